@@ -359,6 +359,39 @@ fn a_handler_sends_a_file_and_adds_headers() {
 }
 
 #[test]
+fn a_file_that_answers_a_change_has_no_range_and_no_304() {
+    let folder = Folder::new("send-file-post");
+    let path = folder.write("report.txt", "a report");
+    let get = path.clone();
+    let app = App::new()
+        .get("/", move |req| req.send_file(&get))
+        .post("/", move |req| req.send_file(&path));
+    let site = client(app);
+    let tag = site.get("/").header("etag").expect("it has one").to_owned();
+    let later = "Fri, 31 Dec 2100 23:59:59 GMT";
+    // The header, and the status for GET, HEAD and POST (RFC 9110, 14.2, 13.1.2 and 13.1.3).
+    let cases: &[(&str, &str, [u16; 3])] = &[
+        ("range", "bytes=0-3", [206, 200, 200]),
+        ("range", "bytes=100-", [416, 200, 200]),
+        ("if-none-match", "*", [304, 304, 412]),
+        ("if-none-match", &tag, [304, 304, 412]),
+        ("if-none-match", "\"other\"", [200, 200, 200]),
+        ("if-modified-since", later, [304, 304, 200]),
+        ("if-match", &tag, [200, 200, 200]),
+        ("if-match", "\"other\"", [412, 412, 412]),
+        ("if-unmodified-since", later, [200, 200, 200]),
+        ("x", "none", [200, 200, 200]),
+    ];
+    for (name, value, expected) in cases {
+        let statuses = [Method::GET, Method::HEAD, Method::POST].map(|method| {
+            let answer = site.send(method, "/", &[(name, value)], Body::empty());
+            answer.status().as_u16()
+        });
+        assert_eq!(statuses, *expected, "{name}: {value}");
+    }
+}
+
+#[test]
 fn times_that_no_header_can_have_do_no_harm() {
     let folder = Folder::new("times");
     let path = folder.write("file", "x");

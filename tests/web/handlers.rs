@@ -4,9 +4,11 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
-use deferred::{Deferred, Failure, Trigger, defer_later, sleep};
+use deferred::{Deferred, Failure, State, Trigger, defer_later, sleep};
 use http::StatusCode;
-use reactor_web::{Answer, App, Body, Handler, Html, Json, Redirect, Request, Response};
+use reactor_web::{
+    Answer, App, Body, ClientGone, Handler, Html, Json, Redirect, Request, Response,
+};
 
 use crate::support::client;
 
@@ -166,6 +168,44 @@ fn notify_finish_fires_at_the_end_and_fails_if_the_client_goes() {
     drop(pending);
     assert_eq!(*ends.borrow(), [true, false]);
     client.reactor().shut_down();
+}
+
+#[test]
+fn what_is_asked_for_after_the_end_fires_at_once() {
+    let kept: Rc<RefCell<Vec<Request>>> = Rc::default();
+    let keeping = Rc::clone(&kept);
+    let app = App::new().get("/{delay}", move |req: Request| {
+        let delay = Duration::from_secs(req.param_as("delay")?);
+        let slept = sleep(req.reactor(), delay).add_callback(|()| Ok("done"));
+        keeping.borrow_mut().push(req);
+        Ok(Answer::later(slept))
+    });
+    let client = client(app);
+    client.get("/0");
+    drop(client.start_get("/10"));
+    // One connection, two requests: the first is over, and the second is not.
+    let peer = client.connect();
+    peer.send("GET /0 HTTP/1.1\r\nhost: x\r\n\r\n");
+    peer.send("GET /10 HTTP/1.1\r\nhost: x\r\n\r\n");
+    let requests = kept.take();
+    let finished = |index: usize| requests[index].notify_finish();
+    finished(0).into_result().expect("at once").expect("it was");
+    let gone = finished(1).into_result().expect("at once");
+    assert!(gone.expect_err("the client is gone").is::<ClientGone>());
+    finished(2).into_result().expect("at once").expect("it was");
+    let running = finished(3);
+    assert_eq!(running.state(), State::Unfired);
+    for request in &requests[..3] {
+        let stopped = request.notify_stop().into_result().expect("at once");
+        assert!(stopped.expect_err("it is over").is::<ClientGone>());
+    }
+    let stopped = requests[3].notify_stop();
+    assert_eq!(stopped.state(), State::Unfired);
+    client.advance(Duration::from_secs(10));
+    client.reactor().result_of(running).expect("it is answered");
+    client.reactor().result_of(stopped).expect_err("it is over");
+    finished(3).into_result().expect("at once").expect("it was");
+    peer.close();
 }
 
 #[test]

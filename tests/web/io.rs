@@ -4,6 +4,8 @@ use std::cell::Cell;
 use std::convert::Infallible;
 use std::future::Future;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use deferred::Cancelled;
@@ -163,5 +165,46 @@ fn answers_in_one_piece_are_sent_as_those_in_slices() {
                 peer.close();
             }
         }
+    });
+}
+
+/// Sends input to a connection when it is dropped, as the last clone of a waker of a user's.
+struct SendOnDrop;
+
+thread_local! {
+    // Since a `Waker` has to be `Send`, and a `Peer` is not.
+    static SENDER: Cell<Option<Peer>> = const { Cell::new(None) };
+}
+
+impl Wake for SendOnDrop {
+    fn wake(self: Arc<Self>) {}
+}
+
+impl Drop for SendOnDrop {
+    fn drop(&mut self) {
+        if let Some(peer) = SENDER.take() {
+            peer.send("input");
+        }
+    }
+}
+
+#[test]
+fn a_waker_that_is_replaced_may_bring_input_in_its_drop() {
+    testing::run(|reactor| {
+        let slot = Rc::new(Cell::new(None));
+        let opened = Rc::clone(&slot);
+        let protocol = IoProtocol::new(move |io| opened.set(Some(io)));
+        let peer = reactor.connect_to_peer(protocol).1;
+        let mut io = slot.take().expect("it is open");
+        SENDER.set(Some(peer));
+        for waker in [Waker::from(Arc::new(SendOnDrop)), Waker::noop().clone()] {
+            let mut cx = Context::from_waker(&waker);
+            assert!(io.poll_fill(&mut cx, |_| ()).is_pending());
+            // The `Io` has the last clone of it now.
+            drop(waker);
+        }
+        let mut cx = Context::from_waker(Waker::noop());
+        let input = io.poll_fill(&mut cx, <[u8]>::to_vec);
+        assert!(matches!(input, Poll::Ready(Ok(input)) if input == b"input"));
     });
 }

@@ -27,6 +27,7 @@ mod shutdown;
 mod smuggling;
 mod streams;
 mod support;
+mod unlimited;
 mod upgrade;
 mod vanishing;
 mod websocket;

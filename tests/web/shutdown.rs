@@ -6,8 +6,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use deferred::sleep;
+use reactor::filter::proxy_protocol::ProxyProtocol;
 use reactor::testing::TestReactor;
-use reactor::{Context, Phase, Protocol, Raw, SystemEvent};
+use reactor::{Context, Factory, Phase, Protocol, Raw, SystemEvent};
 use reactor_web::{App, Limits, Request, serve};
 
 use crate::support::{GET, answer, client, text};
@@ -22,6 +23,9 @@ fn slow() -> App {
             Ok("slow".repeat(100_000))
         })
 }
+
+/// What a proxy sends before the bytes of its client.
+const HEADER: &str = "PROXY TCP4 192.0.2.1 192.0.2.2 4000 80\r\n";
 
 const SLOW: &str = "GET /slow HTTP/1.1\r\nhost: x\r\n\r\n";
 
@@ -103,6 +107,34 @@ fn a_site_without_connections_is_finished_at_once() {
         .into_result()
         .expect("at once")
         .expect("it is");
+}
+
+#[test]
+fn a_connection_that_opens_after_the_end_is_closed() {
+    for is_idle_at_first in [true, false] {
+        let client = client(slow().limits(Limits::default().with_idle_grace(SECOND * 3)));
+        let reactor = client.reactor();
+        let connect = || {
+            let mut site = client.site().clone();
+            let protocol = site.build_protocol(&client.port().address());
+            let protocol = protocol.expect("it is not finishing yet");
+            // The header that the filter waits for stands for a handshake of TLS.
+            let filter = ProxyProtocol::from_any().filter();
+            reactor.connect_to_peer_through(filter, protocol).1
+        };
+        let (late, later) = (connect(), connect());
+        let other = (!is_idle_at_first).then(|| client.connect());
+        let finished = client.site().finish();
+        drop(other);
+        reactor.result_of(finished).expect("all are over");
+        late.send(HEADER);
+        assert!(late.is_closed(), "idle");
+        later.send(format!("{HEADER}{SLOW}"));
+        client.advance(SECOND * 5);
+        assert_eq!(text(&later), "");
+        assert!(later.is_closed());
+        assert_eq!(client.site().connections(), 0);
+    }
 }
 
 #[test]

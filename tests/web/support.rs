@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use reactor::testing::{Peer, TestReactor};
-use reactor::{Context, Lines, Listen, Protocol};
+use reactor::{Context, Factory, Lines, Listen, Protocol};
 use reactor_tls::{Identity, Roots, TlsServer};
 use reactor_web::testing::TestClient;
 use reactor_web::{App, Site};
@@ -60,6 +60,17 @@ impl Folder {
 /// trust it.
 #[track_caller]
 pub(crate) fn serve_https(reactor: &TestReactor, site: Site, name: &str, alpn: &[&str]) -> Roots {
+    serve_tls(reactor, site, name, alpn)
+}
+
+/// As [`serve_https`], with any protocol.
+#[track_caller]
+pub(crate) fn serve_tls(
+    reactor: &TestReactor,
+    factory: impl Factory,
+    name: &str,
+    alpn: &[&str],
+) -> Roots {
     let key = rcgen::generate_simple_self_signed([name.to_owned()]).expect("a key");
     let identity = Identity::from_pem(key.cert.pem(), key.signing_key.serialize_pem());
     let server = TlsServer::builder()
@@ -67,7 +78,7 @@ pub(crate) fn serve_https(reactor: &TestReactor, site: Site, name: &str, alpn: &
         .alpn(alpn)
         .build()
         .expect("a server");
-    let listening = server.endpoint("tcp:443").listen(reactor, site);
+    let listening = server.endpoint("tcp:443").listen(reactor, factory);
     reactor.result_of(listening).expect("a port");
     Roots::from_pem(key.cert.pem()).expect("a certificate")
 }

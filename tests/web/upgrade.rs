@@ -1,13 +1,13 @@
 //! `Request::upgrade`: the connection in the hands of a handler, after a 101.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
 use deferred::{Deferred, Failure, sleep};
 use http::StatusCode;
 use reactor::ByteStreamProtocol;
-use reactor_web::{App, ClientGone, HttpError, Io, Limits, Request, UpgradeRefused};
+use reactor_web::{App, Body, ClientGone, HttpError, Io, Limits, Request, UpgradeRefused};
 
 use crate::support::{EchoLines, answer, client, text};
 
@@ -180,6 +180,70 @@ fn another_answer_refuses_the_upgrade() {
         refused.check::<UpgradeRefused>().map(|it| it.status),
         Some(status)
     );
+    peer.close();
+}
+
+#[test]
+fn an_upgrade_that_is_asked_for_after_the_answer_fails_and_disturbs_no_other() {
+    let kept: Rc<RefCell<Vec<Request>>> = Rc::default();
+    let keeping = Rc::clone(&kept);
+    let app = App::new()
+        .any("/keep", move |req: Request| {
+            keeping.borrow_mut().push(req);
+            "kept"
+        })
+        .any("/echo", async |req: Request| {
+            let upgrade = req.upgrade().add_callback(|io| io.switch_to(EchoLines));
+            upgrade.log_error().ignore();
+            sleep(req.reactor(), SECOND).await?;
+            Ok(switching())
+        });
+    let client = client(app);
+    let peer = client.connect();
+    peer.send(UPGRADE.replace("/echo", "/keep"));
+    assert_eq!(answer(&text(&peer)).1, "kept");
+    let request = kept.borrow_mut().pop().expect("it was kept");
+    let gone = |upgrade: Deferred<Io>| {
+        let failure = upgrade.into_result().expect("at once").expect_err("late");
+        assert!(failure.is::<ClientGone>(), "{failure}");
+    };
+    gone(request.upgrade());
+    peer.send(UPGRADE);
+    gone(request.upgrade());
+    client.advance(SECOND);
+    assert!(text(&peer).starts_with(SWITCHED));
+    peer.send("hello\r\n");
+    assert_eq!(text(&peer), "hello\r\n");
+    gone(request.upgrade());
+    peer.close();
+}
+
+#[test]
+fn an_upgrade_that_is_asked_for_during_the_answer_fails_at_its_end() {
+    let state = Rc::new(RefCell::new(None));
+    let (asking, is_gone) = (Rc::clone(&state), Rc::new(Cell::new(false)));
+    let noting = Rc::clone(&is_gone);
+    let app = App::new().any("/echo", move |req: Request| {
+        let (writer, body) = Body::channel();
+        *asking.borrow_mut() = Some((writer, req));
+        body
+    });
+    let client = client(app);
+    let peer = client.connect();
+    peer.send(UPGRADE);
+    assert!(text(&peer).starts_with("HTTP/1.1 200 OK\r\n"));
+    let (writer, req) = state.take().expect("it was called");
+    req.upgrade()
+        .add_both(move |result| {
+            noting.set(result.is_err_and(|failure| failure.is::<ClientGone>()));
+            Ok(())
+        })
+        .ignore();
+    assert!(!is_gone.get());
+    drop(writer);
+    client.reactor().settle();
+    assert!(is_gone.get(), "the connection is kept");
+    assert_eq!(client.site().connections(), 1);
     peer.close();
 }
 

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use deferred::assertions::capture_unhandled;
 use http::StatusCode;
-use reactor::{ClientService, ReactorHandle};
-use reactor_tls::TlsClient;
+use reactor::testing::TestReactor;
+use reactor::{ClientService, Connection, ConnectionClosed, Context, Protocol, Raw, ReactorHandle};
+use reactor_tls::{TlsClient, TlsInfo};
 use reactor_web::testing::TestClient;
 use reactor_web::ws::{
     CloseCode, CloseEvent, Rooms, WebSocket, WebSocketClient, WebSocketOptions, WebSocketProtocol,
@@ -15,7 +16,7 @@ use reactor_web::ws::{
 };
 use reactor_web::{App, HttpError, Limits};
 
-use crate::support::{client, serve_https};
+use crate::support::{client, serve_https, serve_tls};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -336,6 +337,94 @@ fn both_may_close_at_the_same_time() {
         last,
         "close the WebSocket was closed with 4002: client clean: true"
     );
+}
+
+#[test]
+fn the_end_can_be_waited_for_after_the_own_close() {
+    let (client, noting) = noting();
+    let socket = client.websocket("/");
+    let ws = noting.ws();
+    ws.close(CloseCode(4001), "server");
+    let closed = ws.closed();
+    assert!(ws.is_gone());
+    let event = client.reactor().result_of(closed).expect("it fires");
+    assert_eq!((event.code, event.is_clean), (CloseCode(4001), true));
+    assert_eq!(noting.log.take().len(), 2, "after `on_close`");
+    assert!(ws.closed().into_result().expect("at once").is_err());
+    // The same for a close of the peer, which the client's handler hears of.
+    let seen = Noting::default();
+    let opening = connect_websocket(client.reactor(), "ws://127.0.0.1/", seen.clone());
+    client.reactor().result_of(opening).expect("it opens");
+    noting.ws().close(CloseCode(4002), "server");
+    client.reactor().turn();
+    while !seen.ws().is_gone() {
+        client.reactor().turn();
+    }
+    let closed = seen.ws().closed();
+    client.reactor().settle();
+    let event = closed.into_result().expect("it fires").expect("it is over");
+    assert_eq!(event.code, CloseCode(4002));
+    drop(socket);
+}
+
+/// A server whose bytes are those of a test.
+#[derive(Clone, Default)]
+struct ByHand {
+    received: Rc<RefCell<Vec<u8>>>,
+    connection: Rc<RefCell<Option<Connection<Self>>>>,
+}
+
+impl Protocol for ByHand {
+    type Framing = Raw;
+
+    fn connection_made(&mut self, cx: &mut Context<'_, Self>) -> deferred::Result<()> {
+        *self.connection.borrow_mut() = Some(cx.connection());
+        Ok(())
+    }
+
+    fn received(&mut self, _: &mut Context<'_, Self>, data: &[u8]) -> deferred::Result<()> {
+        self.received.borrow_mut().extend_from_slice(data);
+        Ok(())
+    }
+
+    fn connection_lost(&mut self, _: &mut Context<'_, Self>, _: ConnectionClosed) {
+        *self.connection.borrow_mut() = None;
+    }
+}
+
+#[test]
+fn what_comes_behind_the_close_of_the_peer_changes_nothing() {
+    // A frame with a reserved bit, half a close, a text that is none.
+    for garbage in [&[0xA1, 0][..], &[0x88, 1, 3], &[0x81, 1, 0xFF]] {
+        let (client, _) = noting();
+        let (reactor, seen) = (client.reactor(), Noting::default());
+        let server = ByHand::default();
+        let each = server.clone();
+        reactor
+            .listen_tcp("192.0.2.7:80", move || each.clone())
+            .expect("a free address");
+        let opening = WebSocketClient::new("ws://192.0.2.7/")
+            .expect("a URL")
+            .connect(reactor, seen.clone());
+        reactor.settle();
+        // The site knows the answer to the client's key.
+        let other = client.connect();
+        other.send(server.received.take());
+        let to_client = |bytes: &[u8]| {
+            let connection = server.connection.borrow();
+            let connection = connection.as_ref().expect("it was made");
+            connection.write(bytes).expect("it is open");
+        };
+        to_client(&other.received());
+        reactor.result_of(opening).expect("it opens");
+        seen.log.take();
+        to_client(&[&[0x88, 2, 0x03, 0xE8], garbage].concat());
+        client.advance(SECOND * 60);
+        let expected = "close the WebSocket was closed with 1000 clean: true";
+        assert_eq!(seen.log.take(), [expected], "{garbage:?}");
+        assert!(server.connection.borrow().is_none(), "it is over");
+        other.reset();
+    }
 }
 
 #[test]
@@ -713,11 +802,11 @@ fn a_client_service_stays_connected() {
 
 #[test]
 fn an_attempt_to_connect_can_be_cancelled_and_times_out() {
-    let reactor = reactor::testing::TestReactor::new();
+    let reactor = TestReactor::new();
     let seen = Noting::default();
     struct Mute;
-    impl reactor::Protocol for Mute {
-        type Framing = reactor::Raw;
+    impl Protocol for Mute {
+        type Framing = Raw;
     }
     reactor
         .listen_tcp("192.0.2.1:80", || Mute)
@@ -795,6 +884,43 @@ fn wss_is_encrypted_and_verified() {
         .reactor()
         .result_of(opening)
         .expect_err("its issuer is unknown");
+}
+
+/// Notes the protocol that TLS has agreed on.
+struct NotesAlpn(Rc<RefCell<Option<TlsInfo>>>);
+
+impl Protocol for NotesAlpn {
+    type Framing = Raw;
+
+    fn connection_made(&mut self, cx: &mut Context<'_, Self>) -> deferred::Result<()> {
+        *self.0.borrow_mut() = cx.connection().filter_info();
+        Ok(())
+    }
+}
+
+#[test]
+fn wss_asks_for_http1_alone_whatever_the_given_tls_offers() {
+    let alpn = ["h2", "http/1.1"];
+    let reactor = TestReactor::new();
+    let agreed = Rc::default();
+    let noting = Rc::clone(&agreed);
+    let roots = serve_tls(
+        &reactor,
+        move || NotesAlpn(Rc::clone(&noting)),
+        "127.0.0.1",
+        &alpn,
+    );
+    let trusting = TlsClient::builder().roots(roots).alpn(alpn).build();
+    let opening = WebSocketClient::new("wss://127.0.0.1/")
+        .expect("a URL")
+        .with_tls(trusting.expect("a client"))
+        .connect(&reactor, Noting::default());
+    reactor.settle();
+    let agreed = agreed.borrow_mut().take().expect("it was made");
+    assert_eq!(agreed.alpn.as_deref(), Some(&b"http/1.1"[..]));
+    opening.cancel();
+    opening.ignore();
+    reactor.settle();
 }
 
 // ANCHOR: pages

@@ -378,6 +378,17 @@ pub(crate) fn client(
     Ok(Arc::new(config))
 }
 
+/// `config`, which does not offer `name` by ALPN.
+pub(crate) fn without_alpn(config: &Client, name: &[u8]) -> Client {
+    let mut config = Arc::clone(config);
+    if config.alpn_protocols.iter().any(|known| known == name) {
+        // The clone shares the sessions, which are those of the server and not of a protocol.
+        let changed = Arc::make_mut(&mut config);
+        changed.alpn_protocols.retain(|known| known != name);
+    }
+    config
+}
+
 #[cfg(feature = "platform-verifier")]
 fn platform_verifier(
     provider: &Arc<CryptoProvider>,

@@ -39,6 +39,28 @@ impl TlsClient {
         }
     }
 
+    /// This configuration, but without `name` in what it offers by
+    /// [`alpn`](TlsClientBuilder::alpn): for a connection on which the protocol `name` is of no use,
+    /// as `h2` is for a WebSocket.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reactor_tls::TlsClient;
+    ///
+    /// let client = TlsClient::builder().alpn(["h2", "http/1.1"]).build()?;
+    /// let for_http1 = client.without_alpn("h2");
+    /// # drop(for_http1);
+    /// # Ok::<(), reactor_tls::TlsConfigError>(())
+    /// ```
+    #[must_use]
+    pub fn without_alpn(&self, name: impl AsRef<[u8]>) -> Self {
+        Self {
+            config: adapter::without_alpn(&self.config, name.as_ref()),
+            timeout: self.timeout,
+        }
+    }
+
     pub(crate) fn config(&self) -> &adapter::Client {
         &self.config
     }

@@ -249,6 +249,30 @@ fn text_is_in_the_encoding_that_its_type_names() {
 }
 
 #[test]
+fn a_byte_order_mark_is_no_part_of_the_text() {
+    let app = App::new()
+        .get("/{charset}", |req| {
+            let charset = req.param("charset")?;
+            let bytes = match charset {
+                "utf-16le" => vec![0xFF, 0xFE, b'a', 0],
+                _ => "\u{feff}a\u{feff}b".into(),
+            };
+            Ok((
+                [("content-type", format!("text/plain; charset={charset}"))],
+                bytes,
+            ))
+        })
+        .get("/", |_| "\u{feff}")
+        .get("/wrong/utf-8", |_| b"\xEF\xBB\xBFa\xFF".to_vec());
+    let pair = Pair::new(app);
+    assert_eq!(pair.text("/utf-8"), "a\u{feff}b", "the first one alone");
+    assert_eq!(pair.text("/unknown"), "a\u{feff}b");
+    assert_eq!(pair.text("/utf-16le"), "a");
+    assert_eq!(pair.text("/"), "");
+    assert_eq!(pair.text("/wrong/utf-8"), "a\u{fffd}");
+}
+
+#[test]
 fn an_answer_before_the_end_of_the_request_ends_the_connection() {
     let reactor = TestReactor::new();
     let refuses = "HTTP/1.1 413 No\r\ncontent-length: 2\r\n\r\nno";

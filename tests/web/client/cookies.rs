@@ -1,5 +1,7 @@
 //! Cookies of a client.
 
+use std::time::{Duration, Instant};
+
 use http::Method;
 use reactor::testing::TestReactor;
 use reactor_web::Client;
@@ -96,4 +98,44 @@ fn a_server_cannot_fill_the_memory() {
     assert_eq!(jar.len(), 3000);
     jar.clear();
     assert!(jar.is_empty());
+}
+
+#[test]
+fn a_server_cannot_fill_the_memory_by_the_paths_of_one_name() {
+    let (url, jar) = ("http://a.example/", CookieJar::new());
+    let set = |n: u32| jar.set(url, &format!("a=1; Path=/{n}"));
+    assert_eq!((0..500).filter(|n| set(*n)).count(), 100);
+    assert_eq!(jar.len(), 100);
+    assert!(set(7), "a known one may change");
+    // Another domain or another default path is another cookie, too.
+    assert!(!jar.set("http://a.example/deep/er", "a=1"));
+    assert!(jar.set("http://b.a.example/", "a=1"));
+    assert!(!jar.set("http://b.a.example/", "a=1; Domain=a.example"));
+    assert!(jar.set(url, "a=; Path=/7; Max-Age=0"), "it is deleted");
+    assert!(set(500), "there is room for one again");
+    for host in 0..60 {
+        for n in 0..60 {
+            jar.set(
+                &format!("http://h{host}.example/"),
+                &format!("a=1; Path=/{n}"),
+            );
+        }
+    }
+    assert_eq!(jar.len(), 3000);
+}
+
+#[test]
+fn expired_cookies_leave_their_room_to_others() {
+    let (url, jar) = ("http://a.example/", CookieJar::new());
+    // The clock of the jar is the system's, so the cookies of this test end at once.
+    let soon = |n: u32| format!("n{n}=1; Max-Age=1");
+    assert_eq!((0..200).filter(|n| jar.set(url, &soon(*n))).count(), 100);
+    assert!(!jar.set(url, "other=1"));
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !jar.is_empty() {
+        assert!(Instant::now() < deadline, "they do not expire");
+        std::thread::yield_now();
+    }
+    assert!(jar.set(url, "other=1"));
+    assert_eq!(jar.header(url), Some("other=1".to_owned()));
 }

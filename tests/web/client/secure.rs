@@ -1,7 +1,7 @@
 //! https, and HTTP/2.
 
 use deferred::{gather_results, sleep};
-use http::Version;
+use http::{Method, StatusCode, Version};
 use reactor::endpoint::Connect;
 use reactor::testing::TestReactor;
 use reactor::{Context, Protocol, Raw};
@@ -10,7 +10,7 @@ use reactor_web::client::{ClientError, ClientResponse, Step};
 use reactor_web::{App, Client, Event, EventFeed, Request, Site};
 
 use super::secs;
-use crate::support::serve_https;
+use crate::support::{EchoLines, serve_https};
 
 const URL: &str = "https://localhost/";
 
@@ -240,4 +240,24 @@ fn servers_of_http_may_be_known_to_speak_http2() {
     assert_eq!(pair.text("/"), "HTTP/2.0 false");
     let response = pair.result(pair.start("/")).expect("an answer");
     assert_eq!(response.version(), Version::HTTP_2);
+}
+
+#[test]
+fn an_upgrade_asks_for_http1_alone() {
+    let reactor = TestReactor::new();
+    let echo = App::new().get("/", |req| {
+        let upgrade = req.upgrade().add_callback(|io| io.switch_to(EchoLines));
+        upgrade.log_error().ignore();
+        let headers = [("connection", "upgrade"), ("upgrade", "echo")];
+        (StatusCode::SWITCHING_PROTOCOLS, (headers, ()))
+    });
+    let site = echo.into_site().expect("no conflicts");
+    let roots = serve_https(&reactor, site, "localhost", &["h2", "http/1.1"]);
+    let upgraded = client(&reactor, roots)
+        .request(Method::GET, URL)
+        .header("connection", "upgrade")
+        .header("upgrade", "echo")
+        .send()
+        .add_callback(ClientResponse::upgrade);
+    reactor.result_of(upgraded).expect("it is upgraded");
 }

@@ -29,7 +29,8 @@ pub struct Limits {
     pub body: u64,
     /// Bytes of the head of a request. More are a 431. At least 8 KiB.
     pub head: usize,
-    /// Number of headers of a request. More are a 431. More than 100 cost with every request.
+    /// Number of headers of a request, 24,000 at most. More are a 431. More than 100 cost with every
+    /// request.
     pub headers: usize,
     /// How long a client may take for a whole head, and how long a connection may be idle. A
     /// head that has begun gets a 408; then the connection is closed.

@@ -21,7 +21,8 @@ const IN_ALL: usize = 3000;
 /// [`ClientBuilder::cookies`](super::ClientBuilder::cookies). Clones share their cookies.
 ///
 /// Cookies end at their time by the clock of the system, also in a test whose clock is virtual.
-/// Beyond 100 cookies of one domain, or 3000 in all, no new one is taken.
+/// Beyond 100 cookies of one domain, or 3000 in all, no new one is taken; those that have expired do
+/// not count.
 ///
 /// A server may set cookies for its domain and those above it. That `co.uk` is no domain of one
 /// owner, says a list of public suffixes, which changes every few days. Without one, as by
@@ -104,22 +105,24 @@ impl CookieJar {
     }
 
     fn insert(&self, url: &Url, cookie: Cookie<'static>) -> bool {
-        let mut store = self.0.borrow_mut();
-        let domain = cookie.domain().or_else(|| url.host_str());
-        // A dot at the beginning is ignored (RFC 6265, 5.2.3).
-        let domain = domain.unwrap_or_default().trim_start_matches('.');
-        let same = |known: &&cookie_store::Cookie<'_>| String::from(&known.domain) == domain;
-        let (mut of_domain, mut is_known) = (0, false);
-        for known in store.iter_any().filter(same) {
-            of_domain += 1;
-            is_known |= known.name() == cookie.name();
-        }
-        // One that replaces another, or deletes it, has to be taken also at the bound.
-        if !is_known && (of_domain >= PER_DOMAIN || store.iter_any().count() >= IN_ALL) {
+        // It has the domain and the path then, also if the header has not named them.
+        let Ok(cookie) = cookie_store::Cookie::try_from_raw_cookie(&cookie, url) else {
             return false;
+        };
+        let mut store = self.0.borrow_mut();
+        let domain = String::from(&cookie.domain);
+        // One that replaces another, or deletes it, has to be taken also at the bound. Domain, path
+        // and name tell cookies apart (RFC 6265, 5.3).
+        let is_known = store.contains_any(&domain, &cookie.path, cookie.name());
+        if !is_known && is_full(&store, &domain) {
+            // The store keeps those that have expired.
+            remove_expired(&mut store);
+            if is_full(&store, &domain) {
+                return false;
+            }
         }
         // It refuses a cookie for a domain that `url` is not in, or that is public.
-        store.insert_raw(&cookie, url).is_ok()
+        store.insert(cookie.into_owned(), url).is_ok()
     }
 
     /// Takes the cookies of an answer.
@@ -152,6 +155,30 @@ impl CookieJar {
         {
             headers.insert(header::COOKIE, value);
         }
+    }
+}
+
+/// Whether another cookie of `domain` would be too much.
+fn is_full(store: &CookieStore, domain: &str) -> bool {
+    let (mut of_domain, mut all) = (0, 0);
+    for known in store.iter_any() {
+        of_domain += usize::from(String::from(&known.domain) == domain);
+        all += 1;
+    }
+    of_domain >= PER_DOMAIN || all >= IN_ALL
+}
+
+fn remove_expired(store: &mut CookieStore) {
+    let expired: Vec<_> = store
+        .iter_any()
+        .filter(|cookie| cookie.is_expired())
+        .map(|cookie| {
+            let (domain, path) = (String::from(&cookie.domain), String::from(&cookie.path));
+            (domain, path, cookie.name().to_owned())
+        })
+        .collect();
+    for (domain, path, name) in expired {
+        store.remove(&domain, &path, &name);
     }
 }
 

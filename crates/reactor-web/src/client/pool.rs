@@ -118,10 +118,13 @@ impl Pool {
         if self.sweep.borrow().is_some() {
             return;
         }
-        self.sweep_at(self.reactor.now() + self.limits.idle_timeout);
+        self.sweep_after(self.reactor.now());
     }
 
-    fn sweep_at(self: &Rc<Self>, at: Duration) {
+    /// Sets the timer for a connection that is idle since then.
+    fn sweep_after(self: &Rc<Self>, since: Duration) {
+        // Saturated, because the timeout may be `Duration::MAX`.
+        let at = since.saturating_add(self.limits.idle_timeout);
         // Weak, so that the timer does not keep the connections of a client that was dropped.
         let weak: Weak<Self> = Rc::downgrade(self);
         let left = at.saturating_sub(self.reactor.now());
@@ -146,7 +149,7 @@ impl Pool {
             }
         }
         if let Some(oldest) = oldest {
-            self.sweep_at(oldest + self.limits.idle_timeout);
+            self.sweep_after(oldest);
         }
     }
 }

@@ -16,6 +16,9 @@ use super::upgrade::Upgraded;
 use crate::body::Body;
 use crate::io::Io;
 
+/// What may stand before UTF-8 to mark it as such.
+const BYTE_ORDER_MARK: char = '\u{FEFF}';
+
 /// An answer to a [`Client`](crate::Client): its head is there, its content is still to come.
 ///
 /// If it is dropped before its content has come whole, its connection is closed.
@@ -117,7 +120,7 @@ impl ClientResponse {
     }
 
     /// The whole content as text, in the encoding that its type names (`charset`), or else UTF-8.
-    /// Bytes that are not valid in it become U+FFFD.
+    /// Bytes that are not valid in it become U+FFFD. A byte order mark at the beginning is left out.
     ///
     /// # Errors
     ///
@@ -127,11 +130,15 @@ impl ClientResponse {
             let encoding = encoding_of(&self.head.headers);
             let bytes = collect(self.body, self.limit).await?;
             if encoding == encoding_rs::UTF_8 {
-                return Ok(match String::from_utf8(bytes.into()) {
+                let mut text = match String::from_utf8(bytes.into()) {
                     Ok(text) => text,
                     // The copy is made for wrong text only.
                     Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
-                });
+                };
+                if text.starts_with(BYTE_ORDER_MARK) {
+                    text.remove(0);
+                }
+                return Ok(text);
             }
             Ok(encoding.decode(&bytes).0.into_owned())
         })

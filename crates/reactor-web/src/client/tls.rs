@@ -10,7 +10,7 @@ use reactor_tls::TlsClient;
 #[derive(Default)]
 pub(super) struct Tls {
     usual: OnceCell<TlsClient>,
-    /// For connections that are to be HTTP/1.1; the same as `usual` if the program gives one.
+    /// For connections that are to be HTTP/1.1; that of the program without `h2`, if it gives one.
     // For upgrades: a server that agrees on `h2` by ALPN would not take them.
     http1: OnceCell<TlsClient>,
 }
@@ -21,8 +21,8 @@ impl Tls {
             return Self::default();
         };
         Self {
-            usual: OnceCell::from(given.clone()),
-            http1: OnceCell::from(given),
+            http1: OnceCell::from(given.without_alpn("h2")),
+            usual: OnceCell::from(given),
         }
     }
 

@@ -202,10 +202,12 @@ impl Stopwatch {
         if self.is_over.get() {
             return None;
         }
+        // A timeout of `Duration::MAX` is none.
+        let end = |since: Duration, time| since.saturating_add(time);
         let whole = self
             .timeouts
             .whole
-            .map(|time| (Step::Whole, time, self.started + time));
+            .map(|time| (Step::Whole, time, end(self.started, time)));
         let step = self.step.get().map(|(step, since)| {
             let time = match step {
                 Step::Connect => self.timeouts.connect,
@@ -213,8 +215,7 @@ impl Stopwatch {
                 // `Whole` is never a step that was begun.
                 Step::Read | Step::Whole => self.timeouts.read,
             };
-            // A timeout of `Duration::MAX` is none.
-            (step, time, since.saturating_add(time))
+            (step, time, end(since, time))
         });
         [step, whole]
             .into_iter()

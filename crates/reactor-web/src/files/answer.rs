@@ -206,10 +206,11 @@ fn send(
         let name = HeaderValue::from_static(coding.name());
         head.headers.insert(header::CONTENT_ENCODING, name);
     }
-    // A range is defined for GET alone.
-    let range = conditions.range.as_ref().filter(|_| !inquiry.is_head);
     // Otherwise the range is one of another version: all of it is sent (RFC 9110, 13.1.5).
-    let range = range.filter(|_| validators.allow_range(conditions));
+    let range = conditions
+        .range
+        .as_ref()
+        .filter(|_| validators.allow_range(conditions));
     let pieces = match Selection::of(range, length) {
         Selection::Whole if length == 0 => Vec::new(),
         Selection::Whole => vec![Piece::File(0, length)],

@@ -189,7 +189,7 @@ fn header_value(value: &str) -> HeaderValue {
 impl Inquiry {
     fn of(request: &Request) -> Self {
         Self {
-            conditions: Conditions::of(request.headers()),
+            conditions: Conditions::of(request.method(), request.headers()),
             accepted: Accepted::of(request.headers()),
             is_head: *request.method() == Method::HEAD,
         }

@@ -4,7 +4,7 @@
 use std::fs::Metadata;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 
 /// The first second of the year 10000, which no HTTP date can name.
 pub(super) const YEAR_10000: u64 = 253_402_300_800;
@@ -102,21 +102,29 @@ pub(super) struct Conditions {
     if_modified_since: Option<SystemTime>,
     if_unmodified_since: Option<SystemTime>,
     if_range: Option<HeaderValue>,
-    /// The value of `Range`, if there is one.
+    /// The value of `Range`, if there is one, and the method is `GET`.
     pub(super) range: Option<HeaderValue>,
+    /// Whether the method is `GET` or `HEAD`: a 304 answers those only.
+    is_retrieval: bool,
 }
 
 impl Conditions {
-    pub(super) fn of(headers: &HeaderMap) -> Self {
+    pub(super) fn of(method: &Method, headers: &HeaderMap) -> Self {
+        let is_retrieval = matches!(*method, Method::GET | Method::HEAD);
+        // A range is defined for GET alone (RFC 9110, 14.2).
+        let range = headers.get(header::RANGE);
+        let range = range.filter(|_| *method == Method::GET);
         let all = |name: HeaderName| headers.get_all(name).iter().cloned().collect();
         let date = |name: HeaderName| parse(headers.get(name)?.to_str().ok()?);
         Self {
             if_match: all(header::IF_MATCH),
             if_none_match: all(header::IF_NONE_MATCH),
-            if_modified_since: date(header::IF_MODIFIED_SINCE),
+            // RFC 9110, 13.1.3.
+            if_modified_since: date(header::IF_MODIFIED_SINCE).filter(|_| is_retrieval),
             if_unmodified_since: date(header::IF_UNMODIFIED_SINCE),
             if_range: headers.get(header::IF_RANGE).cloned(),
-            range: headers.get(header::RANGE).cloned(),
+            range: range.cloned(),
+            is_retrieval,
         }
     }
 
@@ -140,7 +148,11 @@ impl Conditions {
             // The weak comparison: `W/` makes no difference here, but does for `If-Match`.
             let is_same = |tag: &str| tag.strip_prefix("W/").unwrap_or(tag) == file.tag;
             if matches(&self.if_none_match, is_same) {
-                return Verdict::NotModified;
+                // RFC 9110, 13.1.2.
+                return match self.is_retrieval {
+                    true => Verdict::NotModified,
+                    false => Verdict::PreconditionFailed,
+                };
             }
         } else if let (Some(known), Some(modified)) = (self.if_modified_since, file.modified)
             && modified <= known

@@ -45,6 +45,8 @@ impl Io {
             Some(End::Finished | End::Lost(ConnectionClosed::Done)) => Poll::Ready(Ok(f(unread))),
             Some(End::Lost(_)) => Poll::Ready(Err(input.write_error())),
             None => {
+                // The waker that it replaces is dropped in there, which runs code of users.
+                drop(input);
                 self.shared.reader.register(cx);
                 Poll::Pending
             }

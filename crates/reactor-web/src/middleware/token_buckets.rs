@@ -4,6 +4,11 @@ use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 use std::time::Duration;
 
+/// The longest time in which a bucket fills; longer ones are this long.
+// 18 billion years. The longest time here is that of ten bursts after now, which cannot overflow
+// then.
+const LONGEST: Duration = Duration::from_secs(u64::MAX / 32);
+
 /// A token bucket for each key, as the time at which it will be full again (the generic cell rate
 /// algorithm): one number for each key, and no timer.
 ///
@@ -31,7 +36,7 @@ impl TokenBuckets {
         let burst = burst.max(1);
         Self {
             burst,
-            interval: per / burst,
+            interval: per.min(LONGEST) / burst,
             capacity: capacity.max(1),
             full_at: HashMap::new(),
             order: BTreeSet::new(),

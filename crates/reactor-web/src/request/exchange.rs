@@ -6,7 +6,7 @@ use std::task::Context;
 use std::time::Duration;
 
 use deferred::driver::BodyWaker;
-use deferred::{Deferred, Failure, Trigger, succeed};
+use deferred::{Deferred, Failure, Trigger, fail, succeed};
 use http::{Method, StatusCode};
 use reactor::{Address, ReactorHandle};
 
@@ -26,8 +26,9 @@ pub(crate) trait FailurePages {
 
 /// What the requests of one connection share.
 ///
-/// There is one for each connection, not for each request: a request costs a number here, and
-/// memory only if a handler asks for [`notify_finish`](Exchange::notify_finish).
+/// There is one for each connection, not for each request: a request has an [`Exchange`] of a few
+/// words, and costs memory here only if a handler asks for
+/// [`notify_finish`](Exchange::notify_finish).
 pub(crate) struct ConnectionInfo {
     reactor: ReactorHandle,
     peer: Address,
@@ -189,10 +190,28 @@ impl ConnectionInfo {
 }
 
 /// A request and its answer.
+// Shared by the `Request` and the `Finish`, of which either may outlive the other.
 #[derive(Clone)]
-pub(crate) struct Exchange {
+pub(crate) struct Exchange(Rc<Shared>);
+
+struct Shared {
     connection: SharedConnection,
     number: u64,
+    state: Cell<State>,
+}
+
+/// ```text
+///  Running ──▶ Answered
+///     └──────▶ Gone
+/// ```
+#[derive(Clone, Copy)]
+enum State {
+    /// It has a [`Finish`].
+    Running,
+    /// The answer was written whole.
+    Answered,
+    /// The client has gone before that.
+    Gone,
 }
 
 impl Exchange {
@@ -202,10 +221,11 @@ impl Exchange {
         let number = connection.next.get();
         connection.next.set(number + 1);
         connection.in_flight.set(connection.in_flight.get() + 1);
-        let exchange = Self {
+        let exchange = Self(Rc::new(Shared {
             connection: Rc::clone(connection),
             number,
-        };
+            state: Cell::new(State::Running),
+        }));
         let finish = Finish {
             exchange: exchange.clone(),
             is_complete: false,
@@ -214,34 +234,56 @@ impl Exchange {
     }
 
     pub(crate) fn connection(&self) -> &ConnectionInfo {
-        &self.connection
+        &self.0.connection
     }
 
     pub(crate) fn number(&self) -> u64 {
-        self.number
+        self.0.number
     }
 
-    /// Fires when the answer was written whole.
+    /// Fires when the answer was written whole, at once if it was already.
     pub(crate) fn notify_finish(&self) -> Deferred<()> {
-        let (trigger, finish) = Deferred::pair();
-        let mut waiters = self.connection.finish_waiters.borrow_mut();
-        waiters.push((self.number, trigger));
-        finish
+        // Nothing would fire a waiter of an exchange that is over.
+        match self.0.state.get() {
+            State::Running => self.wait_in(&self.connection().finish_waiters),
+            State::Answered => succeed(()),
+            State::Gone => fail(ClientGone),
+        }
     }
 
     /// Fires when the site finishes, at once if it does already.
     pub(crate) fn notify_stop(&self) -> Deferred<()> {
-        if self.connection.is_stopping.get() {
+        if self.connection().is_stopping.get() {
             return succeed(());
         }
-        let (trigger, stop) = Deferred::pair();
-        let mut waiters = self.connection.stop_waiters.borrow_mut();
-        waiters.push((self.number, trigger));
-        stop
+        match self.0.state.get() {
+            State::Running => self.wait_in(&self.connection().stop_waiters),
+            State::Answered | State::Gone => fail(ClientGone),
+        }
+    }
+
+    /// Asks for the connection.
+    pub(super) fn upgrade(&self) -> Deferred<Io> {
+        match self.0.state.get() {
+            State::Running => self.connection().upgrades.ask(self.number()),
+            // A late request would take the place of that of a later exchange.
+            State::Answered | State::Gone => fail(ClientGone),
+        }
+    }
+
+    fn wait_in(&self, waiters: &RefCell<Vec<(u64, Trigger<()>)>>) -> Deferred<()> {
+        let (trigger, waiting) = Deferred::pair();
+        waiters.borrow_mut().push((self.number(), trigger));
+        waiting
     }
 
     fn end(&self, is_complete: bool) {
-        let connection = &*self.connection;
+        let connection = self.connection();
+        // Before the callbacks, which may ask for another.
+        self.0.state.set(match is_complete {
+            true => State::Answered,
+            false => State::Gone,
+        });
         let in_flight = connection.in_flight.get() - 1;
         connection.in_flight.set(in_flight);
         // Before the callbacks, which may look at the connection.
@@ -251,6 +293,7 @@ impl Exchange {
                 .received_by_then
                 .set(connection.monitor.received());
         }
+        connection.upgrades.ended(self.number());
         for waiter in self.take(&connection.finish_waiters) {
             // Errs if it was cancelled: then nothing waits.
             if is_complete {
@@ -272,7 +315,7 @@ impl Exchange {
         if waiters.is_empty() {
             return Vec::new();
         }
-        let due = waiters.extract_if(.., |(number, _)| *number == self.number);
+        let due = waiters.extract_if(.., |(number, _)| *number == self.number());
         due.map(|(_, waiter)| waiter).collect()
     }
 }
@@ -287,8 +330,8 @@ impl Finish {
     /// Notes the status of the answer.
     pub(crate) fn answered(&self, method: &Method, status: StatusCode) {
         let exchange = &self.exchange;
-        let upgrades = exchange.connection.upgrades();
-        upgrades.answered(exchange.number, method, status);
+        let upgrades = exchange.connection().upgrades();
+        upgrades.answered(exchange.number(), method, status);
     }
 
     /// Notes that the answer was written whole.

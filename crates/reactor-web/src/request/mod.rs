@@ -242,7 +242,7 @@ impl Request {
         self.exchange.connection().reactor()
     }
 
-    /// Fires when the answer was written whole.
+    /// Fires when the answer was written whole; at once if it was already.
     ///
     /// # Errors
     ///

@@ -22,7 +22,7 @@ impl Request {
     ///
     /// Through the Deferred: [`HttpError`] with status 426 if the request asks for no upgrade, or
     /// is one of HTTP/2; [`UpgradeRefused`](crate::UpgradeRefused) if the answer is another one;
-    /// [`ClientGone`](crate::ClientGone) if the client goes before it.
+    /// [`ClientGone`](crate::ClientGone) if the client goes before it, or the request is over.
     ///
     /// # Examples
     ///
@@ -64,8 +64,7 @@ impl Request {
                     .with_message("the request asks for no upgrade"),
             );
         }
-        let upgrades = self.exchange.connection().upgrades();
-        upgrades.ask(self.exchange.number())
+        self.exchange.upgrade()
     }
 }
 

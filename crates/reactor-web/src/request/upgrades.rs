@@ -19,7 +19,7 @@ use crate::io::Io;
 #[derive(Default)]
 pub(crate) struct Upgrades {
     /// The number of the exchange whose handler has asked for the connection.
-    // Taken by the answer that refuses, by `give`, or by `lost`. A handler that asks twice abandons
+    // Taken by the answer that refuses, by `ended`, `give` or `lost`. A handler that asks twice abandons
     // the first Deferred.
     asked: RefCell<Option<(u64, Trigger<Io>)>>,
     /// Set when the answer is one after which the connection is the handler's; not cleared.
@@ -53,6 +53,23 @@ impl Upgrades {
             drop(asked);
             // Errs if it was cancelled: then nothing waits.
             let _ = trigger.errback(UpgradeRefused { status });
+        }
+    }
+
+    /// Notes the end of the exchange `number`, after which its handler does not get the connection
+    /// any more, unless that is granted.
+    pub(super) fn ended(&self, number: u64) {
+        if self.is_granted.get() {
+            return;
+        }
+        // What was asked for while the answer was sent.
+        let asked = self
+            .asked
+            .borrow_mut()
+            .take_if(|(asker, _)| *asker == number);
+        if let Some((_, trigger)) = asked {
+            // Errs if it was cancelled: then nothing waits.
+            let _ = trigger.errback(ClientGone);
         }
     }
 

@@ -108,7 +108,9 @@ impl Upstream {
                     "the upstream is ejected"
                 );
             }
-            self.ejected_until.set(Some(now + ejection.time));
+            // Saturated, because the time may be `Duration::MAX`: until the end of the proxy.
+            let until = now.saturating_add(ejection.time);
+            self.ejected_until.set(Some(until));
         }
     }
 }

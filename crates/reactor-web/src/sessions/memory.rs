@@ -111,7 +111,8 @@ impl MemoryStore {
                 random::hex(&random::bytes::<32>()?)
             }
         };
-        let (key, end) = (Rc::<str>::from(&*token), now + lifetime);
+        // Saturated, because the lifetime may be `Duration::MAX`.
+        let (key, end) = (Rc::<str>::from(&*token), now.saturating_add(lifetime));
         kept.order.insert((end, Rc::clone(&key)));
         kept.sessions.insert(key, (end, data.clone()));
         Ok(Some(token))

@@ -24,6 +24,10 @@ use crate::rt::LoopExecutor;
 // A prefix of it is no request of HTTP/1: so the first byte that differs decides.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
+/// The most headers of a request.
+// A `HeaderMap` panics above 24,576 names. The rest is for what handlers and proxies add.
+const MAX_HEADERS: usize = 24_000;
+
 /// Serves the requests of a connection, until it is over.
 pub(super) fn serve(shared: &Rc<Shared>, io: Io) {
     let reactor = io.reactor().clone();
@@ -125,7 +129,8 @@ fn builder(limits: &Limits) -> http1::Builder {
         .max_buf_size(limits.head.max(8 * 1024));
     if limits.headers != 100 {
         // hyper's default, which is free: another number costs with every request.
-        builder.max_headers(limits.headers);
+        // hyper allocates room for that many before it reads the head.
+        builder.max_headers(limits.headers.min(MAX_HEADERS));
     }
     // `pipeline_flush` stays off: with it, the 400 for a bad head is not sent while input is
     // unread. `Io` gathers the answers to pipelined requests instead.

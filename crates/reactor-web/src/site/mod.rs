@@ -205,12 +205,17 @@ impl Shared {
         }
     }
 
+    /// Whether the site has finished: a connection that opens then is one too late.
+    fn is_finished(&self) -> bool {
+        self.is_finishing.get() && self.connections.borrow().is_empty()
+    }
+
     fn remove(&self, key: usize) {
         // `try_remove`, since the panic of `remove` would end the callback of a lost connection.
         let removed = self.connections.borrow_mut().try_remove(key);
         // After the borrow: a last reference abandons its triggers, which runs callbacks.
         drop(removed);
-        if self.is_finishing.get() && self.connections.borrow().is_empty() {
+        if self.is_finished() {
             for waiter in self.finish_waiters.take() {
                 // Errs if it was cancelled: then nothing waits.
                 let _ = waiter.callback(());
@@ -229,6 +234,10 @@ impl Factory for Site {
         }
         let site = self.clone();
         Some(IoProtocol::new(move |io| {
+            if site.0.is_finished() {
+                // Its handshake has ended after `finish` has fired. The drop of `io` closes it.
+                return;
+            }
             site.register(io.reactor());
             connection::serve(&site.0, io);
         }))

@@ -158,8 +158,8 @@ impl WebSocketClient {
         Self { options, ..self }
     }
 
-    /// Uses this configuration of TLS for `wss`. By default, the server is verified by the roots
-    /// of the platform.
+    /// Uses this configuration of TLS for `wss`; if it offers `h2`, that is left out. By default, the
+    /// server is verified by the roots of the platform.
     #[cfg(feature = "tls")]
     #[must_use]
     pub fn with_tls(self, tls: TlsClient) -> Self {
@@ -230,8 +230,8 @@ impl WebSocketClient {
         #[cfg(feature = "tls")]
         {
             let tls = match &self.tls {
-                Some(tls) => tls.clone(),
                 // Without `h2`, over which this handshake does not exist.
+                Some(tls) => tls.without_alpn("h2"),
                 None => TlsClient::builder().alpn(["http/1.1"]).build()?,
             };
             Ok(Box::new(tls.endpoint(&self.target.host, endpoint)?))

@@ -81,7 +81,9 @@ impl WebSocketConnection {
             self.ws.send_close(code, reason);
         }
         self.ws.0.state.set(State::Closed);
-        self.event = Some(CloseEvent::new(code, reason, false));
+        // A close that has come before keeps its event: what is behind it is no matter.
+        self.event
+            .get_or_insert_with(|| CloseEvent::new(code, reason, false));
         cx.lose_connection();
     }
 

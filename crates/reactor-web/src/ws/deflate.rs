@@ -84,8 +84,10 @@ pub(super) fn inflate(payload: &[u8], output: &mut Vec<u8>, limit: usize) -> Res
                 // Doubled each time, from 1 KiB on: what is allocated goes with what has come out,
                 // not with what the message claims.
                 if output.len() == output.capacity() {
-                    // One byte beyond the limit tells that there is more.
-                    let more = (limit + 1 - output.len()).min(output.len().max(1024));
+                    // One byte beyond the limit tells that there is more. Saturated, because the limit
+                    // may be `usize::MAX`.
+                    let most = limit.saturating_add(1);
+                    let more = (most - output.len()).min(output.len().max(1024));
                     output.reserve_exact(more);
                 }
                 let (taken, given) = (decompress.total_in(), output.len());

@@ -86,6 +86,10 @@ pub(super) struct Shared {
     /// Number of pauses of reading.
     // The pings do not count silence while it is above 0.
     pub(super) pauses: Cell<usize>,
+    /// Set when the connection is over. The state is `Closed` before that, once both sides have
+    /// closed.
+    // Set by `end`, and not cleared.
+    is_over: Cell<bool>,
     // Fired after `on_close`.
     pub(super) closed: RefCell<Vec<Trigger<CloseEvent>>>,
     /// Called when it is over, before its handler hears of that.
@@ -142,6 +146,7 @@ impl WebSocket {
             output: RefCell::default(),
             is_handling: Cell::new(false),
             pauses: Cell::new(0),
+            is_over: Cell::new(false),
             closed: RefCell::default(),
             leaves: RefCell::default(),
         }))
@@ -279,7 +284,7 @@ impl WebSocket {
     ///
     /// [`WebSocketGone`] if it is over already.
     pub fn closed(&self) -> Deferred<CloseEvent> {
-        if self.is_gone() {
+        if self.0.is_over.get() {
             return fail(WebSocketGone);
         }
         let (trigger, closed) = Deferred::pair();
@@ -326,8 +331,9 @@ impl WebSocket {
         self.0.leaves.borrow_mut().push(Box::new(leave));
     }
 
-    /// Nothing is sent from now on; it leaves its rooms.
+    /// The connection is over: nothing is sent from now on, and it leaves its rooms.
     pub(super) fn end(&self) {
+        self.0.is_over.set(true);
         // First, so that nothing is sent to a WebSocket that leaves.
         self.0.state.set(State::Closed);
         for leave in self.0.leaves.take() {
