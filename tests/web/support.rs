@@ -4,10 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use reactor::testing::{Peer, TestReactor};
-use reactor::{Context, Lines, Listen, Protocol};
+use reactor::{Context, Factory, Lines, Listen, Protocol};
 use reactor_tls::{Identity, Roots, TlsServer};
+use reactor_web::App;
 use reactor_web::testing::TestClient;
-use reactor_web::{App, Site};
 use tests::Directory;
 
 /// A request of HTTP/1.1 for `/`.
@@ -59,7 +59,12 @@ impl Folder {
 /// Serves `site` as https on port 443, with a certificate for `name`; gives what a client needs to
 /// trust it.
 #[track_caller]
-pub(crate) fn serve_https(reactor: &TestReactor, site: Site, name: &str, alpn: &[&str]) -> Roots {
+pub(crate) fn serve_https<F: Factory + 'static>(
+    reactor: &TestReactor,
+    site: F,
+    name: &str,
+    alpn: &[&str],
+) -> Roots {
     let key = rcgen::generate_simple_self_signed([name.to_owned()]).expect("a key");
     let identity = Identity::from_pem(key.cert.pem(), key.signing_key.serialize_pem());
     let server = TlsServer::builder()

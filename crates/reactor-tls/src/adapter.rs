@@ -378,6 +378,13 @@ pub(crate) fn client(
     Ok(Arc::new(config))
 }
 
+/// A copy of `config` with other application protocols, and with the same sessions.
+pub(crate) fn with_alpn(config: &Client, names: Vec<Vec<u8>>) -> Client {
+    let mut config = ClientConfig::clone(config);
+    config.alpn_protocols = names;
+    Arc::new(config)
+}
+
 #[cfg(feature = "platform-verifier")]
 fn platform_verifier(
     provider: &Arc<CryptoProvider>,

@@ -39,6 +39,30 @@ impl TlsClient {
         }
     }
 
+    /// The same client with other application protocols (ALPN), in order of preference: for a
+    /// connection that is to speak one of them only, as HTTP/1.1 where a WebSocket is to follow.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reactor_tls::TlsClient;
+    ///
+    /// let client = TlsClient::builder().alpn(["h2", "http/1.1"]).build()?;
+    /// let http1 = client.with_alpn(["http/1.1"]);
+    /// let filter = http1.filter("example.org")?;
+    /// # drop(filter);
+    /// # Ok::<(), reactor_tls::TlsConfigError>(())
+    /// ```
+    #[must_use = "the client itself keeps its protocols"]
+    pub fn with_alpn<N: AsRef<[u8]>>(&self, names: impl IntoIterator<Item = N>) -> Self {
+        let names = names.into_iter();
+        let names = names.map(|name| name.as_ref().to_vec()).collect();
+        Self {
+            config: adapter::with_alpn(&self.config, names),
+            timeout: self.timeout,
+        }
+    }
+
     pub(crate) fn config(&self) -> &adapter::Client {
         &self.config
     }

@@ -227,7 +227,8 @@ impl ClientBuilder {
 
     /// The TLS of https, in place of the usual one, which verifies servers by the roots of the
     /// platform. For HTTP/2, it has to offer `h2` and `http/1.1`
-    /// ([`alpn`](reactor_tls::TlsClientBuilder::alpn)).
+    /// ([`alpn`](reactor_tls::TlsClientBuilder::alpn)); a request for an upgrade offers `http/1.1`
+    /// only.
     #[cfg(feature = "tls")]
     pub fn tls(mut self, tls: TlsClient) -> Self {
         self.tls = Some(tls);

@@ -5,12 +5,15 @@ use std::cell::OnceCell;
 use deferred::Result;
 use reactor_tls::TlsClient;
 
+/// The protocol of connections that are to be HTTP/1.1 (RFC 7301).
+const HTTP1: [&str; 1] = ["http/1.1"];
+
 /// The TLS of a client: what the program gives, or else the usual one, with the roots of the
 /// platform.
 #[derive(Default)]
 pub(super) struct Tls {
     usual: OnceCell<TlsClient>,
-    /// For connections that are to be HTTP/1.1; the same as `usual` if the program gives one.
+    /// For connections that are to be HTTP/1.1.
     // For upgrades: a server that agrees on `h2` by ALPN would not take them.
     http1: OnceCell<TlsClient>,
 }
@@ -21,8 +24,8 @@ impl Tls {
             return Self::default();
         };
         Self {
-            usual: OnceCell::from(given.clone()),
-            http1: OnceCell::from(given),
+            http1: OnceCell::from(given.with_alpn(HTTP1)),
+            usual: OnceCell::from(given),
         }
     }
 
@@ -30,7 +33,7 @@ impl Tls {
         let (cell, names) = if may_be_http2 {
             (&self.usual, &["h2", "http/1.1"][..])
         } else {
-            (&self.http1, &["http/1.1"][..])
+            (&self.http1, &HTTP1[..])
         };
         if let Some(tls) = cell.get() {
             return Ok(tls.clone());

@@ -231,9 +231,10 @@ impl WebSocketClient {
         {
             let tls = match &self.tls {
                 Some(tls) => tls.clone(),
-                // Without `h2`, over which this handshake does not exist.
-                None => TlsClient::builder().alpn(["http/1.1"]).build()?,
+                None => TlsClient::builder().build()?,
             };
+            // Without `h2`, over which this handshake does not exist.
+            let tls = tls.with_alpn(["http/1.1"]);
             Ok(Box::new(tls.endpoint(&self.target.host, endpoint)?))
         }
         #[cfg(not(feature = "tls"))]
