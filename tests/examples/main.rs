@@ -32,5 +32,6 @@ mod tls;
 mod tour;
 mod unix_chat;
 mod web;
+mod web_clients;
 mod web_endpoints;
 mod worker_threads;

@@ -26,10 +26,10 @@ fn app() -> App {
         .post("/echo", |req| req.take_body())
 }
 
-type Sender = SendRequest<Body>;
+pub(crate) type Sender = SendRequest<Body>;
 
 /// A protocol that speaks HTTP/2, and what sends its requests.
-fn speaker() -> (IoProtocol, Deferred<Sender>) {
+pub(crate) fn speaker() -> (IoProtocol, Deferred<Sender>) {
     let (trigger, sender) = Deferred::pair();
     let protocol = IoProtocol::new(|io| {
         let reactor = io.reactor().clone();

@@ -22,6 +22,8 @@ mod protocol;
 mod requests;
 mod resources;
 mod reverse_proxy;
+mod reverse_proxy_http2;
+mod reverse_proxy_upgrades;
 mod routes;
 mod shutdown;
 mod smuggling;

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use reactor::testing::{Peer, TestReactor};
 use reactor::{Context, Factory, Lines, Listen, Protocol};
 use reactor_tls::{Identity, Roots, TlsServer};
+use reactor_web::App;
 use reactor_web::testing::TestClient;
-use reactor_web::{App, Site};
 use tests::Directory;
 
 /// A request of HTTP/1.1 for `/`.
@@ -56,16 +56,10 @@ impl Folder {
     }
 }
 
-/// Serves `site` as https on port 443, with a certificate for `name`; gives what a client needs to
-/// trust it.
+/// Serves `factory`, as a site, as https on port 443, with a certificate for `name`; gives what a
+/// client needs to trust it.
 #[track_caller]
-pub(crate) fn serve_https(reactor: &TestReactor, site: Site, name: &str, alpn: &[&str]) -> Roots {
-    serve_tls(reactor, site, name, alpn)
-}
-
-/// As [`serve_https`], with any protocol.
-#[track_caller]
-pub(crate) fn serve_tls(
+pub(crate) fn serve_https(
     reactor: &TestReactor,
     factory: impl Factory,
     name: &str,

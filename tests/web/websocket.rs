@@ -16,7 +16,7 @@ use reactor_web::ws::{
 };
 use reactor_web::{App, HttpError, Limits};
 
-use crate::support::{client, serve_https, serve_tls};
+use crate::support::{client, serve_https};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -904,7 +904,7 @@ fn wss_asks_for_http1_alone_whatever_the_given_tls_offers() {
     let reactor = TestReactor::new();
     let agreed = Rc::default();
     let noting = Rc::clone(&agreed);
-    let roots = serve_tls(
+    let roots = serve_https(
         &reactor,
         move || NotesAlpn(Rc::clone(&noting)),
         "127.0.0.1",

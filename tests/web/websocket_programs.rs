@@ -13,15 +13,15 @@ use reactor_web::ws::{
 };
 use tests::is_there;
 
-/// A site that echoes at `/echo`, closes with 4001 at `/close`, and shouts after a raw upgrade
+/// An app that echoes at `/echo`, closes with 4001 at `/close`, and shouts after a raw upgrade
 /// at `/raw`.
-fn site(reactor: &Reactor) -> String {
+pub(crate) fn app() -> App {
     let options = WebSocketOptions::default()
         .with_deflate(true)
         .with_subprotocols(["chat.v2"])
         .with_max_message(20 * 1024 * 1024)
         .with_max_frame(20 * 1024 * 1024);
-    let app = App::new()
+    App::new()
         .get("/echo", move |req| {
             let echo = on_message(|ws, message| Ok(ws.send(message)?));
             req.websocket_with(&options, echo)
@@ -40,8 +40,12 @@ fn site(reactor: &Reactor) -> String {
             raw.log_error().ignore();
             let headers = [("connection", "upgrade"), ("upgrade", "raw")];
             (http::StatusCode::SWITCHING_PROTOCOLS, (headers, ()))
-        });
-    let site = app.into_site().expect("an app");
+        })
+}
+
+/// A site of this app; its address.
+fn site(reactor: &Reactor) -> String {
+    let site = app().into_site().expect("an app");
     let listening = "tcp:0:interface=127.0.0.1".listen(reactor, site);
     let port = reactor.block_on(listening).expect("a port");
     port.address().to_string()
@@ -49,7 +53,7 @@ fn site(reactor: &Reactor) -> String {
 
 /// Runs a program to its end, beside the loop.
 #[track_caller]
-fn run(reactor: &Reactor, mut command: Command) -> String {
+pub(crate) fn run(reactor: &Reactor, mut command: Command) -> String {
     let running = reactor.defer_to_thread(move || Ok::<Output, Failure>(command.output()?));
     let output = reactor.block_on(running).expect("it runs");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -58,9 +62,10 @@ fn run(reactor: &Reactor, mut command: Command) -> String {
     text
 }
 
-fn python(script: &str, address: &str) -> Command {
+pub(crate) fn python(script: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new("timeout");
-    command.args(["60", "python3", "-u", "-c", script, address]);
+    command.args(["60", "python3", "-u", "-c", script]);
+    command.args(arguments);
     command
 }
 
@@ -71,7 +76,7 @@ fn node(script: &str, address: &str) -> Command {
 }
 
 /// Whether the program has the module, which is skipped by name if not.
-fn has(program: &str, argument: &str, imports: &str) -> bool {
+pub(crate) fn has(program: &str, argument: &str, imports: &str) -> bool {
     if !is_there(program) {
         return false;
     }
@@ -83,14 +88,8 @@ fn has(program: &str, argument: &str, imports: &str) -> bool {
     has
 }
 
-#[test]
-fn pythons_client_talks_to_ours() {
-    if !has("python3", "-c", "import websockets") {
-        return;
-    }
-    let reactor = Reactor::new().expect("a reactor");
-    let address = site(&reactor);
-    let script = r#"
+/// Talks to the site at the address in its argument.
+pub(crate) const PYTHON_CLIENT: &str = r#"
 import asyncio, sys, websockets
 print(websockets.__version__, file=sys.stderr)
 address = sys.argv[1]
@@ -135,7 +134,18 @@ async def main():
 
 asyncio.run(main())
 "#;
-    assert_eq!(run(&reactor, python(script, &address)), "all right\n");
+
+#[test]
+fn pythons_client_talks_to_ours() {
+    if !has("python3", "-c", "import websockets") {
+        return;
+    }
+    let reactor = Reactor::new().expect("a reactor");
+    let address = site(&reactor);
+    assert_eq!(
+        run(&reactor, python(PYTHON_CLIENT, &[&address])),
+        "all right\n"
+    );
 }
 
 #[test]
@@ -216,7 +226,19 @@ impl WebSocketProtocol for Asking {
 
 /// Our client talks to a server, which prints its port, echoes, and ends after one client.
 #[track_caller]
-fn talk_to(mut command: Command, is_deflating: bool) {
+fn talk_to(command: Command, is_deflating: bool) {
+    talk_by(command, is_deflating, |_, port| {
+        WebSocketClient::new(&format!("ws://127.0.0.1:{port}/a?b=c"))
+    });
+}
+
+/// The same by the client that `client` makes for the port of the server.
+#[track_caller]
+pub(crate) fn talk_by(
+    mut command: Command,
+    is_deflating: bool,
+    client: impl FnOnce(&Reactor, &str) -> deferred::Result<WebSocketClient>,
+) {
     use std::io::{BufRead, BufReader};
     let mut server = command
         .stdout(std::process::Stdio::piped())
@@ -231,7 +253,7 @@ fn talk_to(mut command: Command, is_deflating: bool) {
         ended: Some(trigger),
     };
     let options = WebSocketOptions::default().with_deflate(is_deflating);
-    let client = WebSocketClient::new(&format!("ws://127.0.0.1:{port}/a?b=c"))
+    let client = client(&reactor, &port)
         .and_then(|client| client.with_header("x-test", "1"))
         .expect("a URL")
         .with_options(options.with_subprotocols(["echo"]));
@@ -248,16 +270,16 @@ fn talk_to(mut command: Command, is_deflating: bool) {
         (CloseCode(4321), true),
         "{event}"
     );
-    assert!(server.wait().expect("a child").success());
+    // Beside the loop: the server ends when its connection does, which may lead through the loop.
+    let waiting = reactor.defer_to_thread(move || Ok(server.wait()?));
+    let status = reactor.block_on(waiting).expect("a child");
+    assert!(status.success(), "{status}");
 }
 
-#[test]
-fn our_client_talks_to_pythons() {
-    if !has("python3", "-c", "import websockets") {
-        return;
-    }
-    let script = r#"
-import asyncio, sys, websockets
+/// Echoes, with compression if its first argument says so, and TLS if files of a certificate and a
+/// key follow.
+pub(crate) const PYTHON_SERVER: &str = r#"
+import asyncio, ssl, sys, websockets
 async def main():
     done = asyncio.get_running_loop().create_future()
     async def echo(ws):
@@ -270,14 +292,25 @@ async def main():
         assert ws.close_code == 4321 and ws.close_reason == "done"
         done.set_result(None)
     compression = "deflate" if sys.argv[1] == "deflate" else None
+    context = None
+    if sys.argv[2:]:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(*sys.argv[2:])
+        context.set_alpn_protocols(["http/1.1"])
     async with websockets.serve(echo, "127.0.0.1", 0, subprotocols=["echo"],
-            compression=compression) as server:
+            compression=compression, ssl=context) as server:
         print(server.sockets[0].getsockname()[1])
         await done
 asyncio.run(main())
 "#;
-    talk_to(python(script, "deflate"), true);
-    talk_to(python(script, "plain"), false);
+
+#[test]
+fn our_client_talks_to_pythons() {
+    if !has("python3", "-c", "import websockets") {
+        return;
+    }
+    talk_to(python(PYTHON_SERVER, &["deflate"]), true);
+    talk_to(python(PYTHON_SERVER, &["plain"]), false);
 }
 
 #[test]

@@ -12,13 +12,16 @@ use reactor::Reactor;
 use reactor_tls::{Roots, TlsClient};
 use reactor_web::client::{ClientResponse, CookieJar, Proxy};
 use reactor_web::{Client, client::ClientBuilder};
+use rustix::process::{Pid, Signal, kill_process};
 use tests::python::has_module;
 use tests::{Directory, free_port, is_there, with_listener};
 
-/// A server of another project. Killed when dropped.
+/// A server of another project. Ended when dropped.
 struct Server {
     child: Child,
     address: SocketAddr,
+    /// nginx ends its workers at a SIGTERM; after a SIGKILL, they would stay. The others are killed.
+    ends_by: Signal,
 }
 
 impl Server {
@@ -27,7 +30,11 @@ impl Server {
         let (mut command, address) = with_listener(command);
         command.stdout(Stdio::null()).stderr(Stdio::null());
         let child = command.spawn().expect("it starts");
-        Self { child, address }
+        Self {
+            child,
+            address,
+            ends_by: Signal::KILL,
+        }
     }
 
     fn python(script: &str, args: &[&str]) -> Self {
@@ -46,7 +53,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         // Both err only if it has ended already.
-        let _ = self.child.kill();
+        let _ = kill_process(Pid::from_child(&self.child), self.ends_by);
         let _ = self.child.wait();
     }
 }
@@ -252,7 +259,7 @@ async def app(scope, receive, send):
 
 /// nginx in the foreground, with the text of its `server`.
 fn nginx(directory: &Directory, listen: &str, server: &str) -> Server {
-    Server::start(|address| {
+    let mut server = Server::start(|address| {
         fs::write(directory.join("index.html"), "from nginx ".repeat(1000)).expect("a file");
         let text = format!(
             "daemon off;\nworker_processes 1;\npid {pid};\nerror_log stderr;\nuser root;\n\
@@ -270,7 +277,9 @@ fn nginx(directory: &Directory, listen: &str, server: &str) -> Server {
             .args(["-e", "stderr", "-c", &directory.path("nginx.conf")])
             .env("NGINX", "3;");
         command
-    })
+    });
+    server.ends_by = Signal::TERM;
+    server
 }
 
 #[test]
@@ -357,6 +366,7 @@ fn tinyproxy_passes_on_and_makes_tunnels() {
     let proxy = Server {
         child: child.expect("it starts"),
         address,
+        ends_by: Signal::KILL,
     };
     while std::net::TcpStream::connect(proxy.address).is_err() {
         std::thread::yield_now();

@@ -290,6 +290,12 @@ impl Outgoing {
             }
         } else {
             headers.entry(header::HOST).or_insert(self.target.host);
+            // Once, also if the request was prepared before for a connection that was stale.
+            let mut named = headers.get_all(header::CONNECTION).iter();
+            if headers.contains_key(header::TE) && !named.any(|it| it == "te") {
+                // A proxy on the way must not pass it on (RFC 9110, 10.1.4).
+                headers.append(header::CONNECTION, HeaderValue::from_static("te"));
+            }
         }
         // The absolute form goes to a proxy (RFC 9112, 3.2.2), the origin form to a server (3.2.1).
         // hyper makes the pseudo-headers of HTTP/2 from the absolute one.

@@ -8,6 +8,8 @@
 //! only queue the body, and the answer would wait for a later step of the turn.
 
 mod input;
+#[cfg(feature = "reverse-proxy")]
+mod pump;
 mod read;
 mod strict;
 mod switch;

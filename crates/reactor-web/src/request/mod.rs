@@ -26,7 +26,7 @@ pub(crate) use self::forwarding::{
 pub(crate) use self::host_value::is_host;
 pub use self::observed::Observed;
 pub(crate) use self::params::{Params, Route};
-#[cfg(feature = "ws")]
+#[cfg(any(feature = "ws", feature = "reverse-proxy"))]
 pub(crate) use self::upgrade::has_token;
 pub use self::upgrades::UpgradeRefused;
 use crate::body::Body;

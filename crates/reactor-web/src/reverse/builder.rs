@@ -151,7 +151,7 @@ impl ReverseProxyBuilder {
     }
 
     /// How long nothing may come on an upgraded connection, such as a WebSocket, before it is
-    /// closed: one hour, unless said otherwise. It is found out up to that time later.
+    /// closed: one hour, unless said otherwise.
     pub fn tunnel_idle_timeout(mut self, timeout: Duration) -> Self {
         self.rules.tunnel_idle = timeout;
         self

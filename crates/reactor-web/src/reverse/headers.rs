@@ -5,7 +5,9 @@ use std::net::IpAddr;
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use crate::request::{ORIGINS, Request, X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO};
+use crate::request::{
+    ORIGINS, Request, X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO, has_token,
+};
 
 /// Headers for one connection only (RFC 9110, 7.6.1), beside those that `Connection` names.
 const HOP_BY_HOP: [HeaderName; 8] = [
@@ -40,13 +42,22 @@ pub(super) fn strip(headers: &mut HeaderMap) {
 pub(super) fn for_upstream(request: &Request, appends: bool) -> HeaderMap {
     // The request is kept as it came, for another upstream and for the log.
     let mut headers = request.headers().clone();
+    let takes_trailers = has_token(&headers, header::TE, "trailers");
     strip(&mut headers);
+    if takes_trailers {
+        // It holds for this connection, too, since trailers are passed on (RFC 9110, 6.5.1). gRPC
+        // asks for it. The encodings in `TE` are not for the upstream.
+        headers.insert(header::TE, HeaderValue::from_static("trailers"));
+    }
+    join_cookies(&mut headers);
     // The length is that of the body that is sent; a request with two would be read in two ways.
     headers.remove(header::CONTENT_LENGTH);
     // It is the server's side of this proxy that answers it, when the upstream takes the body.
     headers.remove(header::EXPECT);
-    if let (false, Some(authority)) = (headers.contains_key(header::HOST), request.uri().authority())
-        // HTTP/2 says it in the target. An authority has no character that a header may not have.
+    if let Some(authority) = request.uri().authority()
+        // In HTTP/2, and in a target of HTTP/1.1 that is a whole URL, it replaces `Host`: an upstream
+        // must not go by another name than this server (RFC 9113, 8.3.1; RFC 9112, 3.2.2). An
+        // authority has no character that a header may not have.
         && let Ok(host) = HeaderValue::try_from(authority.as_str())
     {
         headers.insert(header::HOST, host);
@@ -62,6 +73,23 @@ pub(super) fn for_upstream(request: &Request, appends: bool) -> HeaderMap {
     // `Forwarded` is left out.
     append(&mut headers, header::VIA, via(request));
     headers
+}
+
+/// Makes one header of the `Cookie` headers, which HTTP/2 may split (RFC 9113, 8.2.3).
+fn join_cookies(headers: &mut HeaderMap) {
+    let mut cookies = headers.get_all(header::COOKIE).iter();
+    if cookies.nth(1).is_none() {
+        return;
+    }
+    let lines: Vec<&[u8]> = headers
+        .get_all(header::COOKIE)
+        .iter()
+        .map(HeaderValue::as_bytes)
+        .collect();
+    // Made of header values: none has a character that a header may not have.
+    if let Ok(joined) = HeaderValue::from_bytes(&lines.join(&b"; "[..])) {
+        headers.insert(header::COOKIE, joined);
+    }
 }
 
 /// Says where the request is from. A list names each hop by its connection; without a list, the

@@ -25,7 +25,9 @@
 //! - **Paths**: the path at which the proxy is mounted is replaced by the path of the upstream. A
 //!   path with `.` or `..` segments, in any spelling, is refused with 400.
 //! - **Headers**: those for one connection only are not passed on, nor those that `Connection`
-//!   names. `Host` is passed on ([`ReverseProxyBuilder::rewrite_host`]). `Forwarded`,
+//!   names; of `TE`, `trailers` is, as are trailers themselves. `Host` is passed on
+//!   ([`ReverseProxyBuilder::rewrite_host`]); the host of a target that has one (`:authority` in
+//!   HTTP/2) replaces it. `Forwarded`,
 //!   `X-Forwarded-For`, `X-Forwarded-Host` and `X-Forwarded-Proto` are set, and those of the client
 //!   are removed ([`ReverseProxyBuilder::append_forwarded`]); the proxy adds its entry to `Via`.
 //! - **Upgrades**, WebSocket among them, are passed on, except `h2c`. `CONNECT` is refused with

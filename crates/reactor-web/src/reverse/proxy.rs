@@ -172,7 +172,8 @@ impl Shared {
             // Not before here: what came so far was the client's doing.
             turn.failed(self.client.reactor().now());
             let error = ReverseProxyError::of(&failure, &turn.upstream().base.name);
-            tracing::warn!(target: "reactor_web", error = failure.message(), "{error}");
+            // With its sources: the reason is the last of them, such as a certificate.
+            tracing::warn!(target: "reactor_web", error = %failure, "{error}");
             let may_repeat = error.kind().is_unsent()
                 || (error.kind() == ReverseProxyErrorKind::Broken
                     && request.method().is_idempotent());
