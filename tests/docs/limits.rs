@@ -187,6 +187,11 @@ const SOURCES: &[(&str, &str, &str)] = &[
         "const MAX_POINTERS_PER_MESSAGE: usize = ",
     ),
     (
+        "labels of all its names",
+        "reactor-names/src/message/walk.rs",
+        "const MAX_LABELS_PER_BYTE: usize = ",
+    ),
+    (
         "aliases from a name",
         "reactor-names/src/client/answer.rs",
         "const MAX_ALIASES: usize = ",

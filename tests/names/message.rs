@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 use reactor_names::hickory_proto::op::{Edns, Message, OpCode, Query};
-use reactor_names::hickory_proto::rr::rdata::{A, MX, SOA, SRV};
+use reactor_names::hickory_proto::rr::rdata::{A, CNAME, MX, SOA, SRV};
 use reactor_names::hickory_proto::rr::{Name, RData, Record, RecordType};
 use reactor_names::{MessageError, decode_message, encode_message};
 
@@ -61,6 +61,41 @@ fn counts_beyond_the_bytes_are_refused_at_once() {
         let bytes = header(questions, answers);
         assert_eq!(decode_message(&bytes), Err(MessageError::Counts));
     }
+}
+
+/// A name of 127 labels, to which 4,000 records point twice.
+#[test]
+fn names_that_are_far_longer_than_the_message_are_refused() {
+    let mut bytes = header(1, 4000);
+    bytes.extend([1, b'x'].repeat(126));
+    bytes.extend([0, 0, 5, 0, 1]);
+    let alias = [0xc0, 12, 0, 5, 0, 1, 0, 0, 1, 0, 0, 2, 0xc0, 12];
+    bytes.extend(alias.repeat(4000));
+    assert_eq!(decode_message(&bytes), Err(MessageError::TooManyLabels));
+    // One of them is no harm.
+    let mut bytes = header(1, 1);
+    bytes.extend([1, b'x'].repeat(126));
+    bytes.extend([0, 0, 5, 0, 1]);
+    bytes.extend(alias);
+    assert!(decode_message(&bytes).is_ok());
+}
+
+#[test]
+fn long_names_of_a_reverse_zone_decode() {
+    let mut message = Message::response(7, OpCode::Query);
+    for i in 0..400_u128 {
+        let of = |network: u128| {
+            let digits = format!("{:032x}", (network << 64) | i);
+            let labels = digits.chars().rev().map(|digit| format!("{digit}."));
+            name(&format!("{}ip6.arpa.", labels.collect::<String>()))
+        };
+        let alias = RData::CNAME(CNAME(of(0x2001_0db8_0000_0002)));
+        let record = Record::from_rdata(of(0x2001_0db8_0000_0001), 300, alias);
+        message.add_answer(record);
+    }
+    let bytes = encode_message(&message, u16::MAX).unwrap();
+    let decoded = decode_message(&bytes).unwrap();
+    assert_eq!(decoded.answers.len(), 400);
 }
 
 #[test]

@@ -29,6 +29,8 @@ pub enum MessageError {
     ForwardPointer,
     /// Names follow too many compression pointers.
     TooManyPointers,
+    /// Compression pointers make the names far longer than the message.
+    TooManyLabels,
     /// The message does not fit into this size.
     TooLong {
         /// The most bytes that it may have.
@@ -48,6 +50,7 @@ impl fmt::Display for MessageError {
             Self::LabelType => f.write_str("unknown type of label"),
             Self::ForwardPointer => f.write_str("a compression pointer does not point backward"),
             Self::TooManyPointers => f.write_str("too many compression pointers"),
+            Self::TooManyLabels => f.write_str("the names are too long for the message"),
             Self::TooLong { max_size } => write!(f, "it is longer than {max_size} bytes"),
             Self::Malformed(reason) => f.write_str(reason),
         }

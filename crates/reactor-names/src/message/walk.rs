@@ -12,6 +12,10 @@ const MAX_POINTERS_PER_MESSAGE: usize = 1000;
 /// Pointers of a name that are not counted for the message: a zone transfer has thousands of
 /// names with this many.
 const ORDINARY_POINTERS: usize = 2;
+/// Most labels of all names, for each byte of the message. A pointer of two bytes may stand for a
+/// name of 127 labels, each of which the decoder copies. The owners and targets of a reverse zone of
+/// IPv6, with 34 labels each, come to 5.
+const MAX_LABELS_PER_BYTE: usize = 8;
 const MAX_NAME: usize = 255;
 const HEADER: usize = 12;
 /// The shortest question: the root, type, class.
@@ -25,6 +29,7 @@ pub(super) fn check(message: &[u8]) -> Result<(), MessageError> {
         message,
         at: HEADER,
         pointers: 0,
+        labels: 0,
     };
     let questions = walk.u16_at(4)?;
     let records = walk.u16_at(6)? + walk.u16_at(8)? + walk.u16_at(10)?;
@@ -51,6 +56,8 @@ struct Walk<'a> {
     at: usize,
     /// Those that count for the limit of the message.
     pointers: usize,
+    /// Of all names so far.
+    labels: usize,
 }
 
 impl Walk<'_> {
@@ -132,6 +139,10 @@ impl Walk<'_> {
                 }
                 1..=63 => {
                     let label = usize::from(first) + 1;
+                    self.labels += 1;
+                    if self.labels > MAX_LABELS_PER_BYTE * self.message.len() {
+                        return Err(MessageError::TooManyLabels);
+                    }
                     length += label;
                     if length > MAX_NAME {
                         return Err(MessageError::NameTooLong);
