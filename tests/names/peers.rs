@@ -187,17 +187,24 @@ fn nsd_is_asked() {
     }
 }
 
-/// named, which does not share its port with another server of this user.
-fn named(folder: &Directory, port: u16) -> Vec<String> {
+/// named with one zone, whose text is in the file `zone`.
+pub(crate) fn named(origin: &str, text: &str) -> Option<Program> {
+    Program::start("named", "all zones loaded", |folder, port| {
+        named_with(folder, port, origin, text)
+    })
+}
+
+/// The arguments of named, which does not share its port with another server of this user.
+fn named_with(folder: &Directory, port: u16, origin: &str, text: &str) -> Vec<String> {
     let here = folder.path("");
     let config = format!(
         "options {{ directory \"{here}\"; pid-file none; session-keyfile none; recursion no; \
          listen-on port {port} {{ 127.0.0.1; }}; listen-on-v6 {{ none; }}; reuseport no; \
-         dnssec-validation no; notify no; }};\n\
+         dnssec-validation no; notify no; zero-no-soa-ttl no; }};\n\
          controls {{ }};\n\
-         zone \"example.test\" {{ type primary; file \"zone\"; }};\n"
+         zone \"{origin}\" {{ type primary; file \"zone\"; }};\n"
     );
-    fs::write(folder.path("zone"), zone()).expect("it is written");
+    fs::write(folder.path("zone"), text).expect("it is written");
     let file = folder.path("conf");
     fs::write(&file, config).expect("it is written");
     ["-g", "-n", "1", "-c", &file].map(str::to_owned).into()
@@ -205,7 +212,7 @@ fn named(folder: &Directory, port: u16) -> Vec<String> {
 
 #[test]
 fn named_is_asked() {
-    if let Some(server) = Program::start("named", "all zones loaded", named) {
+    if let Some(server) = named("example.test", &zone()) {
         look_up_in_clear(server.address);
     }
 }
@@ -256,7 +263,9 @@ fn unbound_is_asked_over_tls() {
 fn a_server_whose_port_is_taken_gets_another_one() {
     type Prepare = fn(&Directory, u16) -> Vec<String>;
     let servers: [(_, _, Prepare); 2] = [
-        ("named", "all zones loaded", named),
+        ("named", "all zones loaded", |folder, port| {
+            named_with(folder, port, "example.test", &zone())
+        }),
         ("unbound", "start of service", |folder, port| {
             unbound(folder, port, "")
         }),

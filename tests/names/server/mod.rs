@@ -1,13 +1,13 @@
-//! The server: zones, forwarding, transports, and a comparison with nsd.
+//! The server: zones, forwarding, transports, and a comparison with nsd and named.
 
 mod cores;
 mod forwarder;
 mod listen;
 mod mutated;
-mod nsd;
 mod peers;
 mod rate_limit;
 mod secondary;
+mod servers;
 mod transfers;
 mod transports;
 mod zone;

@@ -14,7 +14,7 @@ use reactor_names::{
 };
 use tests::{Directory, is_there};
 
-use super::nsd::nsd;
+use super::servers::nsd;
 use super::transfers::Open;
 use super::{TEXT, sorted, zone};
 use crate::peers::Program;
