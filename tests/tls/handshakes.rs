@@ -222,12 +222,13 @@ fn a_certificate_may_be_chosen_later() {
     assert!(trigger.is_fired(), "cancelled with its connection");
 
     // It fails, and there is no other.
-    let server = TlsServer::builder().choose_identity(|_| fail(Failure::msg("no such name")));
+    let server = TlsServer::builder()
+        .choose_identity(|_| fail(Failure::msg("no such name").context("the table")));
     let mut sides = Sides::named(&client, &server.build().unwrap(), "later.test");
     let of_server = sides.talk(usize::MAX).1;
     assert_eq!(
         kind(of_server),
-        TlsErrorKind::NoIdentity("no such name".to_owned())
+        TlsErrorKind::NoIdentity("the table: no such name".to_owned())
     );
 
     // It fails, and there is one for all.

@@ -224,7 +224,7 @@ impl TlsFilter {
                     );
                     return self.answer(*greeted, None, link);
                 }
-                Err(self.fail(TlsErrorKind::NoIdentity(failure.message()), link))
+                Err(self.fail(TlsErrorKind::NoIdentity(failure.to_string()), link))
             }
         }
     }
