@@ -138,6 +138,16 @@ fn json_has_all_of_it() {
 }
 
 #[test]
+fn the_host_is_that_of_the_target_where_it_has_one() {
+    let lines = Lines::default();
+    let client = client(app().wrap(into(&lines, AccessLog::json())));
+    let peer = client.connect();
+    peer.send("GET http://shop.example:80/hello HTTP/1.1\r\nhost: x\r\n\r\n");
+    let line: serde_json::Value = serde_json::from_str(&lines.borrow()[0]).unwrap();
+    assert_eq!(line["host"], "shop.example:80");
+}
+
+#[test]
 fn a_client_that_goes_is_a_499_and_a_stream_that_breaks_off_counts_what_was_sent() {
     let lines = Lines::default();
     let app = app().get("/endless", |_| {

@@ -1,7 +1,5 @@
 //! `HttpsRedirect`: from HTTP to HTTPS.
 
-use http::header;
-
 use crate::app::{Middleware, Next};
 use crate::error::HttpError;
 use crate::request::Request;
@@ -54,14 +52,9 @@ impl HttpsRedirect {
 
     /// The same address, with `https`.
     fn target(&self, request: &Request) -> Option<String> {
-        let named = request
-            .uri()
-            .authority()
-            .map(|authority| authority.as_str());
-        // HTTP/2 has it in the target.
         let host = match &self.host {
             Some(host) => host,
-            None => named.or_else(|| request.header(header::HOST))?,
+            None => request.authority()?,
         };
         // Without the port, which is that of HTTP; an address of IPv6 has colons of its own.
         let end = match host.rfind(':') {

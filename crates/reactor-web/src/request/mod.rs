@@ -148,6 +148,15 @@ impl Request {
         self.head.headers.get(name)?.to_str().ok()
     }
 
+    /// The host that the request is for, with its port. In HTTP/2, and in a target that is a whole
+    /// URL, it stands there and goes before `Host` (RFC 9113, 8.3.1; RFC 9112, 3.2.2).
+    pub(crate) fn authority(&self) -> Option<&str> {
+        match self.uri().authority() {
+            Some(authority) => Some(authority.as_str()),
+            None => self.header(http::header::HOST),
+        }
+    }
+
     /// Values that middleware leaves for handlers, by type.
     pub fn extensions(&self) -> &Extensions {
         &self.head.extensions

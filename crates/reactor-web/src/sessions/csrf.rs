@@ -164,16 +164,10 @@ fn is_foreign(request: &Request, trusted: &[String]) -> bool {
         if trusted.iter().any(|known| known == origin) {
             return false;
         }
-        // HTTP/2 has the host in the target.
-        let host = request
-            .uri()
-            .authority()
-            .map(|authority| authority.as_str());
-        let host = host.or_else(|| request.header(header::HOST));
         // The scheme is not compared, since a proxy may have taken TLS off. An origin of `null` has
         // no host, and is foreign.
         let of_origin = origin.split_once("://").map(|(_, host)| host);
-        if of_origin.is_none() || of_origin != host {
+        if of_origin.is_none() || of_origin != request.authority() {
             return true;
         }
     }

@@ -32,6 +32,11 @@ impl Record {
     pub(super) fn new(request: &mut Request) -> Self {
         let observed = request.observe();
         let header = |name| request.headers().get(name).cloned();
+        // In HTTP/2, and in a target that is a whole URL, it stands there and goes before `Host`.
+        let host = match request.uri().authority() {
+            Some(authority) => HeaderValue::from_str(authority.as_str()).ok(),
+            None => header(header::HOST),
+        };
         Self {
             // Both clocks: the wall time for the line, the one of the loop for the duration, since
             // it is never set back.
@@ -41,7 +46,7 @@ impl Record {
             method: request.method().clone(),
             uri: request.uri().clone(),
             version: request.version(),
-            host: header(header::HOST),
+            host,
             referer: header(header::REFERER),
             user_agent: header(header::USER_AGENT),
             observed,
