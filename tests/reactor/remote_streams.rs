@@ -3,10 +3,10 @@
 
 use std::future::{Future, poll_fn};
 use std::io::{self, ErrorKind, IoSlice};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 
@@ -390,6 +390,63 @@ fn a_reactor_that_is_dropped_ends_a_wait_in_another_thread() {
 
 // ANCHOR: tokio
 /// Listens in the loop, and serves each connection by a task of Tokio.
+/// Writes as much as there is room for, whenever there is room for more.
+struct Refilling {
+    stream: Mutex<RemoteStream>,
+    count: AtomicUsize,
+}
+
+impl Refilling {
+    const TIMES: usize = 100;
+
+    fn refill(self: &Arc<Self>) {
+        if self.count.fetch_add(1, Ordering::Relaxed) < Self::TIMES {
+            let waker = Waker::from(Arc::clone(self));
+            let mut stream = self.stream.lock().expect("no panic");
+            let mut cx = Context::from_waker(&waker);
+            while pin!(stream.write(&[b'f'; 10_000])).poll(&mut cx).is_ready() {}
+        }
+    }
+}
+
+impl Wake for Refilling {
+    fn wake(self: Arc<Self>) {
+        self.refill();
+    }
+}
+
+#[test]
+fn a_writer_as_fast_as_the_loop_leaves_time_for_others() {
+    let reactor = reactor();
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let reader = thread::spawn(move || {
+        let (mut socket, _) = listener.accept().expect("a connection");
+        io::copy(&mut socket, &mut io::sink()).expect("an orderly end")
+    });
+    let (protocol, stream) = ByteStreamProtocol::pair();
+    reactor.connect_tcp(address, protocol).ignore();
+    let stream = reactor.block_on(stream).expect("a connection");
+    let refilling = Arc::new(Refilling {
+        stream: Mutex::new(stream.into_remote()),
+        count: AtomicUsize::new(0),
+    });
+    refilling.refill();
+    let count = || refilling.count.load(Ordering::Relaxed);
+    let mut most = 0;
+    while count() <= Refilling::TIMES {
+        let before = count();
+        reactor.turn(None).expect("it turns");
+        most = most.max(count() - before);
+    }
+    // Without a bound, it is all of them. A driver that wakes itself runs eight times in a turn.
+    assert!((1..=32).contains(&most), "{most} in one turn");
+    drop(refilling);
+    reactor.turn(None).expect("it turns");
+    drop(reactor);
+    assert!(reader.join().expect("no panic") > 0);
+}
+
 fn listen(
     reactor: &ReactorHandle,
     tokio: tokio::runtime::Handle,
