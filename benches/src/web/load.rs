@@ -27,6 +27,8 @@ pub(crate) struct Scenario {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Http1,
+    /// As `Http1`; the answers are files.
+    File,
     /// `POST` of JSON, which comes back.
     Json,
     /// `batch` is the number of streams.
@@ -35,11 +37,12 @@ pub(crate) enum Kind {
 }
 
 impl Scenario {
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::new("hello", Kind::Http1, 32, 1, "/", 13),
         Self::new("pipe16", Kind::Http1, 16, 16, "/", 13),
         Self::new("64k", Kind::Http1, 8, 1, "/64k", 64 * 1024),
         Self::new("1m", Kind::Http1, 4, 1, "/1m", 1024 * 1024),
+        Self::new("file", Kind::File, 4, 1, "/1m", 1024 * 1024),
         Self::new("json", Kind::Json, 32, 1, "/json", 0),
         Self::new("h2", Kind::Http2, 8, 16, "/", 13),
         Self::new("https", Kind::Https, 32, 1, "/", 13),
@@ -70,7 +73,7 @@ impl Scenario {
     ) -> Result<Box<dyn load::Load>, Box<dyn Error>> {
         let request = self.request().into_bytes();
         Ok(match self.kind {
-            Kind::Http1 | Kind::Json => Box::new(Repeated::connect(
+            Kind::Http1 | Kind::File | Kind::Json => Box::new(Repeated::connect(
                 address,
                 self.connections,
                 &request,

@@ -31,7 +31,7 @@ pub(crate) struct Options {
     /// Milliseconds that a server runs in each round
     #[arg(long, default_value_t = 300)]
     time: u64,
-    /// Only these, separated by commas: hello, pipe16, 64k, 1m, json, h2, https, idle
+    /// Only these, separated by commas: hello, pipe16, 64k, 1m, file, json, h2, https, idle
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// Connections on which nothing happens
