@@ -388,8 +388,6 @@ fn a_reactor_that_is_dropped_ends_a_wait_in_another_thread() {
     assert_eq!(reason(poll(late.write(&[0]))), stopped);
 }
 
-// ANCHOR: tokio
-/// Listens in the loop, and serves each connection by a task of Tokio.
 /// Writes as much as there is room for, whenever there is room for more.
 struct Refilling {
     stream: Mutex<RemoteStream>,
@@ -447,6 +445,8 @@ fn a_writer_as_fast_as_the_loop_leaves_time_for_others() {
     assert!(reader.join().expect("no panic") > 0);
 }
 
+// ANCHOR: tokio
+/// Listens in the loop, and serves each connection by a task of Tokio.
 fn listen(
     reactor: &ReactorHandle,
     tokio: tokio::runtime::Handle,
