@@ -87,7 +87,6 @@ impl Pool {
         };
         // After the borrow has ended: the drop of a line drops connections.
         drop(lines);
-        // After the borrow, since the line's connections go with it.
         drop(removed);
     }
 

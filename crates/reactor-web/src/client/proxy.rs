@@ -94,8 +94,6 @@ impl Proxy {
             let mut values = names.iter().filter_map(|name| std::env::var(name).ok());
             values.find(|value| !value.is_empty())
         };
-        // The header `Proxy` of a request is `HTTP_PROXY` in a CGI script (CVE-2016-5385,
-        // "httpoxy").
         let is_cgi = std::env::var_os("REQUEST_METHOD").is_some();
         // A CGI script gets the header `Proxy` of its client as `HTTP_PROXY` (httpoxy,
         // CVE-2016-5385).

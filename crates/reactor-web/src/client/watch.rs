@@ -128,11 +128,10 @@ impl Stopwatch {
     /// Begins a step, or notes progress in it: its timeout begins anew.
     pub(super) fn wait_for(self: &Rc<Self>, step: Step) {
         self.step.set(Some((step, self.reactor.now())));
-        // A timer that is due earlier stays, since a new one for each piece of the content would
-        // cost more than one look in vain.
         let due = self.timer.borrow().as_ref().map(|(_, due)| *due);
         let end = self.next().map(|(_, _, end)| end);
-        // A timer that is due earlier is set again when it fires.
+        // A timer that is due earlier stays, and is set again when it fires: a new one for each
+        // piece of the content would cost more than one look in vain.
         if end.is_some_and(|end| due.is_none_or(|due| end < due)) {
             self.look();
         }

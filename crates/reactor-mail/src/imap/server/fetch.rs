@@ -65,13 +65,11 @@ pub(super) fn fetch(
     // The responses to UID FETCH have the UID, even if the client does not name it (RFC 3501,
     // section 6.4.8).
     if uid && !items.contains(&Item::Uid) {
-        // RFC 3501, section 6.4.8: each response to UID FETCH has the UID.
         items.insert(0, Item::Uid);
     }
     items.iter_mut().for_each(own_names);
     let output = Output::new(cx.connection(), cx.reactor().clone());
-    // `false`: if the client hangs up, the rest is cancelled. The places stay valid: only the news
-    // after the body, and the next command, change `selected.messages`.
+    // `false`: if the client hangs up, the rest is cancelled.
     session.run(cx, tag, News::WithoutExpunge, false, async move {
         // They stay valid over the waits below: messages leave the list only in `Selected::update`,
         // which runs behind a command.
