@@ -1,6 +1,7 @@
 //! `ResourceTree`: walks down a tree of resources by the segments of a path.
 
 use std::fmt;
+use std::ops::ControlFlow;
 use std::rc::Rc;
 
 use deferred::{Deferred, Result};
@@ -74,44 +75,45 @@ fn walk(mut resource: Rc<dyn Resource>, mut request: Request) -> Answer {
             return Answer::failed(HttpError::bad_request("the path is not UTF-8"));
         };
         let is_at_slash = name.is_empty() && request.rest().is_empty();
-        let mut child = resource.child(&name, &request);
-        resource = loop {
-            child = match child {
-                Child::Found(child) => break child,
-                Child::None if is_at_slash => return resource.render(request),
-                Child::None => return Answer::failed(HttpError::not_found()),
-                // If the child is there by now, the loop goes on: a callback would run at once, and
-                // those of a long path would nest.
-                Child::Later(later) => match later.into_result() {
-                    Ok(Ok(child)) => child,
-                    Ok(Err(failure)) => return Answer::failed(failure),
-                    Err(later) => {
-                        let resumed = later.add_callback(move |child| {
-                            resume(resource, child, is_at_slash, request)
-                        });
-                        return Answer::later(resumed);
-                    }
-                },
-            };
-        };
+        let child = resource.child(&name, &request);
+        match enter(resource, child, is_at_slash, request) {
+            ControlFlow::Continue(below) => (resource, request) = below,
+            ControlFlow::Break(answer) => return answer,
+        }
     }
 }
 
-/// Goes on after a child that came later. The Deferreds nest as deep as children come later
-/// below one another, which segments of the path bound.
-fn resume(
+/// The child at which the walk goes on, or the answer if there is none, or it comes later. The
+/// Deferreds nest as deep as children come later below one another, which segments of the path
+/// bound.
+fn enter(
     parent: Rc<dyn Resource>,
-    child: Child,
+    mut child: Child,
     is_at_slash: bool,
     request: Request,
-) -> Deferred<Response> {
-    match child {
-        Child::Found(child) => walk(child, request).into(),
-        Child::None if is_at_slash => parent.render(request).into(),
-        Child::None => Answer::failed(HttpError::not_found()).into(),
-        Child::Later(later) => {
-            (*later).add_callback(move |child| resume(parent, child, is_at_slash, request))
-        }
+) -> ControlFlow<Answer, (Rc<dyn Resource>, Request)> {
+    loop {
+        child = match child {
+            Child::Found(child) => return ControlFlow::Continue((child, request)),
+            Child::None if is_at_slash => return ControlFlow::Break(parent.render(request)),
+            Child::None => return ControlFlow::Break(Answer::failed(HttpError::not_found())),
+            // If the child is there by now, the loop goes on: a callback would run at once, and
+            // those of a long path would nest.
+            Child::Later(later) => match later.into_result() {
+                Ok(Ok(child)) => child,
+                Ok(Err(failure)) => return ControlFlow::Break(Answer::failed(failure)),
+                Err(later) => {
+                    let resumed = later.add_callback(move |child| -> Deferred<Response> {
+                        match enter(parent, child, is_at_slash, request) {
+                            ControlFlow::Continue((child, request)) => walk(child, request),
+                            ControlFlow::Break(answer) => answer,
+                        }
+                        .into()
+                    });
+                    return ControlFlow::Break(Answer::later(resumed));
+                }
+            },
+        };
     }
 }
 
