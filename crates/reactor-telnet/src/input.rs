@@ -46,7 +46,7 @@ impl<P: TelnetProtocol> Telnet<P> {
 
     fn interrupt(&mut self, cx: &mut Context<'_, Self>) -> Result<()> {
         match &self.link.awaited {
-            Some((_, awaited)) => awaited.clone().cancel(),
+            Some((_, awaited)) => awaited.cancel(),
             None => self.run(cx, |protocol, cx| protocol.interrupted(cx))?,
         }
         Ok(())
