@@ -3,6 +3,8 @@
 
 #![no_main]
 
+mod pieces;
+
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -10,6 +12,8 @@ use deferred::Failure;
 use libfuzzer_sys::fuzz_target;
 use reactor::framing::{Delimited, LengthPrefixed, Netstrings, U8, U16, U16Le, U32, U32Le};
 use reactor::{Context, Decoded, Framing, Lines, Protocol, testing};
+
+use crate::pieces::split;
 
 const MAX_LENGTH: usize = 12;
 
@@ -60,27 +64,12 @@ where
     got
 }
 
-/// `data` in pieces whose sizes are those of `sizes`, again and again.
-fn split<'a>(data: &'a [u8], sizes: &[u8]) -> Vec<&'a [u8]> {
-    let mut rest = data;
-    let mut pieces = Vec::new();
-    for size in sizes.iter().cycle().map(|size| usize::from(size % 9) + 1) {
-        if rest.is_empty() {
-            break;
-        }
-        let (piece, behind) = rest.split_at(size.min(rest.len()));
-        pieces.push(piece);
-        rest = behind;
-    }
-    pieces
-}
-
 fn check<F>(framing: &F, data: &[u8], sizes: &[u8])
 where
     F: for<'a> Framing<Frame<'a> = &'a [u8]> + Clone,
 {
     let whole = decode(framing.clone(), &[data]);
-    let pieces = decode(framing.clone(), &split(data, sizes));
+    let pieces = decode(framing.clone(), &split(data, sizes, 9));
     assert_eq!(whole, pieces);
 }
 
@@ -192,6 +181,6 @@ fuzz_target!(|data: &[u8]| {
             sizes,
         ),
         10 => check(&Netstrings::with_max_length(MAX_LENGTH), data, sizes),
-        _ => assert_eq!(moody(&[data]), moody(&split(data, sizes))),
+        _ => assert_eq!(moody(&[data]), moody(&split(data, sizes, 9))),
     }
 });

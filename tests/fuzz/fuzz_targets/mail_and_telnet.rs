@@ -3,10 +3,14 @@
 
 #![no_main]
 
+mod pieces;
+
 use libfuzzer_sys::fuzz_target;
 use reactor::{Decoded, Framing};
 use reactor_mail::{SmtpFrame, SmtpFraming};
 use reactor_telnet::{TelnetFrame, TelnetFraming};
+
+use crate::pieces::split;
 
 /// What comes out of `framing` that gets `pieces`: frames as text, and those that are data, which
 /// may be cut anywhere, joined.
@@ -115,7 +119,7 @@ fn comes_back(message: &[u8], sizes: &[u8]) {
         (true, text),
         (false, b"end".to_vec()),
     ];
-    assert_eq!(smtp(&split(&sent, sizes)), expected);
+    assert_eq!(smtp(&split(&sent, sizes, 9)), expected);
 }
 
 fn telnet(is_binary: bool, pieces: &[&[u8]]) -> Vec<(bool, Vec<u8>)> {
@@ -131,25 +135,11 @@ fn telnet(is_binary: bool, pieces: &[&[u8]]) -> Vec<(bool, Vec<u8>)> {
     decode(framing, pieces, |_, frame, got| add(frame, got), name)
 }
 
-fn split<'a>(data: &'a [u8], sizes: &[u8]) -> Vec<&'a [u8]> {
-    let mut rest = data;
-    let mut pieces = Vec::new();
-    for size in sizes.iter().cycle().map(|size| usize::from(size % 9) + 1) {
-        if rest.is_empty() {
-            break;
-        }
-        let (piece, behind) = rest.split_at(size.min(rest.len()));
-        pieces.push(piece);
-        rest = behind;
-    }
-    pieces
-}
-
 fuzz_target!(|data: &[u8]| {
     let Some((&[kind, ref sizes @ ..], data)) = data.split_first_chunk::<5>() else {
         return;
     };
-    let pieces = split(data, sizes);
+    let pieces = split(data, sizes, 9);
     match kind % 4 {
         0 => {
             let got = smtp(&pieces);

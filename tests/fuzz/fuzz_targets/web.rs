@@ -3,6 +3,8 @@
 
 #![no_main]
 
+mod pieces;
+
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
@@ -11,6 +13,8 @@ use libfuzzer_sys::fuzz_target;
 use reactor_web::testing::TestClient;
 use reactor_web::ws::{WebSocketOptions, on_message};
 use reactor_web::{App, Limits, Request};
+
+use crate::pieces::split;
 
 const HANDSHAKE: &str = "GET / HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
     sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
@@ -102,26 +106,12 @@ fn web_socket(deflates: bool, pieces: &[&[u8]]) -> Vec<u8> {
     talk(app, pieces)
 }
 
-fn split<'a>(data: &'a [u8], sizes: &[u8]) -> Vec<&'a [u8]> {
-    let mut rest = data;
-    let mut pieces = Vec::new();
-    for size in sizes.iter().cycle().map(|size| usize::from(size % 61) + 1) {
-        if rest.is_empty() {
-            break;
-        }
-        let (piece, behind) = rest.split_at(size.min(rest.len()));
-        pieces.push(piece);
-        rest = behind;
-    }
-    pieces
-}
-
 fuzz_target!(|data: &[u8]| {
     let Some((&[kind, ref sizes @ ..], data)) = data.split_first_chunk::<4>() else {
         return;
     };
     if kind % 4 < 2 {
-        return check_requests(kind % 4 == 1, data, &split(data, sizes));
+        return check_requests(kind % 4 == 1, data, &split(data, sizes, 61));
     }
     let deflates = kind % 4 == 3;
     let extension = match deflates {
@@ -141,5 +131,5 @@ fuzz_target!(|data: &[u8]| {
         let end = received.windows(4).position(|four| four == b"\r\n\r\n");
         received[end.expect("a whole head")..].to_vec()
     };
-    assert!(frames(&[&sent]) == frames(&split(&sent, sizes)));
+    assert!(frames(&[&sent]) == frames(&split(&sent, sizes, 61)));
 });
