@@ -45,7 +45,8 @@ use crate::mailbox::{MailboxOwner, context_methods};
 /// ```
 pub struct Context<'a, P: Protocol> {
     pub(super) source: &'a ConnectionSource<P>,
-    /// `None` if making it has failed: then `connection_lost` is called without.
+    /// `None` if [`Protocol::framing`] has panicked. `connection_lost`, the only handler that is
+    /// called then, gets a default framing from [`decoder`](Self::decoder).
     framing: &'a mut Option<P::Framing>,
 }
 
@@ -98,7 +99,7 @@ impl<'a, P: Protocol> Context<'a, P> {
     pub fn framing(&mut self) -> &mut P::Framing {
         let flags = &self.source.transport().flags;
         if flags.has_any(Flags::HAS_REST) {
-            // Cut in another way, what is kept may hold a frame.
+            // Once the framing is changed, the input that is kept may hold a whole frame.
             flags.set(Flags::HAS_UNDECODED);
         }
         self.decoder()
@@ -220,6 +221,7 @@ impl<'a, P: Protocol> Context<'a, P> {
     /// ```
     #[doc(alias = "super")]
     pub fn close_after_peer(&mut self) {
+        // The connection closes after its producer has finished, and a push producer might never.
         self.source.stop_push_producer();
         self.source.transport().lose();
     }
@@ -270,11 +272,13 @@ impl<'a, P: Protocol> Context<'a, P> {
     #[doc(alias = "resumeProducing")]
     pub fn resume_reading(&mut self) {
         self.source.transport().resume();
+        // Settles the connection once more in this turn: `write_closed` may resume, too, and it is
+        // called after the frames that were kept have had their turn.
         self.source.touch();
     }
 
-    /// Calls `f` with input that has arrived and was not delivered: only when the connection
-    /// is lost.
+    /// Calls `f` with input that has arrived and was not delivered. To be called by
+    /// `connection_lost` only: the input that is taken here reaches no other handler.
     pub(crate) fn take_unread(&mut self, f: impl FnMut(&[u8])) {
         self.source.take_unread(f);
     }

@@ -119,8 +119,8 @@ impl ThreadPool {
 
     /// Puts a job into its place. If the pool is closed, the job is dropped.
     ///
-    /// In a test reactor, the loop itself runs the job, in its next turn: when a thread would have
-    /// the result, and in which order, would depend on the scheduler.
+    /// In a test reactor, the loop itself runs the job, in its next turn. In a thread, the time and
+    /// the order of the results would depend on the scheduler.
     ///
     /// # Errors
     ///
@@ -223,8 +223,8 @@ impl ThreadPool {
         self.shared.state.lock().max_threads
     }
 
-    /// Sets how many threads there may be: 10 unless this is called. Zero counts as one. If there
-    /// are more, as many as are too many end, each after its job.
+    /// Sets how many threads there may be: 10 unless this is called. Zero counts as one. If the
+    /// pool has more threads, the surplus ends: idle threads now, busy ones after their job.
     pub fn set_max_threads(&self, max_threads: usize) {
         let mut state = self.shared.state.lock();
         state.max_threads = max_threads.max(1);
