@@ -123,7 +123,8 @@ fn mail(text: &str) -> Result<Mail, SmtpReply> {
                 });
             }
             ("ENVID", Some(id)) => mail.envelope_id = Some(xtext(id).ok_or_else(|| bad(&keyword))?),
-            // Who has submitted the message elsewhere: it may be ignored (RFC 4954, section 5).
+            // The user who has submitted the message to another server. Checked for its syntax
+            // only: a server may ignore it (RFC 4954, section 5).
             ("AUTH", Some(name)) => drop(xtext(name).ok_or_else(|| bad(&keyword))?),
             // RFC 5321 (section 4.1.1.11) has 555 for parameters that were not offered: to ignore
             // one would promise what it asks for.

@@ -122,7 +122,7 @@ impl SmtpFraming {
         if end > MAX_LINE {
             return Err(SmtpFramingError::LineTooLong { limit: MAX_LINE });
         }
-        // First what nearly every line is: pipelined commands come many in a read.
+        // The usual case first: one read may have many pipelined commands.
         if input[end..].starts_with(b"\r\n") {
             self.state = State::default();
             return Ok(Decoded::Frame {
@@ -175,7 +175,8 @@ impl SmtpFraming {
             };
             let found = at + offset;
             if found + 1 == input.len() && input[found] == b'\r' {
-                // Whether an LF follows is not known yet.
+                // Whether an LF follows is not known yet, so the CR is kept for the next call. If
+                // it is the first byte, no frame is made, and the state stays as it is.
                 break (
                     found,
                     if found == 0 {

@@ -28,8 +28,9 @@ const MAX_HEAD: usize = 64 * 1024;
 pub(super) struct Conn {
     sender: Sender,
     handle: Connection<IoProtocol>,
-    /// Gets the connection back when HTTP on it has ended in an upgrade. Shared by all clones of an
-    /// HTTP/2 sender, which its address identifies.
+    /// Gets the connection when HTTP/1.1 on it has ended, for a request that waits for an upgrade.
+    /// All clones of an HTTP/2 sender share one slot, so that the address of the slot identifies
+    /// the connection (see `is_same`).
     upgrade: UpgradeSlot,
     /// An earlier request was answered over it. So if it breaks before the next answer, the server
     /// may have closed it as idle, and the request may be sent again over another connection.
@@ -59,7 +60,8 @@ impl Conn {
         let (sender, connection) = builder.handshake(io).await?;
         let upgrade: UpgradeSlot = Rc::default();
         let slot = Rc::clone(&upgrade);
-        // Without a shutdown at the end, since after an upgrade the connection goes on.
+        // Without a shutdown at the end: after an upgrade the connection goes on. If nothing waits
+        // for an upgrade, `hand_over` drops the `Io`, which closes the connection.
         let driver = async move {
             let parts = connection.without_shutdown().await?;
             upgrade::hand_over(&slot, parts.io, parts.read_buf);

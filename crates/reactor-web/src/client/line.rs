@@ -193,8 +193,8 @@ impl Line {
             let Some(trigger) = self.state.borrow_mut().waiting.pop_front() else {
                 return;
             };
-            // Nothing is borrowed: the callback resumes the body of the request, which sends at
-            // once, and may come back to this line.
+            // Nothing is borrowed: the callback resumes the async body that makes the request. It
+            // sends at once, and may come back to this line.
             if let Err(refused) = trigger.callback(grant)
                 && let Grant::Kept(slot, conn) = refused.into_inner()
             {
@@ -265,7 +265,7 @@ impl Line {
         if conn.is_shared() || conn.is_closed() {
             return;
         }
-        // If hyper is not ready for the next request yet, a body below waits until it is.
+        // If hyper is not ready for the next request yet, `returning` below waits until it is.
         if conn.is_ready() {
             return self.keep(conn);
         }
@@ -286,7 +286,7 @@ impl Line {
             line.tidy();
             Ok(())
         };
-        // The body always returns `Ok`, so no failure is lost.
+        // `returning` always returns `Ok`, so no failure is lost.
         pool.reactor().spawn(returning).ignore();
     }
 

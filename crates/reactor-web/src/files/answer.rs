@@ -100,7 +100,7 @@ pub(super) fn find(
             Ok((file, metadata)) if metadata.is_file() => {
                 return send(options, &index, file, metadata, inquiry);
             }
-            // An index that may not be read is a 403, and not the next one.
+            // If an index may not be read, the answer is a 403; the next index is not tried.
             Err(failure) if !is_not_found(&failure) => return Err(failure),
             Ok(_) | Err(_) => {}
         }
@@ -129,7 +129,8 @@ pub(super) fn find_one(path: &Path, inquiry: &Inquiry) -> Result<Found> {
     if !metadata.is_file() {
         return Err(io::Error::other(format!("{} is no file", path.display())).into());
     }
-    // No encoded file beside it: its program has named this one.
+    // By the default options, no encoded file beside it is looked for: the handler has named this
+    // very file.
     send(&Options::default(), path, file, metadata, inquiry)
 }
 
@@ -147,14 +148,15 @@ fn open(options: &Options, path: &Path) -> Result<(File, Metadata)> {
             // The error of `openat2` for a path that leads out of the folder.
             CrossesDevices => HttpError::not_found().into(),
             PermissionDenied => HttpError::forbidden().into(),
-            _ if is_loop(&error) => HttpError::not_found().into(),
+            _ if is_loop_or_socket(&error) => HttpError::not_found().into(),
             _ => error.into(),
         }),
     }
 }
 
-/// Whether symbolic links go round in a circle, or a socket was opened, which is not served.
-fn is_loop(error: &io::Error) -> bool {
+/// Whether the path leads to no file: symbolic links go round in a circle (`ELOOP`), or it names a
+/// socket (`ENXIO`).
+fn is_loop_or_socket(error: &io::Error) -> bool {
     use rustix::io::Errno;
     let errno = error.raw_os_error().map(Errno::from_raw_os_error);
     matches!(errno, Some(Errno::LOOP | Errno::NXIO))
@@ -206,7 +208,8 @@ fn send(
         let name = HeaderValue::from_static(coding.name());
         head.headers.insert(header::CONTENT_ENCODING, name);
     }
-    // Otherwise the range is one of another version: all of it is sent (RFC 9110, 13.1.5).
+    // If `If-Range` names another version of the file, the range is ignored, and the whole file is
+    // sent (RFC 9110, 13.1.5).
     let range = conditions
         .range
         .as_ref()

@@ -36,7 +36,7 @@ impl Options {
     /// The type of the file at `path`, by its extension. Text is UTF-8, unless its type was set.
     pub(super) fn content_type(&self, path: &Path) -> HeaderValue {
         let extension = path.extension().and_then(|it| it.to_str()).unwrap_or("");
-        // As a rule it is, and the extension is not copied then.
+        // Usually no type was set; then the extension is not copied.
         if !self.types.is_empty()
             && let Some(kind) = self.types.get(&extension.to_ascii_lowercase())
         {

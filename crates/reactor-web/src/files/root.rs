@@ -8,8 +8,8 @@ use rustix::fs::{Mode, OFlags};
 #[cfg(any(target_os = "android", target_os = "linux"))]
 use rustix::{fs::ResolveFlags, io::Errno};
 
-/// How a file is opened. A named pipe without a writer would block else; it is found out later that
-/// it is no file.
+/// How a file is opened. Non-blocking, because the opening of a named pipe waits for a writer
+/// otherwise. That a pipe is no file is found out after the opening.
 const FLAGS: OFlags = OFlags::RDONLY
     .union(OFlags::CLOEXEC)
     .union(OFlags::NONBLOCK)

@@ -216,7 +216,7 @@ impl Request {
     }
 
     fn read_with<T: 'static>(&self, f: impl FnOnce(Bytes) -> Result<T> + 'static) -> Deferred<T> {
-        // Taken now and not when the body of the Deferred runs: the request may be gone by then.
+        // Taken now and not inside of the async block: the request may be gone when that runs.
         let (mut body, limit) = (self.take_body(), self.body_limit);
         inline_callbacks(async move {
             let bytes = body.collect(limit).await?;

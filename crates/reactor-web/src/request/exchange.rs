@@ -60,7 +60,7 @@ pub(crate) struct ConnectionInfo {
     stop_waiters: RefCell<Vec<(u64, Trigger<()>)>>,
     /// Set by [`end`](Self::end), and not cleared.
     is_ended: Cell<bool>,
-    /// Resumes the body that drives the connection.
+    /// Resumes the driver: the async body that polls hyper's connection.
     driver: BodyWaker,
     upgrades: Upgrades,
 }
@@ -152,25 +152,25 @@ impl ConnectionInfo {
         &self.upgrades
     }
 
-    /// Remembers the body that drives the connection, which polls with `cx`.
+    /// Remembers the driver, which polls with `cx`, for [`wake_driver`](Self::wake_driver).
     pub(crate) fn set_driver(&self, cx: &Context<'_>) {
-        // A registration that is there is of the same body: one body drives a connection for its
+        // A registration that is there is of the same driver: a connection has one driver for its
         // whole life.
         if !self.driver.is_registered() {
             self.driver.register(cx);
         }
     }
 
-    /// Has the connection end, after what was written is sent: the body that drives it returns.
+    /// Ends the connection, after what was written is sent: the driver returns.
     pub(crate) fn end(&self) {
-        // The flag first: `wake` resumes the driver inside of this call, unless that is what runs.
+        // The flag first: the driver may be polled inside of `wake`, and looks at the flag.
         self.is_ended.set(true);
         self.wake_driver();
     }
 
-    /// Tells the requests that run that the site finishes.
+    /// Fires what `notify_stop` has returned to the requests that are running: the site finishes.
     pub(crate) fn stop(&self) {
-        // First, so that a callback that asks finds it set.
+        // First, so that a callback that calls `notify_stop` finds it set.
         self.is_stopping.set(true);
         for (_, waiter) in self.stop_waiters.take() {
             // Errs if it was cancelled: then nothing waits.
@@ -178,12 +178,12 @@ impl ConnectionInfo {
         }
     }
 
-    /// Whether the body that drives the connection is to return.
+    /// Whether the driver is to return.
     pub(crate) fn is_over(&self) -> bool {
         self.is_ended.get() || self.monitor.is_lost()
     }
 
-    /// Resumes the body that drives the connection.
+    /// Resumes the driver.
     pub(crate) fn wake_driver(&self) {
         self.driver.wake();
     }
@@ -262,11 +262,12 @@ impl Exchange {
         }
     }
 
-    /// Asks for the connection.
+    /// Asks for the connection itself, after a 101 (Switching Protocols) or a CONNECT.
     pub(super) fn upgrade(&self) -> Deferred<Io> {
         match self.0.state.get() {
             State::Running => self.connection().upgrades.ask(self.number()),
-            // A late request would take the place of that of a later exchange.
+            // `ask` replaces the asker before it: a call for an exchange that is over would take
+            // the connection from a later exchange that has asked for it.
             State::Answered | State::Gone => fail(ClientGone),
         }
     }
@@ -279,7 +280,8 @@ impl Exchange {
 
     fn end(&self, is_complete: bool) {
         let connection = self.connection();
-        // Before the callbacks, which may ask for another.
+        // Before the callbacks, which may call `notify_finish` again: after this, it fires at once
+        // instead of adding a waiter that nothing would fire.
         self.0.state.set(match is_complete {
             true => State::Answered,
             false => State::Gone,
@@ -311,7 +313,7 @@ impl Exchange {
     /// Takes the waiters of this exchange out of those of the connection.
     fn take(&self, waiters: &RefCell<Vec<(u64, Trigger<()>)>>) -> Vec<Trigger<()>> {
         let mut waiters = waiters.borrow_mut();
-        // As a rule; then nothing is allocated.
+        // The usual case: nothing is allocated.
         if waiters.is_empty() {
             return Vec::new();
         }
