@@ -214,8 +214,8 @@ impl<P: Protocol> ConnectionSource<P> {
         self.touch();
     }
 
-    /// Stops a push producer, if one is registered: it writes by itself, and might never finish,
-    /// so a close does not wait for it.
+    /// Stops a push producer, if one is registered: it writes by itself, and might never finish. A
+    /// close because of the peer's end or of a stop does not wait for it.
     pub(super) fn stop_push_producer(&self) {
         let is_push = |producer: &Producer| matches!(producer, Producer::Push(_));
         let stops = |producer: &Option<Producer>| producer.as_ref().is_some_and(is_push);

@@ -10,11 +10,12 @@
 //! `transport` has what is to be sent and says when the connection is over; it knows nothing
 //! of protocols. `source` calls the protocol: only from the loop, and never one handler inside
 //! another; `opening` begins the connection, `reading` is the path of bytes that come in,
-//! `switching` hands the connection to another protocol, `backpressure` pauses reading and producers. Jobs for the protocol are in its mailbox.
+//! `switching` hands the connection to another protocol, `backpressure` pauses reading and
+//! producers. Jobs for the protocol are in its mailbox.
 //!
-//! `context` is what the protocol's handlers act through, `handle` what others do, `any` what those
-//! do that do not know the protocol;
-//! `backpressure` and `socket_options` have further methods of both.
+//! The protocol's handlers act through `context`, all other code through `handle`, and code that
+//! does not know the protocol through `any`. Further methods of handles are in `backpressure` and
+//! `socket_options`, further ones of contexts in `socket_options`.
 
 mod any;
 mod backpressure;

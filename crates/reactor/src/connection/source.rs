@@ -46,7 +46,7 @@ pub(crate) struct ConnectionSource<P: Protocol> {
 /// The values of the user's types that a connection owns until it is over.
 pub(crate) struct Open<P: Protocol> {
     pub(super) protocol: P,
-    /// `None` if making it has failed.
+    /// `None` if `Protocol::framing` has panicked.
     pub(super) framing: Option<P::Framing>,
 }
 
