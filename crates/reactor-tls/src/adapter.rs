@@ -100,7 +100,7 @@ impl RootSet {
     pub(crate) fn from_pem(pem: &[u8]) -> Result<Self, TlsConfigError> {
         let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
         let certificates =
-            certificates.map_err(|error| TlsConfigError::bad_pem("root certificates", error))?;
+            certificates.map_err(|error| TlsConfigError::invalid("root certificates", error))?;
         if certificates.is_empty() {
             return Err(TlsConfigError::missing(
                 "root certificates",
@@ -116,7 +116,7 @@ impl RootSet {
     pub(crate) fn add_revocation_lists(&mut self, pem: &[u8]) -> Result<(), TlsConfigError> {
         let before = self.revoked.len();
         for list in CertificateRevocationListDer::pem_slice_iter(pem) {
-            let list = list.map_err(|error| TlsConfigError::bad_pem("revocation lists", error))?;
+            let list = list.map_err(|error| TlsConfigError::invalid("revocation lists", error))?;
             // Kept as DER; the verifier parses them when the configuration is built, and refuses
             // bad ones there.
             self.revoked.push(list);
@@ -131,7 +131,7 @@ impl RootSet {
         let mut store = RootCertStore::empty();
         for certificate in &self.certificates {
             let added = store.add(certificate.clone());
-            added.map_err(|error| TlsConfigError::refused("root certificates", error))?;
+            added.map_err(|error| TlsConfigError::invalid("root certificates", error))?;
         }
         Ok(Arc::new(store))
     }
@@ -157,7 +157,7 @@ pub(crate) struct KeyPair {
 impl KeyPair {
     pub(crate) fn from_pem(chain: &[u8], key: &[u8]) -> Result<Self, TlsConfigError> {
         let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(chain).collect();
-        let chain = chain.map_err(|error| TlsConfigError::bad_pem("certificate", error))?;
+        let chain = chain.map_err(|error| TlsConfigError::invalid("certificate", error))?;
         if chain.is_empty() {
             return Err(TlsConfigError::missing("certificate", "a `CERTIFICATE`"));
         }
@@ -165,7 +165,7 @@ impl KeyPair {
             rustls::pki_types::pem::Error::NoItemsFound => {
                 TlsConfigError::missing("private key", "a `PRIVATE KEY`")
             }
-            error => TlsConfigError::bad_pem("private key", error),
+            error => TlsConfigError::invalid("private key", error),
         })?;
         let pair = Self {
             chain,
@@ -183,7 +183,7 @@ impl KeyPair {
         }
         let key = self.key.clone_key();
         let certified = CertifiedKey::from_der(self.chain.clone(), key, provider)
-            .map_err(|error| TlsConfigError::refused("certificate and private key", error))?;
+            .map_err(|error| TlsConfigError::invalid("certificate and private key", error))?;
         // Two loops may parse at the same time; the first result is kept. (`get_or_try_init`, which
         // would parse once, is not stable.)
         Ok(Arc::clone(
@@ -232,7 +232,7 @@ pub(crate) fn ticketer(
     let seconds = key_lifetime.min(TICKET_KEY_LIFETIME).as_secs().max(1);
     let seconds = u32::try_from(seconds).unwrap_or(u32::MAX);
     let rotator = TicketRotator::new(seconds, one_key);
-    let rotator = rotator.map_err(|error| TlsConfigError::refused("tickets", error))?;
+    let rotator = rotator.map_err(|error| TlsConfigError::invalid("tickets", error))?;
     Ok(Arc::new(rotator))
 }
 
@@ -279,10 +279,10 @@ pub(crate) fn server(
 ) -> Result<Server, TlsConfigError> {
     let provider = provider(common.provider)?;
     let names = names.try_map(|pair| pair.certified(&provider))?;
-    let refused = |error| TlsConfigError::refused("versions", error);
+    let invalid = |error| TlsConfigError::invalid("versions", error);
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_protocol_versions(&versions(&common.versions))
-        .map_err(refused)?;
+        .map_err(invalid)?;
     let builder = match client_auth {
         ClientAuth::None => builder.with_no_client_auth(),
         ClientAuth::Optional(roots) | ClientAuth::Required(roots) => {
@@ -294,7 +294,7 @@ pub(crate) fn server(
             }
             let verifier = verifier
                 .build()
-                .map_err(|error| TlsConfigError::refused("roots of clients", error))?;
+                .map_err(|error| TlsConfigError::invalid("roots of clients", error))?;
             builder.with_client_cert_verifier(verifier)
         }
     };
@@ -336,7 +336,7 @@ pub(crate) fn client(
     let provider = provider(common.provider)?;
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_protocol_versions(&versions(&common.versions))
-        .map_err(|error| TlsConfigError::refused("versions", error))?;
+        .map_err(|error| TlsConfigError::invalid("versions", error))?;
     let builder = match verification {
         Verification::Platform => {
             let verifier = platform_verifier(&provider)?;
@@ -349,7 +349,7 @@ pub(crate) fn client(
                 WebPkiServerVerifier::builder_with_provider(roots.store()?, Arc::clone(&provider))
                     .with_crls(roots.revoked.clone())
                     .build()
-                    .map_err(|error| TlsConfigError::refused("roots", error))?;
+                    .map_err(|error| TlsConfigError::invalid("roots", error))?;
             builder.with_webpki_verifier(verifier)
         }
         Verification::None => {
@@ -365,7 +365,7 @@ pub(crate) fn client(
             pair.certified(&provider)?;
             builder
                 .with_client_auth_cert(pair.chain.clone(), pair.key.clone_key())
-                .map_err(|error| TlsConfigError::refused("certificate and private key", error))?
+                .map_err(|error| TlsConfigError::invalid("certificate and private key", error))?
         }
         None => builder.with_no_client_auth(),
     };
@@ -394,7 +394,7 @@ fn platform_verifier(
     provider: &Arc<CryptoProvider>,
 ) -> Result<Arc<dyn ServerCertVerifier>, TlsConfigError> {
     let verifier = rustls_platform_verifier::Verifier::new(Arc::clone(provider))
-        .map_err(|error| TlsConfigError::refused("roots of the platform", error))?;
+        .map_err(|error| TlsConfigError::invalid("roots of the platform", error))?;
     Ok(Arc::new(verifier))
 }
 

@@ -28,22 +28,25 @@ pub struct TlsError {
     kind: TlsErrorKind,
     /// The peer: a server by the requested name, a client by its address.
     peer: String,
+    /// This side is the server, and `peer` its client.
     is_server: bool,
 }
 
 impl TlsError {
-    pub(crate) fn of_client(peer: String, kind: TlsErrorKind) -> Self {
+    /// An error that this side, as the server, has with a client.
+    pub(crate) fn at_server(client: String, kind: TlsErrorKind) -> Self {
         Self {
             kind,
-            peer,
+            peer: client,
             is_server: true,
         }
     }
 
-    pub(crate) fn of_server(name: String, kind: TlsErrorKind) -> Self {
+    /// An error that this side, as the client, has with the server of this name.
+    pub(crate) fn at_client(server: String, kind: TlsErrorKind) -> Self {
         Self {
             kind,
-            peer: name,
+            peer: server,
             is_server: false,
         }
     }
@@ -227,23 +230,23 @@ impl Error for TlsError {}
 pub enum TlsConfigError {
     /// A file cannot be read.
     Unreadable {
-        /// Its path.
+        /// The path of the file.
         path: PathBuf,
-        /// Why.
+        /// Why it cannot be read.
         source: std::io::Error,
     },
     /// A certificate, key or list is invalid.
     Invalid {
-        /// Of what.
+        /// The part of the configuration that is invalid, as a noun for the message: `private key`.
         what: &'static str,
-        /// Why.
+        /// Why it is invalid.
         source: Box<dyn Error + Send + Sync>,
     },
     /// A PEM text has no section of the expected kind.
     Missing {
-        /// Of what.
+        /// What the section would have held, as a noun for the message: `private key`.
         what: &'static str,
-        /// The expected section.
+        /// The expected section, with its article: ``a `PRIVATE KEY` ``.
         expected: &'static str,
     },
     /// A server has no certificate.
@@ -263,11 +266,7 @@ pub enum TlsConfigError {
 }
 
 impl TlsConfigError {
-    pub(crate) fn bad_pem(what: &'static str, error: impl Error + Send + Sync + 'static) -> Self {
-        Self::refused(what, error)
-    }
-
-    pub(crate) fn refused(what: &'static str, error: impl Error + Send + Sync + 'static) -> Self {
+    pub(crate) fn invalid(what: &'static str, error: impl Error + Send + Sync + 'static) -> Self {
         Self::Invalid {
             what,
             source: Box::new(error),

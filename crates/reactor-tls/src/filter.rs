@@ -148,8 +148,8 @@ impl TlsFilter {
             kind => kind,
         };
         Failure::new(match &self.side {
-            Side::Server(_) => TlsError::of_client(link.peer().to_string(), kind),
-            Side::Client(_, name) => TlsError::of_server(name.to_str().into_owned(), kind),
+            Side::Server(_) => TlsError::at_server(link.peer().to_string(), kind),
+            Side::Client(_, name) => TlsError::at_client(name.to_str().into_owned(), kind),
         })
     }
 
@@ -356,7 +356,7 @@ impl Filter for TlsFilter {
         if let State::Handshake(session) | State::Open(session) = &mut self.state {
             session.finish(link);
         }
-        // `close_notify` was the last word. Without a session, there is none to be said.
+        // Nothing follows `close_notify`; without a session, there is nothing to end.
         Ok(true)
     }
 
