@@ -18,8 +18,8 @@ use crate::panics::contain;
 use crate::producer::{Producer, PushProducer};
 use crate::wait_list::WaitList;
 
-/// Default of the close timeout: the time in which the peer of a closing connection may take
-/// nothing.
+/// Default of the close timeout: a closing connection is aborted when its peer has taken no output
+/// for this long.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Cell of a [`ColdState`], in each connection.
@@ -30,8 +30,9 @@ pub(super) struct ColdCell {
     cold: RefCell<Option<Box<ColdState>>>,
 }
 
-/// Arguments of `open_span`, kept until the filters are open with which a connection begins: only
-/// then is the peer's address known (PROXY headers), and `connection_made` called.
+/// Arguments of `ConnectionSource::open_span`, kept while the filters with which a connection
+/// begins are not open yet: only after that is the peer's address known (PROXY headers), and
+/// `connection_made` called.
 pub(super) struct Opening {
     /// Number of the connection among those of the loop, for its span in the log.
     pub(super) number: u64,
@@ -85,8 +86,8 @@ pub(crate) type OnClose = Box<dyn FnOnce(ConnectionClosed)>;
 pub(super) enum Until {
     /// No output waits to be sent.
     Drained,
-    /// At most the high-water mark waits. Once more has waited, at most half of the mark, so that a
-    /// writer does not stop and start with each send.
+    /// At most the high-water mark waits; or at most half of it, if more than the mark has waited,
+    /// so that a writer does not stop and start with each send.
     Ready,
 }
 
@@ -95,13 +96,14 @@ pub(super) enum Until {
 pub(super) trait Pump {
     /// Writes input of the source to the sink.
     fn forward(&self, bytes: &[u8]);
-    /// Continues after a pause: the sink has room again.
+    /// The sink has room again: ends the pause, and has the loop read from the source.
     fn go_on(&self);
-    /// Resumes reading from the source, if this pump has paused it.
+    /// Ends this pump's pause of the source, if it has paused it. Called by `go_on`; when another
+    /// pump takes the place of this one; and for the last input, after a send has failed.
     fn end_pause(&self);
     /// Ends the sink's output: the peer of the source has finished sending.
     fn finish(&self);
-    /// Closes the other connection and fails the Deferred: one of the two is over.
+    /// One of the two connections is over: closes the other one, and fails the Deferred of `pump`.
     fn broken(&self, reason: &ConnectionClosed);
 }
 
@@ -172,7 +174,7 @@ impl ColdCell {
 }
 
 /// The span of a connection in the log, if a subscriber records it.
-pub(super) fn open_span<P>(number: u64, peer: &Address) -> Option<Span> {
+pub(super) fn new_span<P>(number: u64, peer: &Address) -> Option<Span> {
     let span = tracing::debug_span!(
         target: "reactor",
         "connection",

@@ -41,7 +41,8 @@ impl Flags {
     pub(super) const HAS_REST: Self = Self(1 << 15);
 
     /// The rest may hold a whole frame, which had to wait. Set when decoding stops because
-    /// frames are not taken, and when a handler changes the framing; cleared when it goes on.
+    /// frames are not taken, and when a handler changes the framing; cleared when decoding
+    /// continues.
     pub(super) const HAS_UNDECODED: Self = Self(1 << 12);
 
     /// Descriptors may come with the bytes. Set when the connection begins, on a UNIX socket;

@@ -44,7 +44,7 @@ pub struct WriteLimits {
     ///
     /// A single write that is larger than this does not count for the eight times.
     pub max_buffered: usize,
-    /// How long the peer may take nothing while more than
+    /// How long the peer may go without taking any output while more than
     /// [`max_buffered`](Self::max_buffered) waits.
     pub stall_timeout: Duration,
 }

@@ -6,7 +6,7 @@ use std::rc::{Rc, Weak};
 
 use deferred::{Deferred, Failure, Result, fail, succeed};
 
-use super::cold::{OnClose, Opening, open_span};
+use super::cold::{OnClose, Opening, new_span};
 use super::flags::Flags;
 use super::handle::Connection;
 use super::protocol::Protocol;
@@ -129,8 +129,9 @@ impl<P: Protocol> ConnectionSource<P> {
         opening
     }
 
+    /// Opens the connection's span in the log, and keeps `on_close` for the end.
     fn open_span(&self, number: u64, on_close: Option<OnClose>) {
-        let span = open_span::<P>(number, self.transport.peer());
+        let span = new_span::<P>(number, self.transport.peer());
         if span.is_some() || on_close.is_some() {
             self.with_cold(|cold| {
                 cold.span = span;
