@@ -1,8 +1,8 @@
 //! Doctests of the pages of `docs/` about the reactor.
 //!
 //! The pages are not in the published package. So `lib.rs` has this module only under
-//! `cfg(doctest)`. Chapter 21 is a doctest of `reactor-tls`, and those from 24 on are doctests of
-//! `reactor-web`.
+//! `cfg(doctest)`. Chapters 1 to 8 are doctests of `deferred`, chapter 21 is one of `reactor-tls`,
+//! 24 to 32 are ones of `reactor-web`, and 33 is one of the package `tests`.
 
 #[doc = include_str!("../../../docs/guide/09-the-loop.md")]
 struct TheLoop;

@@ -1,5 +1,5 @@
-//! `spawn`: async bodies that a loop goes on with; `spawn_driver`: futures of other crates that
-//! do the I/O of a connection.
+//! `spawn`: runs async bodies in the loop; `spawn_driver`: runs futures of other crates that do
+//! the I/O of a connection.
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
@@ -13,10 +13,9 @@ use crate::system_event::{Phase, SystemEvent, SystemEventTrigger};
 impl ReactorHandle {
     /// Runs an async body in the loop, and gives its result as a Deferred.
     ///
-    /// It is [`inline_callbacks`], for which this loop sees to it that the body goes
-    /// on when something wakes it: a Deferred, or any other waker, of any thread. It
-    /// begins at once, before this returns. Cancelling the Deferred cancels what the
-    /// body waits for; dropping it does not.
+    /// It is [`inline_callbacks`], and this loop polls the body again when its waker is
+    /// called, from any thread. The body begins at once, before this returns. Cancelling the
+    /// Deferred cancels what the body waits for; dropping it does not.
     ///
     /// If the reactor is gone, the body is dropped and the Deferred fails.
     ///
