@@ -7,12 +7,13 @@ use reactor::{Listen, Phase, Reactor, ReactorHandle, ServerEndpoint, SystemEvent
 use crate::app::App;
 
 /// Serves `app` on `endpoint`: as text (`tcp:8080`, `unix:/run/web.socket`), or any other
-/// [`ServerEndpoint`]. When the reactor stops, the port is closed first, so that another process
-/// that has its socket gets the connections which come after that.
+/// [`ServerEndpoint`]. When the reactor stops, the port is closed first: if another process has a
+/// copy of the listening socket, as a successor may, that process gets all later connections.
 ///
 /// # Errors
 ///
-/// Two routes conflict, the endpoint's text is none, or its address cannot be had.
+/// Two routes conflict, the text is no description of an endpoint, or the address cannot be
+/// listened on.
 ///
 /// # Examples
 ///
@@ -37,8 +38,8 @@ pub fn serve(
             let reactor = reactor.clone();
             let listening = endpoint.listen(&reactor, site);
             listening.add_callback(move |port| {
-                // In the phase in which the site answers the requests that run: no connection comes
-                // while it does.
+                // `Before` is also the phase in which the site answers the requests that run: with
+                // the port closed, no further connection comes in that time.
                 let closing = port.clone();
                 let (phase, event) = (Phase::Before, SystemEvent::Shutdown);
                 reactor.add_system_event_trigger(phase, event, move || closing.stop_listening());
@@ -54,7 +55,7 @@ pub fn serve(
 ///
 /// # Errors
 ///
-/// As for [`serve`], and if there can be no reactor.
+/// As for [`serve`], and if the reactor cannot be created.
 ///
 /// # Examples
 ///

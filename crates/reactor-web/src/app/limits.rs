@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Bounds of what a client may send, and for how long it may take nothing.
+/// Bounds of what a client may send, and for how long it may go without taking an answer.
 ///
 /// # Examples
 ///
@@ -38,8 +38,9 @@ pub struct Limits {
     /// How long nothing may come of a body that a handler waits for. Then the connection is closed,
     /// late as with `write_timeout`.
     pub body_timeout: Duration,
-    /// How long a client may take nothing of an answer. Then the connection is aborted; up to a
-    /// quarter of this time late, or up to half of `body_timeout` if that is shorter.
+    /// How long a client may go without taking any bytes of its answer. Then the connection is
+    /// aborted; up to a quarter of this time late, or up to half of `body_timeout` if that is
+    /// shorter.
     pub write_timeout: Duration,
     /// How long a graceful stop waits for the requests that run.
     pub shutdown_timeout: Duration,

@@ -201,7 +201,7 @@ impl Stopwatch {
         if self.is_over.get() {
             return None;
         }
-        // A timeout of `Duration::MAX` is none.
+        // A timeout of `Duration::MAX` stands for no timeout.
         let end = |since: Duration, time| since.saturating_add(time);
         let whole = self
             .timeouts

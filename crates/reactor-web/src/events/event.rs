@@ -87,7 +87,7 @@ impl Event {
         let mut text = String::with_capacity(data.len() + 32);
         let mut field = |name: &str, value: &str| {
             text.push_str(name);
-            // The first space after a colon is none of the value.
+            // The client drops one space after the colon, so a value that begins with one keeps it.
             text.push_str(": ");
             text.push_str(value);
             text.push('\n');

@@ -228,7 +228,7 @@ impl Shared {
     fn arm(self: &Rc<Self>) {
         let delay = self.keep_alive.get();
         if let Some(timer) = &*self.timer.borrow()
-            // A timer that has fired is none to be reset.
+            // `reset` errs if the timer has fired; then a new one is made.
             && timer.reset(delay).is_ok()
         {
             return;

@@ -70,7 +70,7 @@ impl Request {
         let texts = headers.iter().filter_map(|value| value.to_str().ok());
         texts
             .flat_map(Cookie::split_parse_encoded)
-            // One cookie that is none does not hide the others.
+            // A cookie that cannot be parsed does not hide the others.
             .filter_map(std::result::Result::ok)
             .find(|cookie| cookie.name() == name)
             .map(|cookie| cookie.value().to_owned())

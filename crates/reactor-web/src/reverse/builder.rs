@@ -109,7 +109,7 @@ impl ReverseProxyBuilder {
     /// answered, the upstream is back.
     ///
     /// Failures are connections that cannot be made, that break before an answer or in it, and
-    /// timeouts; an answer is none, whatever its status. A single upstream is never ejected.
+    /// timeouts; an answer is no failure, whatever its status. A single upstream is never ejected.
     #[doc(
         alias = "max_fails",
         alias = "fail_timeout",
@@ -169,7 +169,7 @@ impl ReverseProxyBuilder {
     ///
     /// # Errors
     ///
-    /// [`ClientError::BadUrl`]: an upstream is none, or there is none. An
+    /// [`ClientError::BadUrl`]: the text of an upstream is invalid, or there is no upstream. An
     /// [`HttpError`](crate::HttpError): the path of the check has `.` or `..` in it.
     pub fn build(self, reactor: &ReactorHandle) -> Result<ReverseProxy> {
         if self.upstreams.is_empty() {

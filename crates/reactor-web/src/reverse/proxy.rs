@@ -251,8 +251,8 @@ impl Shared {
     }
 }
 
-/// The protocol that the request asks for in place of HTTP. HTTP/2 is none: requests in it would
-/// pass unseen.
+/// The protocol that the request asks for in place of HTTP. `None` for HTTP/2, because the
+/// requests in it would pass unseen.
 fn upgrade_of(request: &Request) -> Option<HeaderValue> {
     let protocol = request.headers().get(header::UPGRADE)?;
     // What is no text is refused with it.

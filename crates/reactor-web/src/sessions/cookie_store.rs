@@ -78,7 +78,7 @@ impl SessionStore for CookieStore {
     fn load(&self, _: &ReactorHandle, token: &str) -> Deferred<Option<SessionData>> {
         let open = if self.is_private { decrypt } else { verify };
         let text = open(NAME, token.to_owned(), &self.key);
-        // One of an older version of the program may have another form: then there is none.
+        // A session of an older version of the program may have another form, and is dropped.
         succeed(text.and_then(|text| serde_json::from_str(&text).ok()))
     }
 

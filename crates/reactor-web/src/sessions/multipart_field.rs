@@ -15,7 +15,7 @@ use crate::body::Body;
 use crate::error::HttpError;
 use crate::request::multipart_error;
 
-/// Bytes of the field, beyond which it is none that a form of ours has.
+/// Most bytes of the field: a longer one is not from a form of ours.
 const MAX_FIELD: u64 = 1024;
 
 /// Bytes that are read for it.

@@ -64,7 +64,7 @@ impl Request {
         protocol: impl WebSocketProtocol,
     ) -> Result<Response> {
         let headers = self.headers();
-        // The handshake first: a request that is none gets a 426, whatever page has made it.
+        // The handshake first: a request without it gets a 426, whatever page has made it.
         let mut response = self.handshake()?;
         check_origin(headers, &options.origins)?;
         let subprotocol = choose(headers, &options.subprotocols);

@@ -38,8 +38,8 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
 ///
 /// # Errors
 ///
-/// Through the Deferred: `url` is none, there is no connection, or the server's answer is no
-/// WebSocket ([`WebSocketRefused`]). Cancelling it ends the attempt.
+/// Through the Deferred: `url` is no URL of a WebSocket, there is no connection, or the server's
+/// answer is no WebSocket ([`WebSocketRefused`]). Cancelling it ends the attempt.
 ///
 /// # Examples
 ///
@@ -124,7 +124,7 @@ impl WebSocketClient {
     ///
     /// # Errors
     ///
-    /// `url` is none.
+    /// `url` is no URL of a WebSocket.
     pub fn new(url: &str) -> Result<Self> {
         Ok(Self {
             target: Target::new(url)?,

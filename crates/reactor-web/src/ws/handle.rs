@@ -200,7 +200,7 @@ impl WebSocket {
     /// when the peer has closed, too, or
     /// [`close_timeout`](super::WebSocketOptions::close_timeout) is over.
     ///
-    /// If the code is none that may be sent, 1000 is.
+    /// If the code must not be sent (RFC 6455, section 7.4), 1000 is sent instead.
     #[doc(alias = "sendClose")]
     pub fn close(&self, code: CloseCode, reason: impl AsRef<str>) {
         let shared = &self.0;
@@ -253,7 +253,7 @@ impl WebSocket {
     }
 
     /// Does not read from the peer, until [`resume_reading`](Self::resume_reading) was called as
-    /// often. Its pings are not answered then, and its silence is none.
+    /// often. Its pings are not answered then, and its silence does not count.
     ///
     /// # Errors
     ///

@@ -45,9 +45,9 @@ use crate::response::Answer;
 /// and `X-Forwarded-Prefix` stay with `X-Forwarded-For`), and all of them if the peer is not
 /// trusted, so that no handler takes them for true. What the headers do not say, or say with
 /// `unknown` or a hidden name, stays as the last proxy has it. A port that no header names is 0.
-/// A `Forwarded` that cannot be parsed, or a host that is none, is answered with 400.
+/// A `Forwarded` that cannot be parsed, or a host that is invalid, is answered with 400.
 ///
-/// The app is not served if a prefix is none.
+/// The app is not served if the text of a proxy is neither an address nor a prefix of addresses.
 ///
 /// # Examples
 ///

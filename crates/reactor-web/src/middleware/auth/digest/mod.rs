@@ -150,8 +150,8 @@ impl Inner {
         let path = target.path_and_query().map_or("/", |path| path.as_str());
         self.algorithms.contains(&proof.algorithm)
             && proof.realm == self.realm
-            // A proof for another target is none for this one (RFC 7616, 3.4.6). A proxy may have
-            // made the target a whole URL, or a path of it.
+            // A proof for another target is not valid for this one (RFC 7616, 3.4.6). A proxy may
+            // have made the target a whole URL, or a path of it.
             && (proof.uri == path || *target == *proof.uri)
     }
 
