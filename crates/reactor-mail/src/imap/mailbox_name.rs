@@ -38,7 +38,7 @@ pub(crate) fn decode(encoded: &str) -> Option<String> {
     let mut name = String::with_capacity(encoded.len());
     let mut rest = encoded;
     while let Some((direct, after)) = rest.split_once('&') {
-        // A shift has to end: without a `-`, the name is none.
+        // A shift has to end: without a `-`, the name is invalid.
         let (shifted, after) = after.split_once('-')?;
         name.push_str(direct);
         rest = after;

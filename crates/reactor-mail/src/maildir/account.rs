@@ -191,7 +191,7 @@ impl Account for MaildirAccount {
         self.shared.job(|root| {
             root.create()?;
             let mut names: BTreeSet<MailboxName> = [MailboxName::inbox()].into();
-            // Names that other programs have given, and that are none of IMAP, are left out.
+            // A folder of another program is left out if its name is no name of an IMAP mailbox.
             names.extend(root.folders()?.iter().filter_map(|folder| name_of(folder)));
             let subscribed = subscriptions(root)?;
             let all: BTreeSet<_> = names.union(&subscribed).cloned().collect();

@@ -47,10 +47,10 @@ impl MaildirEntry {
         }
     }
 
-    /// From the name of a file; `None` if it is none of a message.
+    /// The message of the file with this name; `None` if the name is no name of a message.
     ///
-    /// A name that is not UTF-8 or has a control character is none: no program gives such names to
-    /// messages, and they would have to be escaped wherever an id is written.
+    /// A name that is not UTF-8 or has a control character is refused: no program gives such names
+    /// to messages, and they would have to be escaped wherever an id is written.
     pub(super) fn parse(name: String, is_new: bool) -> Option<Self> {
         // The rules of Maildir have readers ignore names that begin with a dot.
         if name.starts_with('.') || name.chars().any(char::is_control) {
@@ -111,7 +111,7 @@ impl MaildirEntry {
     }
 }
 
-/// The number with which a text begins, 0 if it is none, and the rest.
+/// The number with which a text begins, or 0 if it begins with none, and the rest.
 fn split_number(text: &str) -> (u64, &str) {
     let end = text.find(|c: char| !c.is_ascii_digit());
     let (number, rest) = text.split_at(end.unwrap_or(text.len()));

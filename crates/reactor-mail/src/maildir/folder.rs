@@ -17,7 +17,8 @@ use super::writer::MaildirWriter;
 pub(super) const FOLDERS: [&str; 3] = ["cur", "new", "tmp"];
 /// Age at which an unfinished delivery is removed: what the rules of Maildir say.
 const MAX_UNFINISHED: Duration = Duration::from_secs(36 * 3600);
-/// How often a file is looked for that other programs rename faster than it is used.
+/// Most attempts to use a file by its name. An attempt fails if another program has renamed the
+/// file since it was found.
 const MAX_LOOKS: usize = 100;
 
 /// A folder of messages, one file each, in the format Maildir: several programs may use it at once,
@@ -30,7 +31,8 @@ const MAX_LOOKS: usize = 100;
 ///   again by its id.
 /// - Lines end in LF in the files, as mail programs on Unix expect it: CR LF becomes LF when a
 ///   message is written.
-/// - [`folder`](Self::folder) is a subfolder as in Maildir++, and never one elsewhere.
+/// - [`folder`](Self::folder) is a subfolder as in Maildir++; its name cannot lead out of the
+///   Maildir.
 ///
 /// The methods block, as those of `std::fs` do, and they wait for the disk: in a program with a
 /// reactor, call them in a thread, with
@@ -135,10 +137,13 @@ impl Maildir {
             let times = [metadata.modified(), metadata.accessed()];
             let used = times.into_iter().flatten().max();
             let age = used.and_then(|used| now.duration_since(used).ok());
+            // Without an age (no time is known, or it is in the future) the file stays: `None` is
+            // less than any `Some`.
             if age <= Some(MAX_UNFINISHED) {
                 continue;
             }
-            // A folder is one that a removal has left.
+            // A folder in `tmp` is a subfolder that `remove_folder` has moved there, in a process
+            // that died before it had deleted all of it.
             let removed = if metadata.is_dir() {
                 fs::remove_dir_all(file.path())
             } else {
@@ -168,7 +173,8 @@ impl Maildir {
     ///
     /// [`MaildirError::Gone`] if there is none, and those of [`list`](Self::list).
     pub fn find(&self, id: &str) -> Result<MaildirEntry, MaildirError> {
-        // Only names that the folder has are compared: an id cannot lead elsewhere.
+        // The id is only compared with names that the folder has, so it cannot be a path to another
+        // file.
         let mut found = scan::search(&self.path, [id.to_owned()].into())?;
         found
             .remove(id)

@@ -24,7 +24,7 @@ use crate::store::{
     MailboxWatch, MailboxWatchers, MessageInfo, NewMessage, Uid,
 };
 
-/// How often a mailbox that is watched is looked at for changes by other programs.
+/// Time from one look at a watched mailbox, for changes by other programs, to the next.
 const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
 pub(super) struct MaildirMailbox {

@@ -11,7 +11,7 @@ use super::error::MaildirError;
 
 /// Most scans until one has seen no change; then the last one counts.
 const MAX_SCANS: usize = 8;
-/// Most scans for a message that other programs rename.
+/// Most scans in a search: a scan may miss a message that another program renames during it.
 const MAX_SEARCHES: usize = 100;
 /// A change within this time before a scan may have the same time as one during the scan: clocks of
 /// file systems tick every few milliseconds.

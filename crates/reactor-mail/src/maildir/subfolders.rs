@@ -22,7 +22,7 @@ impl Maildir {
     /// [`MaildirError::InvalidFolderName`].
     pub fn folder(&self, name: &str) -> Result<Self, MaildirError> {
         // No empty level, so no name begins with a dot and none is `..`; no slash, so none leads
-        // elsewhere.
+        // out of the Maildir.
         let is_valid = name.len() <= MAX_NAME
             && name.split('.').all(|level| !level.is_empty())
             && !name.contains(|c: char| c == '/' || c.is_control());
@@ -46,7 +46,7 @@ impl Maildir {
             let Some(name) = name.strip_prefix('.') else {
                 continue;
             };
-            // Other folders that begin with a dot have no `cur`, and are none.
+            // Other folders that begin with a dot have no `cur`, and are no subfolders.
             if self.folder(name).is_ok_and(|folder| folder.exists()) {
                 names.push(name.to_owned());
             }
@@ -79,7 +79,7 @@ impl Maildir {
     /// # Errors
     ///
     /// [`MaildirError::InvalidFolderName`], [`MaildirError::FolderExists`],
-    /// [`MaildirError::NoMaildir`] if there is none of the name, [`MaildirError::Io`].
+    /// [`MaildirError::NoMaildir`] if there is no subfolder `name`, [`MaildirError::Io`].
     pub fn rename_folder(&self, name: &str, to: &str) -> Result<(), MaildirError> {
         let (from, renamed) = (self.folder(name)?, self.folder(to)?);
         // A race with another program can only end in an error: a folder with `cur` in it is not
@@ -100,8 +100,8 @@ impl Maildir {
     /// [`MaildirError::InvalidFolderName`], [`MaildirError::NoMaildir`], [`MaildirError::Io`].
     pub fn remove_folder(&self, name: &str) -> Result<(), MaildirError> {
         let folder = self.folder(name)?;
-        // Away at once, under a name that is none of a subfolder: other programs see all of it or
-        // nothing.
+        // Moved to `tmp` as a whole, where no program looks for subfolders, and then deleted: other
+        // programs see all of it or nothing.
         let away: PathBuf = self.path().join("tmp").join(unique::name());
         let moved = fs::rename(folder.path(), &away);
         moved.map_err(|error| folder.missing(error))?;

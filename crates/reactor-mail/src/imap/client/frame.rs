@@ -45,7 +45,7 @@ pub enum ImapResponseFrame<'a> {
         /// How many bytes of the body follow.
         remaining: u32,
     },
-    /// A response that is none of IMAP4rev1 or of a known extension.
+    /// A response that neither IMAP4rev1 nor a known extension defines.
     Unknown {
         /// Its first 200 bytes at most.
         beginning: Vec<u8>,

@@ -119,7 +119,8 @@ impl Session {
             let is_handed = matches!(request.collected, Collected::Handed { .. });
             request.forget();
             if is_handed && let Some(busy) = self.busy.take() {
-                // Nothing else would read on.
+                // The callback in `wait_for_handler` then resumes reading. Otherwise it could stay
+                // paused for ever: the dropped handler may have held the trigger.
                 busy.cancel();
             }
         }
@@ -144,7 +145,8 @@ impl Session {
                 do_not_wait(&mut request.fragments, 4096);
             }
             if let Collected::Handed { streams: true, .. } = request.collected {
-                // Before the command goes out, so that no part of its responses is cut without it.
+                // Before the command is sent, so that the framing streams the bodies of its first
+                // response, too.
                 cx.framing().stream_bodies(true);
             }
             self.running.push(request);
