@@ -9,10 +9,12 @@ use super::Failure;
 /// [`Failure::into_error`].
 ///
 /// Its message and its source are those of the failure's error; `Debug` prints the full
-/// story. The type of the error is queried here ([`is`](Self::is),
-/// [`downcast_ref`](Self::downcast_ref)), with the same answer whether or not there are
-/// other clones of the failure. A `Box<dyn Error>` made of it is downcast to a
-/// `FailureError` first. [`Failure::from_box`] gives the failure back, with its story.
+/// story: the error, where it was raised, and the stages that it passed.
+///
+/// A `Box<dyn Error>` made of it holds this type, not the failure's error, which other
+/// clones of the failure may own as well. So downcast the box to a `FailureError`, and ask
+/// that for the type of the error: [`is`](Self::is), [`downcast_ref`](Self::downcast_ref).
+/// [`Failure::from_box`] gives the failure back, with its story.
 ///
 /// # Examples
 ///
@@ -50,8 +52,8 @@ impl FailureError {
         self.failure
     }
 
-    /// Whether the error itself is an `E`; its sources are not searched, as by
-    /// [`Failure::is`].
+    /// Whether the error itself is an `E`. Its sources are not searched; [`Failure::is`]
+    /// searches them.
     pub fn is<E: Error + 'static>(&self) -> bool {
         self.downcast_ref::<E>().is_some()
     }

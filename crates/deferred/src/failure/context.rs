@@ -14,8 +14,8 @@ struct Context {
     source: Option<Box<dyn Error + Send + Sync>>,
 }
 
-/// Texts that were put before one another are dropped in a loop, so that any number of them, as a
-/// program adds that tries again and again, takes a bounded stack.
+/// Nested contexts are dropped in a loop, so that any number of them takes a bounded stack: a
+/// program that retries may add one with each attempt.
 impl Drop for Context {
     fn drop(&mut self) {
         let mut next = self.source.take();

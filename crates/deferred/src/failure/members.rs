@@ -28,7 +28,7 @@ use super::inside::{Inside, tell_inside};
 #[derive(Clone)]
 pub struct FirstError {
     index: usize,
-    /// There.
+    /// `None` only while this is dropped.
     failure: Inside<Option<Failure>>,
 }
 
