@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use deferred::Deferred;
+use deferred::{Deferred, succeed};
 use hickory_proto::op::Message;
 use reactor::ReactorHandle;
 
@@ -100,5 +100,17 @@ impl<A: Answers + ?Sized> Answers for Rc<A> {
 
     fn notified(&self, reactor: &ReactorHandle, request: &DnsRequest) -> bool {
         (**self).notified(reactor, request)
+    }
+}
+
+impl Answers for Zone {
+    fn answer(
+        &self,
+        _: &ReactorHandle,
+        _: &DnsRequest,
+        mut response: Message,
+    ) -> Deferred<Message> {
+        self.answer_into(&mut response);
+        succeed(response)
     }
 }

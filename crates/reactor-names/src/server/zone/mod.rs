@@ -8,18 +8,13 @@ use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
-use deferred::Deferred;
-use hickory_proto::op::Message;
 use hickory_proto::rr::rdata::SOA;
 use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
 use hickory_proto::serialize::txt::Parser;
-use reactor::ReactorHandle;
 
 pub use self::error::ZoneError;
 pub use self::file::ZoneFile;
 pub(super) use self::lookup::MAX_ALIASES;
-use super::answers::Answers;
-use super::request::DnsRequest;
 
 /// The records of a domain, for which a server is the authority. (Twisted: `FileAuthority`,
 /// `BindAuthority`.)
@@ -264,16 +259,4 @@ fn mark_cuts(nodes: &mut HashMap<Name, Node>, origin: &Name) -> bool {
         node.is_cut_off = above.any(|name| cuts.contains(&name));
     }
     true
-}
-
-impl Answers for Zone {
-    fn answer(
-        &self,
-        _: &ReactorHandle,
-        _: &DnsRequest,
-        mut response: Message,
-    ) -> Deferred<Message> {
-        self.answer_into(&mut response);
-        deferred::succeed(response)
-    }
 }
