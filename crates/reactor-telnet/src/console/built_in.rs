@@ -5,20 +5,21 @@ use std::fmt::Write;
 
 use deferred::{Failure, Result};
 
-use super::Console;
 use super::call::ConsoleCall;
 
-pub(super) fn add_to(console: Console) -> Console {
-    console
-        .command(
-            "close",
-            "NUMBER [now]: closes the connection of that number in `connections`",
-            close,
-        )
-        .command("timers", "when the delayed calls are due that wait", timers)
-        .command("counters", "what the loop has done so far", counters)
-        .command("stop", "stops the reactor", stop)
-}
+type Run = fn(ConsoleCall) -> Result<String>;
+
+/// Name, help and function of the commands that each console has.
+pub(super) const OF_LOOP: [(&str, &str, Run); 4] = [
+    (
+        "close",
+        "NUMBER [now]: closes the connection of that number in `connections`",
+        close,
+    ),
+    ("timers", "when the delayed calls are due that wait", timers),
+    ("counters", "what the loop has done so far", counters),
+    ("stop", "stops the reactor", stop),
+];
 
 /// Names and help of the commands of the session.
 pub(super) const OF_SESSION: [(&str, &str); 4] = [

@@ -4,21 +4,20 @@ mod built_in;
 mod call;
 mod names;
 mod session;
+mod shared;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::rc::Rc;
 
-use deferred::{Deferred, Outcome, succeed};
+use deferred::{Outcome, succeed};
 use reactor::{Address, Factory};
 
 pub use self::call::{ConsoleCall, UsageError};
 pub use self::session::ConsoleSession;
+use self::shared::{Command, Shared};
 use crate::link::InputMode;
 use crate::telnet::Telnet;
-
-type Handler = Rc<dyn Fn(ConsoleCall) -> Deferred<String>>;
-type Check = Rc<dyn Fn(String) -> Deferred<bool>>;
 
 /// A console: a factory of telnet connections that take commands.
 ///
@@ -72,20 +71,6 @@ pub struct Console {
     shared: Rc<Shared>,
 }
 
-#[derive(Clone)]
-struct Shared {
-    prompt: String,
-    commands: BTreeMap<String, Command>,
-    check: Option<Check>,
-    mode: InputMode,
-}
-
-#[derive(Clone)]
-struct Command {
-    help: String,
-    handler: Handler,
-}
-
 impl Console {
     /// One with the commands that look into the loop.
     pub fn new(prompt: impl Into<String>) -> Self {
@@ -97,7 +82,11 @@ impl Console {
                 mode: InputMode::Editor,
             }),
         };
-        built_in::add_to(console)
+        built_in::OF_LOOP
+            .into_iter()
+            .fold(console, |console, (name, help, run)| {
+                console.command(name, help, run)
+            })
     }
 
     /// Adds a command, or puts it in the place of the one that has the name. `help` says what its

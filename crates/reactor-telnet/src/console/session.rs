@@ -11,7 +11,7 @@ use reactor::AnyConnection;
 use super::built_in::OF_SESSION;
 use super::call::ConsoleCall;
 use super::names::short;
-use super::{Check, Shared};
+use super::shared::{Check, Shared};
 use crate::context::TelnetContext;
 use crate::protocol::TelnetProtocol;
 
