@@ -11,7 +11,6 @@ use super::entry::MaildirEntry;
 use super::error::MaildirError;
 use super::flags::MaildirFlags;
 use super::scan;
-use super::writer::MaildirWriter;
 
 /// The folders of a Maildir.
 pub(super) const FOLDERS: [&str; 3] = ["cur", "new", "tmp"];
@@ -179,27 +178,6 @@ impl Maildir {
         found
             .remove(id)
             .ok_or_else(|| MaildirError::Gone { id: id.to_owned() })
-    }
-
-    /// Delivers a message that is in memory; [`begin`](Self::begin) is for one that comes in
-    /// pieces.
-    ///
-    /// # Errors
-    ///
-    /// As [`MaildirWriter::commit`].
-    pub fn deliver(&self, message: &[u8]) -> Result<MaildirEntry, MaildirError> {
-        let mut writer = self.begin()?;
-        writer.write(message)?;
-        writer.commit()
-    }
-
-    /// Begins a delivery: no reader sees the message before [`MaildirWriter::commit`].
-    ///
-    /// # Errors
-    ///
-    /// [`MaildirError::NoMaildir`], [`MaildirError::Io`].
-    pub fn begin(&self) -> Result<MaildirWriter, MaildirError> {
-        MaildirWriter::new(self.clone())
     }
 
     /// Opens the file of a message.

@@ -59,8 +59,31 @@ pub struct MaildirWriter {
     wire_size: u64,
 }
 
+impl Maildir {
+    /// Delivers a message that is in memory; [`begin`](Self::begin) is for one that comes in
+    /// pieces.
+    ///
+    /// # Errors
+    ///
+    /// As [`MaildirWriter::commit`].
+    pub fn deliver(&self, message: &[u8]) -> Result<MaildirEntry, MaildirError> {
+        let mut writer = self.begin()?;
+        writer.write(message)?;
+        writer.commit()
+    }
+
+    /// Begins a delivery: no reader sees the message before [`MaildirWriter::commit`].
+    ///
+    /// # Errors
+    ///
+    /// [`MaildirError::NoMaildir`], [`MaildirError::Io`].
+    pub fn begin(&self) -> Result<MaildirWriter, MaildirError> {
+        MaildirWriter::new(self.clone())
+    }
+}
+
 impl MaildirWriter {
-    pub(super) fn new(maildir: Maildir) -> Result<Self, MaildirError> {
+    fn new(maildir: Maildir) -> Result<Self, MaildirError> {
         let (file, temporary) = Temporary::create(&maildir)?;
         Ok(Self {
             maildir,

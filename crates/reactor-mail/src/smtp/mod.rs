@@ -2,6 +2,7 @@
 
 mod address;
 mod command;
+mod data;
 mod delivery;
 mod envelope;
 mod framing;
@@ -10,6 +11,7 @@ mod received;
 mod receiver;
 mod sender;
 mod server;
+mod settings;
 mod smtp_error;
 mod smtp_reply;
 mod transfer;

@@ -14,7 +14,7 @@ use super::command::{self, Command, Mail};
 use super::envelope::{Envelope, Recipient};
 use super::framing::{SmtpFrame, SmtpFraming, SmtpFramingError};
 use super::login::{self, Exchange, Step};
-use super::server::{LoginPolicy, Settings};
+use super::settings::{LoginPolicy, Settings};
 use super::smtp_reply::SmtpReply;
 use super::transfer::Transfer;
 

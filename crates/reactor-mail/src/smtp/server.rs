@@ -9,6 +9,7 @@ use reactor_tls::TlsServer;
 
 use super::delivery::Delivery;
 use super::receiver::SmtpReceiver;
+use super::settings::{LoginPolicy, Settings};
 
 /// An SMTP server: give it to `listen_tcp`. (Twisted: `SMTPFactory`, `ESMTP`.)
 ///
@@ -38,31 +39,6 @@ use super::receiver::SmtpReceiver;
 #[derive(Clone)]
 pub struct SmtpServer {
     pub(super) settings: Rc<Settings>,
-}
-
-#[derive(Clone)]
-pub(super) struct Settings {
-    pub(super) name: String,
-    pub(super) delivery: Rc<dyn Delivery>,
-    pub(super) tls: Option<TlsServer>,
-    pub(super) login: LoginPolicy,
-    pub(super) max_size: u64,
-    pub(super) max_recipients: usize,
-    pub(super) max_errors: u32,
-    pub(super) idle_timeout: Duration,
-    pub(super) message_timeout: Duration,
-    pub(super) session_timeout: Duration,
-    pub(super) max_failed_logins: u32,
-    pub(super) failed_login_delay: Duration,
-    pub(super) has_received_header: bool,
-}
-
-/// Whether clients may log in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum LoginPolicy {
-    Never,
-    Encrypted,
-    Always,
 }
 
 impl SmtpServer {

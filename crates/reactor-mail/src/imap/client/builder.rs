@@ -110,3 +110,17 @@ impl ImapClientBuilder {
         ask(reactor, server, |opened| Session::new(settings, opened))
     }
 }
+
+impl ImapClient {
+    /// How to connect.
+    pub fn builder() -> ImapClientBuilder {
+        ImapClientBuilder::new()
+    }
+
+    /// Connects to an endpoint that encrypts, as the one of
+    /// [`TlsClient::endpoint`](reactor_tls::TlsClient::endpoint). For STARTTLS, and for servers
+    /// without encryption, see [`builder`](Self::builder).
+    pub fn connect(reactor: &ReactorHandle, server: impl ClientEndpoint) -> Deferred<Self> {
+        Self::builder().connect(reactor, server)
+    }
+}

@@ -1,6 +1,9 @@
 //! `FetchHandler`: gets messages while they come in.
 
+use std::vec;
+
 use deferred::{Deferred, Outcome, maybe_deferred, succeed};
+use imap_types::fetch::MessageDataItem;
 
 use super::message::ImapMessage;
 
@@ -76,4 +79,14 @@ where
     fn message(&mut self, message: ImapMessage) -> Deferred<()> {
         maybe_deferred(|| (self.0)(message))
     }
+}
+
+/// A message whose parts a `FetchHandler` gets, one call after the other.
+pub(super) struct Handing {
+    /// The items so far that are no bodies.
+    pub(super) message: ImapMessage,
+    /// The items that follow.
+    pub(super) items: vec::IntoIter<MessageDataItem<'static>>,
+    /// The body that has begun, and is not handed on yet.
+    pub(super) data: Option<Vec<u8>>,
 }

@@ -7,10 +7,9 @@ use deferred::{Deferred, Trigger, fail};
 use imap_types::command::CommandBody;
 use imap_types::mailbox::Mailbox;
 use imap_types::response::Code;
-use reactor::{ClientEndpoint, Connection, ReactorHandle};
+use reactor::Connection;
 
 use super::super::mailbox_name;
-use super::builder::ImapClientBuilder;
 use super::collected::Collected;
 use super::error::ImapError;
 use super::event::ImapEvent;
@@ -101,18 +100,6 @@ impl ImapClient {
     pub(super) fn new(connection: Connection<Session>, tags: Rc<Tags>) -> Self {
         let handle = Rc::new(Handle { connection, tags });
         Self { handle }
-    }
-
-    /// How to connect.
-    pub fn builder() -> ImapClientBuilder {
-        ImapClientBuilder::new()
-    }
-
-    /// Connects to an endpoint that encrypts, as the one of
-    /// [`TlsClient::endpoint`](reactor_tls::TlsClient::endpoint). For STARTTLS, and for servers
-    /// without encryption, see [`builder`](Self::builder).
-    pub fn connect(reactor: &ReactorHandle, server: impl ClientEndpoint) -> Deferred<Self> {
-        Self::builder().connect(reactor, server)
     }
 
     /// Sets the function that gets events: the responses that no command has asked for. It replaces

@@ -11,6 +11,7 @@ mod framing;
 mod framing_error;
 mod handle;
 mod idle;
+mod idling;
 mod mailbox;
 mod message;
 mod messages;

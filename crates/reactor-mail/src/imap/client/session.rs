@@ -14,13 +14,13 @@ use reactor_tls::TlsClient;
 use super::collected::Collected;
 use super::error::ImapError;
 use super::event::ImapEvent;
+use super::fetch::Handing;
 use super::frame::ImapResponseFrame;
 use super::framing::ImapResponseFraming;
 use super::framing_error::ImapResponseError;
 use super::handle::ImapClient;
 use super::idle::Idle;
 use super::request::{Request, Then, do_not_wait};
-use super::streaming::Handing;
 
 /// How a client connects.
 #[derive(Clone, Debug)]

@@ -1,26 +1,14 @@
 //! Hands messages and their bodies to a `FetchHandler`, at its pace.
 
-use std::vec;
-
 use deferred::{Deferred, Failure};
 use imap_types::fetch::MessageDataItem;
 use reactor::Context;
 
 use super::collected::Collected;
-use super::fetch::FetchHandler;
+use super::fetch::{FetchHandler, Handing};
 use super::message::ImapMessage;
 use super::request::Request;
 use super::session::Session;
-
-/// A message whose parts a `FetchHandler` gets, one call after the other.
-pub(super) struct Handing {
-    /// The items so far that are no bodies.
-    message: ImapMessage,
-    /// The items that follow.
-    items: vec::IntoIter<MessageDataItem<'static>>,
-    /// The body that has begun, and is not handed on yet.
-    data: Option<Vec<u8>>,
-}
 
 impl Session {
     /// The command whose messages go to a `FetchHandler`. There is one at most: two FETCHes are not

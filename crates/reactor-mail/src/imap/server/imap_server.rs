@@ -8,6 +8,7 @@ use reactor::{Address, Factory};
 use reactor_tls::TlsServer;
 
 use super::session::ImapSession;
+use super::settings::Settings;
 use crate::store::Login;
 
 const MAX_SIZE: u32 = 32 * 1024 * 1024;
@@ -43,18 +44,6 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(30 * 60);
 #[derive(Clone)]
 pub struct ImapServer {
     settings: Rc<Settings>,
-}
-
-#[derive(Clone)]
-pub(super) struct Settings {
-    pub(super) name: String,
-    pub(super) login: Rc<dyn Login>,
-    pub(super) tls: Option<TlsServer>,
-    pub(super) allows_clear_login: bool,
-    pub(super) max_size: u32,
-    pub(super) max_errors: u32,
-    pub(super) login_timeout: Duration,
-    pub(super) idle_timeout: Duration,
 }
 
 impl ImapServer {

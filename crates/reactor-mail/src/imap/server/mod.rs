@@ -5,6 +5,7 @@
 
 mod append;
 mod auth;
+mod dispatch;
 mod fetch;
 mod imap_reply;
 mod imap_server;
@@ -16,6 +17,7 @@ mod search;
 mod select;
 mod sequence;
 mod session;
+mod settings;
 mod text;
 mod view;
 

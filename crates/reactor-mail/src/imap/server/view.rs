@@ -6,10 +6,8 @@ use std::rc::Rc;
 
 use deferred::{Result, maybe_deferred};
 use imap_types::sequence::SequenceSet;
-use reactor::Connection;
 
 use super::sequence::places;
-use super::session::ImapSession;
 use super::text::flag_list;
 use crate::store::{Mailbox, MailboxName, MailboxSnapshot, MailboxWatch, MessageInfo, Uid};
 
@@ -51,28 +49,21 @@ impl Selected {
         places.iter().map(|&place| messages[place].uid).collect()
     }
 
-    /// Tells the client what has changed.
+    /// Looks at the mailbox, and returns the responses that tell the client what has changed. The
+    /// caller writes them at once: from here on they count as known to the client.
     ///
     /// # Errors
     ///
     /// The errors of the mailbox.
-    pub(super) async fn update(
-        &self,
-        connection: &Connection<ImapSession>,
-        news: News,
-    ) -> Result<()> {
+    pub(super) async fn news(&self, news: News) -> Result<String> {
         if news != News::Asked && !self.is_stale.get() {
-            return Ok(());
+            return Ok(String::new());
         }
         // Before the read, so that a change during it sets the flag again.
         self.is_stale.set(false);
         let snapshot = maybe_deferred(|| self.mailbox.messages()).await;
         let snapshot = snapshot.inspect_err(|_| self.is_stale.set(true))?;
-        let text = self.take(&snapshot, news);
-        if !text.is_empty() {
-            connection.write(text)?;
-        }
-        Ok(())
+        Ok(self.take(&snapshot, news))
     }
 
     /// Merges the snapshot into `messages`; returns the responses for the differences. Both lists

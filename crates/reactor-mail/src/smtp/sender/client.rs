@@ -11,7 +11,7 @@ use reactor_tls::{TlsClient, TlsConfigError};
 
 use super::mail::Mail;
 use super::options::{Login, Options, StartTlsOptions};
-use super::send_mail::Sent;
+use super::sent::Sent;
 use super::session::Session;
 use crate::smtp::smtp_error::SmtpError;
 

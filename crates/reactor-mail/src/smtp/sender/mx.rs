@@ -13,7 +13,7 @@ use reactor_tls::TlsClient;
 
 use super::mail::Mail;
 use super::options::{Options, StartTlsOptions};
-use super::send_mail::Sent;
+use super::sent::Sent;
 use super::session::Session;
 use crate::smtp::smtp_error::SmtpError;
 

@@ -7,9 +7,8 @@ use reactor::{ClientEndpoint, ReactorHandle};
 
 use super::mail::Mail;
 use super::options::Options;
+use super::sent::Sent;
 use super::session::Session;
-use crate::smtp::address::MailAddress;
-use crate::smtp::smtp_reply::SmtpReply;
 
 /// Sends a message by an SMTP server: `message` with its headers, to the addresses of `to`. `from`
 /// may be empty, for a bounce. (Twisted: `sendmail`.)
@@ -76,26 +75,4 @@ pub fn send_mail(
         session.quit();
         sent
     })
-}
-
-/// What became of a message that a server has taken.
-///
-/// # Examples
-///
-/// ```
-/// # use reactor_mail::Sent;
-/// fn report(sent: &Sent) {
-///     for (address, reply) in &sent.refused {
-///         println!("{address}: {reply}");
-///     }
-/// }
-/// # let _ = report;
-/// ```
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Sent {
-    /// The reply with which the server took the message.
-    pub reply: SmtpReply,
-    /// The recipients that were refused; the message goes to the others.
-    pub refused: Vec<(MailAddress, SmtpReply)>,
 }

@@ -13,7 +13,7 @@ use super::extensions::Extensions;
 use super::mail::Mail;
 use super::options::{Login, Options};
 use super::replies::Conversation;
-use super::send_mail::Sent;
+use super::sent::Sent;
 use crate::smtp::address;
 use crate::smtp::smtp_error::SmtpError;
 use crate::smtp::smtp_reply::SmtpReply;

@@ -1,0 +1,20 @@
+//! `Settings`: what the program has chosen for the connections of an IMAP server.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use reactor_tls::TlsServer;
+
+use crate::store::Login;
+
+#[derive(Clone)]
+pub(super) struct Settings {
+    pub(super) name: String,
+    pub(super) login: Rc<dyn Login>,
+    pub(super) tls: Option<TlsServer>,
+    pub(super) allows_clear_login: bool,
+    pub(super) max_size: u32,
+    pub(super) max_errors: u32,
+    pub(super) login_timeout: Duration,
+    pub(super) idle_timeout: Duration,
+}

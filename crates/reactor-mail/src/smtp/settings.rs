@@ -1,0 +1,33 @@
+//! `Settings`: what the program has chosen for the connections of an SMTP server.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use reactor_tls::TlsServer;
+
+use super::delivery::Delivery;
+
+#[derive(Clone)]
+pub(super) struct Settings {
+    pub(super) name: String,
+    pub(super) delivery: Rc<dyn Delivery>,
+    pub(super) tls: Option<TlsServer>,
+    pub(super) login: LoginPolicy,
+    pub(super) max_size: u64,
+    pub(super) max_recipients: usize,
+    pub(super) max_errors: u32,
+    pub(super) idle_timeout: Duration,
+    pub(super) message_timeout: Duration,
+    pub(super) session_timeout: Duration,
+    pub(super) max_failed_logins: u32,
+    pub(super) failed_login_delay: Duration,
+    pub(super) has_received_header: bool,
+}
+
+/// Whether clients may log in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LoginPolicy {
+    Never,
+    Encrypted,
+    Always,
+}
