@@ -11,9 +11,9 @@ mod received;
 mod receiver;
 mod sender;
 mod server;
-mod settings;
 mod smtp_error;
 mod smtp_reply;
+mod smtp_settings;
 mod transfer;
 
 pub use self::address::{InvalidMailAddress, MailAddress};

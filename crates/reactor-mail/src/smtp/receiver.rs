@@ -14,8 +14,8 @@ use super::command::{self, Command, Mail};
 use super::envelope::{Envelope, Recipient};
 use super::framing::{SmtpFrame, SmtpFraming, SmtpFramingError};
 use super::login::{self, Exchange, Step};
-use super::settings::{LoginPolicy, Settings};
 use super::smtp_reply::SmtpReply;
+use super::smtp_settings::{LoginPolicy, Settings};
 use super::transfer::Transfer;
 
 /// One connection of an [`SmtpServer`](crate::SmtpServer), which makes it.

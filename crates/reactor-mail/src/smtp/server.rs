@@ -9,7 +9,7 @@ use reactor_tls::TlsServer;
 
 use super::delivery::Delivery;
 use super::receiver::SmtpReceiver;
-use super::settings::{LoginPolicy, Settings};
+use super::smtp_settings::{LoginPolicy, Settings};
 
 /// An SMTP server: give it to `listen_tcp`. (Twisted: `SMTPFactory`, `ESMTP`.)
 ///

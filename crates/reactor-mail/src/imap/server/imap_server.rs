@@ -7,8 +7,8 @@ use std::time::Duration;
 use reactor::{Address, Factory};
 use reactor_tls::TlsServer;
 
+use super::imap_settings::Settings;
 use super::session::ImapSession;
-use super::settings::Settings;
 use crate::store::Login;
 
 const MAX_SIZE: u32 = 32 * 1024 * 1024;

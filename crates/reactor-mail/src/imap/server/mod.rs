@@ -9,6 +9,7 @@ mod dispatch;
 mod fetch;
 mod imap_reply;
 mod imap_server;
+mod imap_settings;
 mod mailboxes;
 mod messages;
 mod output;
@@ -17,7 +18,6 @@ mod search;
 mod select;
 mod sequence;
 mod session;
-mod settings;
 mod text;
 mod view;
 

@@ -13,7 +13,7 @@ use reactor::{Connection, Context};
 use reactor_tls::TlsInfo;
 
 use super::imap_reply::{Reply, Status};
-use super::settings::Settings;
+use super::imap_settings::Settings;
 use super::view::{News, Selected};
 use crate::store::{Account, MailboxError};
 
