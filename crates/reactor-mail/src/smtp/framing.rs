@@ -171,20 +171,12 @@ impl SmtpFraming {
         let (end, at_line_start) = loop {
             let Some(offset) = memchr2(b'\r', b'\n', &input[at..]) else {
                 // The part of a line is given at once, so a line of any length needs no room here.
-                break (input.len(), at == input.len() && at > 0);
+                break (input.len(), at == input.len());
             };
             let found = at + offset;
             if found + 1 == input.len() && input[found] == b'\r' {
-                // Whether an LF follows is not known yet, so the CR is kept for the next call. If
-                // it is the first byte, no frame is made, and the state stays as it is.
-                break (
-                    found,
-                    if found == 0 {
-                        at_line_start
-                    } else {
-                        at == found
-                    },
-                );
+                // Whether an LF follows is not known yet, so the CR is kept for the next call.
+                break (found, at == found);
             }
             check_line_end(input, found)?;
             at = found + 2;
@@ -193,6 +185,7 @@ impl SmtpFraming {
                 break (at, true);
             }
         };
+        // A CR alone, or nothing: the state stays as it is.
         if end == 0 {
             return Ok(Decoded::Incomplete);
         }
