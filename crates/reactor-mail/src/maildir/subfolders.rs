@@ -105,7 +105,12 @@ impl Maildir {
         let away: PathBuf = self.path().join("tmp").join(unique::name());
         let moved = fs::rename(folder.path(), &away);
         moved.map_err(|error| folder.missing(error))?;
-        fs::remove_dir_all(&away).map_err(MaildirError::at(&away))
+        match fs::remove_dir_all(&away) {
+            // Deliveries remove what is old in `tmp`, and the times of a folder are those of its
+            // last change, long before the move.
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            removed => removed.map_err(MaildirError::at(&away)),
+        }
     }
 
     fn missing(&self, error: std::io::Error) -> MaildirError {
