@@ -47,7 +47,7 @@ impl Failure {
         match error.downcast::<FailureError>() {
             Ok(failed) => failed.into_failure(),
             Err(error) => {
-                let backtrace = capture_unless(requested::is_requested_box(&*error));
+                let backtrace = backtrace_unless_requested(requested::is_requested_box(&*error));
                 Self::raised(error, Location::caller(), backtrace)
             }
         }
@@ -101,13 +101,16 @@ impl From<Failure> for Box<dyn Error> {
 
 /// The backtrace of a failure that an `E` becomes.
 fn backtrace_of<E: Error + 'static>() -> Backtrace {
-    capture_unless(requested::is_requested::<E>())
+    backtrace_unless_requested(requested::is_requested::<E>())
 }
 
-fn capture_unless(is_requested: bool) -> Backtrace {
+/// The backtrace of a new failure: none if its *error* was requested, that is, if it is `Cancelled`,
+/// `Abandoned` or `TimedOut`.
+fn backtrace_unless_requested(is_requested: bool) -> Backtrace {
+    // Other threads would spin on the lock of a chain for as long as the capture takes.
     lock_held::assert_none();
-    // What was asked for is no fault that is to be found, and happens often: a timeout would cost
-    // a walk of the stack.
+    // Such an error happens often, and the code on the stack has made no mistake: a walk of the
+    // stack would cost much and show nothing.
     if is_requested {
         Backtrace::disabled()
     } else {

@@ -1,4 +1,5 @@
-//! Errors that were asked for: by a cancel, by a timeout, by dropping a trigger.
+//! Requested errors: those that the program causes itself, by a cancel, by a timeout, by dropping a
+//! trigger.
 
 use std::any::TypeId;
 use std::error::Error;
@@ -113,7 +114,7 @@ impl fmt::Display for TimedOut {
 
 impl Error for TimedOut {}
 
-/// Whether an `E` is one of these: the code on the stack has made no mistake. A backtrace
+/// Whether an `E` is one of these three: the code on the stack has made no mistake. A backtrace
 /// would cost forty times as much as a cancel.
 pub(super) fn is_requested<E: Error + 'static>() -> bool {
     let found = TypeId::of::<E>();
