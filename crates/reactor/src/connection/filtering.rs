@@ -262,7 +262,7 @@ impl<P: Protocol> Context<'_, P> {
 }
 
 impl<P: Protocol> Connection<P> {
-    /// As [`Context::insert_filter`], from elsewhere.
+    /// As [`Context::insert_filter`], through a handle.
     ///
     /// # Errors
     ///

@@ -1,4 +1,5 @@
-//! `Connection`: handle on a connection, for everything in its thread but its own handlers.
+//! `Connection`: handle on a connection, for everything in its thread but its own handlers. The
+//! modules `backpressure`, `filtering` and `socket_options` have more of its methods.
 
 use std::fmt;
 use std::io::IoSlice;
@@ -59,6 +60,7 @@ pub struct Connection<P: Protocol> {
     source: OwnerRef<ConnectionSource<P>>,
 }
 
+// `is_gone`, `post`, `call`, and equality by identity.
 handle_methods! {
     Connection, Context, Protocol, "connection", Gone, "[`Gone`]"
 }
@@ -114,18 +116,19 @@ impl<P: Protocol> Connection<P> {
             return Err(Gone);
         }
         for piece in pieces {
-            source.write_from_elsewhere(piece.as_ref());
+            source.write_by_handle(piece.as_ref());
         }
         source.touch();
         Ok(())
     }
 
-    /// Sends the beginning of `bytes`: as much as the system takes at once, and of the rest as much
-    /// as passes the [high-water mark](crate::WriteLimits::high_water) by one byte. Returns the
-    /// number of bytes taken, which is 0 while more than that waits already.
+    /// Sends the beginning of `bytes`: what the system takes at once. Of the rest, it buffers only
+    /// until the unsent output is one byte longer than the
+    /// [high-water mark](crate::WriteLimits::high_water). Returns the number of bytes sent or
+    /// buffered: 0 if the unsent output is above the mark already.
     ///
-    /// For a writer that keeps the rest itself, such as one with a large file in memory: at most
-    /// the high-water mark is copied. Send the rest after [`ready`](Self::ready).
+    /// For a writer that keeps the rest itself, such as one with a large file in memory: only
+    /// the buffered bytes are copied. Send the rest after [`ready`](Self::ready).
     ///
     /// # Errors
     ///
@@ -192,7 +195,7 @@ impl<P: Protocol> Connection<P> {
         if !source.transport().takes_writes() {
             return Err(Gone);
         }
-        let taken = source.write_some_from_elsewhere(pieces);
+        let taken = source.write_some_by_handle(pieces);
         source.touch();
         Ok(taken)
     }
@@ -220,10 +223,10 @@ impl<P: Protocol> Connection<P> {
         self.end(|source| source.transport().abort(ConnectionClosed::Aborted));
     }
 
-    /// A Deferred with the result of `waits_for`, an answer of the peer for one: cancelling it, as
-    /// its timeout does, cancels that and [aborts](Self::abort) the connection, which would be left
-    /// with an answer that is not used. For a connection of its own for each question, see
-    /// [`ask`](crate::ask).
+    /// A Deferred with the result of `waits_for`, such as an answer of the peer. If the returned
+    /// Deferred is cancelled, as by a timeout, it cancels `waits_for` and [aborts](Self::abort) the
+    /// connection, which could otherwise receive an answer that nothing waits for. For a connection
+    /// of its own for each question, see [`ask`](crate::ask).
     ///
     /// # Examples
     ///

@@ -69,7 +69,7 @@ impl<P: Protocol> ConnectionSource<P> {
     }
 
     /// Writes through a handle: as part of the handler that is running, if one is.
-    pub(super) fn write_from_elsewhere(&self, bytes: &[u8]) {
+    pub(super) fn write_by_handle(&self, bytes: &[u8]) {
         // The protocol is borrowed: its handler is on the stack, and has called this through a
         // handle.
         if self.mailbox.open.try_borrow_mut().is_err() {
@@ -81,7 +81,7 @@ impl<P: Protocol> ConnectionSource<P> {
 
     /// Writes a beginning of `pieces` through a handle, until the high-water mark is passed; gives
     /// its length.
-    pub(super) fn write_some_from_elsewhere(&self, pieces: &[IoSlice<'_>]) -> usize {
+    pub(super) fn write_some_by_handle(&self, pieces: &[IoSlice<'_>]) -> usize {
         let mut room = self.transport.room();
         let sent = self.transport.send_some(pieces);
         let mut taken = sent;
@@ -93,7 +93,7 @@ impl<P: Protocol> ConnectionSource<P> {
             };
             to_skip = 0;
             let rest = &rest[..rest.len().min(room)];
-            self.write_from_elsewhere(rest);
+            self.write_by_handle(rest);
             taken += rest.len();
             room -= rest.len();
             if room == 0 {

@@ -60,6 +60,7 @@ pub struct DatagramPort<P: DatagramProtocol> {
     address: P::Address,
 }
 
+// `is_gone`, `post`, `call`, and equality by identity.
 handle_methods! {
     DatagramPort, DatagramContext, DatagramProtocol, "port", DatagramError,
     "[`DatagramError::PortClosed`]"

@@ -53,6 +53,7 @@ pub struct Process<P: ProcessProtocol> {
     pid: u32,
 }
 
+// `is_gone`, `post`, `call`, and equality by identity.
 handle_methods! {
     Process, ProcessContext, ProcessProtocol, "child", ProcessError, "[`ProcessError::Exited`]"
 }

@@ -10,9 +10,9 @@ use crate::handle::ReactorHandle;
 use crate::listening::{self, Acceptor, ListeningPort, Serve};
 
 impl ReactorHandle {
-    /// Accepts from a UNIX socket that listens already; else as
-    /// [`adopt_listener`](Self::adopt_listener). Its file belongs to its maker, and stays
-    /// when the port is closed.
+    /// Accepts from a UNIX socket that listens already, as
+    /// [`adopt_listener`](Self::adopt_listener) does from a TCP socket. The socket's file belongs
+    /// to the process that made it, and stays when the port is closed.
     ///
     /// # Errors
     ///
