@@ -97,6 +97,7 @@ impl fmt::Display for ImapRefusal {
         match self {
             Self::Malformed => f.write_str("no command of IMAP4rev1"),
             Self::TooLong { limit } => write!(f, "longer than {limit} bytes"),
+            // The rule that the line breaks.
             Self::BareLineFeed => f.write_str("a line ends with CRLF"),
         }
     }

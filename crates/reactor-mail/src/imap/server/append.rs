@@ -48,6 +48,7 @@ pub(super) fn append(
     let mut message = NewMessage::new(Bytes::from(body));
     message.flags = flags;
     message.date = date.map(|date| time_of(date.as_ref()));
+    // `true`: it is finished even if the client hangs up.
     session.run(cx, tag, News::All, true, async move {
         // Its failure apart from those of the rest: only here does TRYCREATE help the client.
         let opened = maybe_deferred(|| account.open(&name)).await;

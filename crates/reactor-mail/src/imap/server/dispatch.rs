@@ -26,6 +26,7 @@ impl ImapSession {
                 self.reply(cx, &tag, &Reply::ok("done"));
             }
             CommandBody::Noop => {
+                // `false`: if the client hangs up, the read of the mailbox is cancelled.
                 self.run(cx, tag, News::Asked, false, async { Ok(Reply::ok("done")) });
             }
             CommandBody::Logout => {
@@ -100,6 +101,7 @@ impl ImapSession {
     ) {
         match body {
             CommandBody::Check => {
+                // `false`, as for NOOP.
                 self.run(cx, tag, News::Asked, false, async { Ok(Reply::ok("done")) });
             }
             CommandBody::Close => select::close(self, cx, tag, selected),

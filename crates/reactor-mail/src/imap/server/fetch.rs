@@ -71,7 +71,7 @@ pub(super) fn fetch(
     let output = Output::new(cx.connection(), cx.reactor().clone());
     // `false`: if the client hangs up, the rest is cancelled.
     session.run(cx, tag, News::WithoutExpunge, false, async move {
-        // They stay valid over the waits below: messages leave the list only in `Selected::update`,
+        // They stay valid over the waits below: messages leave the list only in `Selected::news`,
         // which runs behind a command.
         let places = selected.places(&sequence_set, uid);
         Fetch {

@@ -28,6 +28,8 @@ pub(super) fn command(
     if selected.is_read_only && !is_copy {
         return session.reply(cx, &tag, &Reply::no("READ-ONLY", "opened with EXAMINE"));
     }
+    // `is_owned` is `true` for all of these: they change a mailbox, so they are finished even if the
+    // client hangs up.
     match body {
         CommandBody::Store {
             sequence_set,
@@ -99,7 +101,8 @@ async fn store(
     let snapshot = maybe_deferred(|| selected.mailbox.messages()).await?;
     let mut text = String::new();
     let mut is_missing = false;
-    // Behind the last wait of this function: the borrow ends before the next one.
+    // The places are still valid: messages leave the list only in `Selected::news`, which runs
+    // behind a command. The borrow lasts over no wait.
     let mut messages = selected.messages.borrow_mut();
     for &place in places {
         let message = &mut messages[place];

@@ -64,6 +64,7 @@ pub(super) fn search(
         return session.reply(cx, &tag, &Reply::no("LIMIT", "too many keys"));
     }
     let output = Output::new(cx.connection(), cx.reactor().clone());
+    // `false`: if the client hangs up, the rest is cancelled.
     session.run(cx, tag, News::WithoutExpunge, false, async move {
         run(&selected, &tests, uid, output).await?;
         Ok(Reply::ok("done"))

@@ -127,7 +127,8 @@ pub(super) fn close(
     selected: Rc<Selected>,
 ) {
     session.selected = None;
-    // No mailbox is open when it ends: there is no news.
+    // No mailbox is open when it ends: there is no news. `true`: it is finished even if the client
+    // hangs up.
     session.run(cx, tag, News::All, true, async move {
         if !selected.is_read_only {
             expunge_deleted(&selected, None).await?;
