@@ -15,7 +15,8 @@ const FLAGS: OFlags = OFlags::RDONLY
     .union(OFlags::NONBLOCK)
     .union(OFlags::NOCTTY);
 
-/// How often a look-up is repeated during which a folder was renamed.
+/// Most attempts to open a file. An attempt fails if a folder is renamed while the kernel resolves
+/// the path.
 #[cfg(any(target_os = "android", target_os = "linux"))]
 const ATTEMPTS: usize = 8;
 
@@ -72,7 +73,7 @@ fn open_checked(root: &Path, below: &Path) -> io::Result<File> {
     open_anywhere(&path)
 }
 
-/// The system of the tests has `openat2`, so this is tested here.
+/// Calls `open_checked` itself, because `open` does not get there on a kernel that has `openat2`.
 #[test]
 fn a_checked_link_out_of_the_folder_is_not_opened() {
     use std::fs;

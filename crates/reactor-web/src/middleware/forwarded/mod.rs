@@ -20,10 +20,10 @@ use crate::request::{
 };
 use crate::response::Answer;
 
-/// Makes the client that a proxy has named that of the request, if the proxy is trusted: then
-/// [`peer`](Request::peer) is its address, [`is_secure`](Request::is_secure) says whether *its*
-/// connection is encrypted, and `Host` is the host that it has asked for. It is to be the outermost
-/// middleware ([wrapped](crate::App::wrap) last), so that logs, limits and redirects see the client.
+/// Replaces the client of a request by the one that a trusted proxy names: [`peer`](Request::peer) is
+/// then its address, [`is_secure`](Request::is_secure) says whether *its* connection is encrypted, and
+/// `Host` is the host that it has asked for. `Forwarded` should be the outermost middleware
+/// ([wrapped](crate::App::wrap) last), so that logs, limits and redirects see the client.
 ///
 /// The client is looked for in this order, and the first address that is no trusted proxy wins:
 ///
@@ -43,8 +43,10 @@ use crate::response::Answer;
 /// A proxy passes on what it does not know. So choose the headers that *your* proxy sets on each
 /// request, and no others; those that are not chosen are removed (`X-Real-IP`, `X-Forwarded-Port`
 /// and `X-Forwarded-Prefix` stay with `X-Forwarded-For`), and all of them if the peer is not
-/// trusted, so that no handler takes them for true. What the headers do not say, or say with
-/// `unknown` or a hidden name, stays as the last proxy has it. A port that no header names is 0.
+/// trusted, so that no handler takes them for true. An address that is missing, `unknown` or an
+/// obfuscated name (`_secret`, RFC 7239) ends the search: the peer is then the proxy that was found
+/// last. If a header names no protocol or no host, those of the proxy's own request stay. A port that
+/// no header names is 0.
 /// A `Forwarded` that cannot be parsed, or a host that is invalid, is answered with 400.
 ///
 /// The app is not served if the text of a proxy is neither an address nor a prefix of addresses.
