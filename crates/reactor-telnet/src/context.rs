@@ -288,10 +288,11 @@ impl<'c, P: TelnetProtocol> TelnetContext<'_, 'c, P> {
         });
     }
 
-    /// As [`when_or_cancel`](Self::when_or_cancel), and takes no line before: what the peer enters in the time waits.
-    /// If it interrupts, by Ctrl-C, `deferred` is cancelled.
+    /// As [`when_or_cancel`](Self::when_or_cancel), and delivers no line before: input that comes in
+    /// the meantime waits. If the peer interrupts, by Ctrl-C, `deferred` is cancelled.
     ///
-    /// One at a time: another one that is awaited so goes on, and is not waited for any more.
+    /// Input waits for the Deferred of the latest call only: that of an earlier call goes on, and its
+    /// closure is still called.
     pub fn wait_for<T, F, H>(&mut self, mut deferred: Deferred<T>, f: F)
     where
         T: 'static,

@@ -9,7 +9,7 @@ use crate::options::{Command, Side, TelnetOption};
 use crate::protocol::TelnetProtocol;
 use crate::telnet::Telnet;
 
-/// Bytes that may wait behind a line that is worked on, before reading is paused.
+/// Bytes that may wait in the backlog before reading is paused.
 const MOST_BACKLOG: usize = 64 * 1024;
 
 /// What a terminal sends for Ctrl-C.
@@ -30,7 +30,8 @@ impl<P: TelnetProtocol> Telnet<P> {
     /// Obeys a command that is about the input.
     pub(crate) fn obey(&mut self, cx: &mut Context<'_, Self>, command: Command) -> Result<()> {
         let link = &mut self.link;
-        // Behind lines that wait, there is nothing yet that could be erased.
+        // If there is a backlog, the line to erase from is in there, not cut off yet: the command
+        // has no effect.
         let is_current = link.mode == InputMode::Lines && link.backlog.is_empty();
         match command {
             // RFC 854 asks for "some visible evidence" that the command was received. It comes at
@@ -52,7 +53,10 @@ impl<P: TelnetProtocol> Telnet<P> {
         Ok(())
     }
 
-    /// Gives the protocol what has come, until a line is worked on, and shows the prompt for the next.
+    /// Delivers the backlog, until the protocol waits (see [`Link::is_taking_input`]), and shows the
+    /// prompt for the next line.
+    ///
+    /// [`Link::is_taking_input`]: crate::link::Link::is_taking_input
     pub(crate) fn pump(&mut self, cx: &mut Context<'_, Self>) -> Result<()> {
         while self.link.is_taking_input() {
             if self.link.mode != InputMode::Raw && !self.link.is_prompted {
@@ -69,15 +73,15 @@ impl<P: TelnetProtocol> Telnet<P> {
                 self.take_some(cx)?;
             }
         }
-        // Input that waits behind `awaited` is not decoded, so its keys are not known yet; but the
-        // Ctrl-C among them is for what runs, and is looked for in the bytes. In the mode `Lines`,
+        // Input that waits for the end of `awaited` is not decoded into keys yet. But a Ctrl-C in
+        // it cancels `awaited`, so the bytes are searched for the last one. In the mode `Lines`,
         // the client sends the command "interrupt process" instead.
         let link = &mut self.link;
         if link.mode == InputMode::Editor
             && link.awaited.is_some()
             && let Some(at) = link.backlog.iter().rposition(|&byte| byte == INTERRUPT)
         {
-            // As a terminal does it: what was entered ahead is gone, too.
+            // As in a terminal, input that was entered before the Ctrl-C is dropped, too.
             link.backlog.drain(..=at);
             self.interrupt(cx)?;
         }
@@ -86,7 +90,7 @@ impl<P: TelnetProtocol> Telnet<P> {
         Ok(())
     }
 
-    /// Takes input up to the first call of a handler. There is some.
+    /// Takes input from the backlog, which must not be empty, up to the first call of a handler.
     fn take_some(&mut self, cx: &mut Context<'_, Self>) -> Result<()> {
         let link = &mut self.link;
         // The second slice comes in a later round of the pump, when the first is used up.

@@ -69,13 +69,14 @@ pub(crate) struct Link {
     pub(crate) mode: InputMode,
     pub(crate) lines: LineInput,
     pub(crate) editor: Editor,
-    /// Data that no line was made of yet: behind a line that is worked on.
+    /// Input that waits to be delivered (see [`is_taking_input`](Self::is_taking_input)), not cut into
+    /// lines yet.
     pub(crate) backlog: VecDeque<u8>,
     /// The Deferred of `wait_for`: no line is taken before it has fired.
     // Set by `wait_for`, with the number of its call; cleared just before the closure of that call
     // runs, which so may wait again. The closure of an earlier call leaves it alone.
     pub(crate) awaited: Option<(u64, DeferredHandle)>,
-    /// How often `wait_for` was called.
+    /// Number of calls of `wait_for`.
     pub(crate) waits: u64,
     /// Reading is paused because the backlog is long. Set and cleared by the pump alone, since
     /// pauses are counted.
@@ -92,7 +93,7 @@ pub(crate) struct Link {
     // Set by `show_prompt`, together with the offer to echo; cleared by the next line and by a change
     // of the input mode, which take the offer back, unless the new mode needs it.
     pub(crate) hides_input: bool,
-    /// An answer was given to what has asked for it, which has not gone on yet.
+    /// A question was answered, and the code that waits for the answer has not run yet.
     // Set when an answer is given, and cleared by a job that is posted at that time. The mailbox is
     // in order, so the code that waits for the answer runs before it, and may ask again.
     pub(crate) is_answering: bool,

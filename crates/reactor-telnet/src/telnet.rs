@@ -43,8 +43,9 @@ pub struct Telnet<P: TelnetProtocol> {
 }
 
 impl<P: TelnetProtocol> Telnet<P> {
-    /// A server: lines, and of options it grants what does no harm: suppress go-ahead and binary
-    /// on both sides, and of the client the size of its window and the type of its terminal.
+    /// A server, in the mode [`InputMode::Lines`]. It grants the options that do no harm: suppress
+    /// go-ahead and binary on both sides, and on the client's side the size of its window and the
+    /// type of its terminal.
     pub fn new(protocol: P) -> Self {
         Self::with_acceptable(
             protocol,
@@ -59,9 +60,9 @@ impl<P: TelnetProtocol> Telnet<P> {
         )
     }
 
-    /// A client: data as it comes ([`InputMode::Raw`]), and of options it grants the echo of the
-    /// server, suppress go-ahead and binary on both sides. What it tells about its terminal is
-    /// added by [`with_terminal`](Self::with_terminal).
+    /// A client, in the mode [`InputMode::Raw`]. It grants the echo of the server, and suppress
+    /// go-ahead and binary on both sides. [`with_terminal`](Self::with_terminal) adds the options
+    /// that tell the server about the client's terminal.
     pub fn client(protocol: P) -> Self {
         Self::with_acceptable(
             protocol,
@@ -107,12 +108,15 @@ impl<P: TelnetProtocol> Telnet<P> {
         self
     }
 
-    /// Calls `f` with the protocol and its context: what
-    /// [`Connection::post`](reactor::Connection::post) and its like do with a handle.
+    /// Calls `f` with the user's protocol and its context. It is for closures that get the whole
+    /// `Telnet`, such as that of [`Connection::post`](reactor::Connection::post).
+    ///
+    /// Afterwards, input that has waited is delivered, unless the protocol still
+    /// [waits](TelnetContext::wait_for).
     ///
     /// # Errors
     ///
-    /// That of `f`, or of a handler that takes a line which had waited.
+    /// That of `f`, or of a handler that gets the input that has waited.
     ///
     /// # Examples
     ///
@@ -139,7 +143,7 @@ impl<P: TelnetProtocol> Telnet<P> {
         self.pump(cx)
     }
 
-    /// As [`run`](Self::run), without taking lines that have waited.
+    /// As [`run`](Self::run), but delivers no input that has waited.
     pub(crate) fn call<R>(
         &mut self,
         cx: &mut Context<'_, Self>,
@@ -167,8 +171,8 @@ impl<P: TelnetProtocol> Protocol for Telnet<P> {
         match frame {
             TelnetFrame::Data(data) => self.data_received(cx, data),
             TelnetFrame::Command(command) => {
-                // First, so that the handler sees the state after it: the line is erased, or the
-                // cancel is done.
+                // Before the handler, which so sees the effect of the command: a character or the
+                // line is erased, or the Deferred of `wait_for` is cancelled.
                 self.obey(cx, command)?;
                 self.run(cx, |protocol, cx| protocol.command_received(cx, command))
             }
@@ -181,19 +185,19 @@ impl<P: TelnetProtocol> Protocol for Telnet<P> {
 
     fn read_closed(&mut self, cx: &mut Context<'_, Self>) -> Result<()> {
         if self.link.mode == InputMode::Editor {
-            // A person who is gone: what is awaited is of no use any more.
+            // The person has hung up. The protocol learns that at once, even if earlier input
+            // still waits: nobody is left to read the answers to that.
             return self.call(cx, |protocol, cx| protocol.input_ended(cx));
         }
-        // What was sent before is answered first.
+        // `input_ended` is called by the pump, after the input that came before the end.
         self.link.has_ended = true;
         self.pump(cx)
     }
 
     fn connection_lost(&mut self, cx: &mut Context<'_, Self>, reason: ConnectionClosed) {
-        // What waits for an answer learns that none will come.
-        // Cancelled explicitly, because the drop of the trigger alone would fail them with
-        // `Abandoned`. Before `connection_lost` of the protocol, which is the last call that it
-        // gets.
+        // The Deferreds that wait for an answer are cancelled, because the drop of their triggers
+        // alone would fail them with `Abandoned`. Before `connection_lost` of the protocol, which
+        // is the last call that it gets.
         for question in std::mem::take(&mut self.link.questions) {
             question.answer.cancel();
         }
