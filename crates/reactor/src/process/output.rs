@@ -79,13 +79,14 @@ impl Command {
     /// Runs the program, and keeps what it writes to descriptors 1 and 2 if those are pipes and
     /// `is_kept`.
     fn collect(self, reactor: &ReactorHandle, is_kept: bool) -> Deferred<Output> {
-        // Set after the spawn, which needs the trigger: a cancel before that finds none, and there
-        // can be none, since the Deferred is not given out yet.
+        // `None` until the spawn, which needs the trigger. No cancel can come before, because the
+        // Deferred is not returned yet.
         let process = Rc::new(RefCell::new(None::<Process<Collecting>>));
         let to_kill = Rc::clone(&process);
         let (trigger, output) = Deferred::with_canceller(move |_trigger| {
             if let Some(process) = to_kill.take() {
                 process.kill();
+                // Grandchildren may keep the pipes open.
                 process.lose_connection();
             }
         });
@@ -142,7 +143,8 @@ impl ProcessProtocol for Collecting {
         };
         // Each of the two has the whole limit; what exceeds it is not kept.
         if collected.len() + data.len() > self.limit {
-            // Fires when the child has ended, so that its end is not reported twice.
+            // The Deferred fails in `process_ended`, when the child is gone. A failure here would be
+            // followed by a second result there.
             self.is_too_long = true;
             cx.kill();
             cx.lose_connection();
