@@ -6,9 +6,9 @@ use crate::error::HttpError;
 use crate::request::is_host;
 
 /// Checks that a request names its host as RFC 9112 (§3.2) prescribes: in HTTP/1.1 by one `Host`
-/// header, whose value is a host and a port, or nothing.
+/// header, in other versions by at most one. Its value is a host with an optional port, or empty.
 ///
-/// Two of them, read differently by a proxy and by this server, are a way past the proxy.
+/// With two headers, a proxy may check one of them and this server obey the other.
 pub(super) fn check(head: &request::Parts) -> Result<(), HttpError> {
     let mut hosts = head.headers.get_all(header::HOST).iter();
     let (first, second) = (hosts.next(), hosts.next());
