@@ -51,7 +51,7 @@
 //! | one result for many | [`Deferred::share`] |
 //! | cancelling | [`Deferred::cancel`], [`Deferred::start`], [`DeferredHandle`], [`CancelOnDrop`] |
 //! | time | [`Clock`], [`sleep`], [`Deferred::add_timeout`], [`LoopingCall`], [`Cooperator`] |
-//! | turns | [`DeferredLock`], [`DeferredSemaphore`], [`DeferredQueue`] |
+//! | locks and queues | [`DeferredLock`], [`DeferredSemaphore`], [`DeferredQueue`] |
 //! | `async` bodies | [`inline_callbacks`] |
 //! | several threads | `deferred::sync`, with the feature `sync` |
 //! | a loop of your own | [`TimerQueue`], [`driver`] |
@@ -224,18 +224,18 @@
 //! - Runs of one Deferred never nest: a callback that is added from inside a callback of the
 //!   same Deferred runs after that has returned. Runs of different Deferreds do nest: if a
 //!   callback fires another Deferred, the callbacks of that one run inside it.
-//! - However many Deferreds wait for one another, the stack does not grow. It grows when
-//!   callbacks fire further Deferreds themselves, as with any function that calls another;
-//!   locks, semaphores and queues bound that. Values inside values are dropped as Rust drops
-//!   them.
+//! - However many Deferreds wait for one another, the stack does not grow. It grows if a callback
+//!   fires a Deferred, a callback of which fires the next one, and so on, as with any function
+//!   that calls another; locks, semaphores and queues limit how deep their own calls nest. It
+//!   also grows, as always in Rust, with the drop of values that own one another in a long chain.
 //! - A panic in a callback becomes a [`Failure`] for the next errback ([`Panicked`]); with
 //!   `panic = "abort"` it ends the process.
 //!
 //! # Where it differs from Twisted
 //!
 //! - The end of a chain has one owner, and an acquired lock is a guard.
-//! - Waits that cannot end fail: with [`Abandoned`], [`WaitCycle`](errors::WaitCycle), and for
-//!   the first of nothing with [`FailureGroup`].
+//! - Waits that cannot end fail: with [`Abandoned`], with [`WaitCycle`](errors::WaitCycle), or,
+//!   if [`race`] gets an empty list, with [`FailureGroup`].
 //! - Pauses are tokens; waiting is not a pause. A chain may wait for a Deferred that is running
 //!   its own callbacks.
 //! - Unhandled failures are reported at once, also those of a paused Deferred. A failure that

@@ -18,13 +18,16 @@ use crate::time::clock::Clock;
 use crate::time::timeout::is_cancelled;
 use crate::time::timer_queue::DelayedCall;
 
-/// The function of the loop: it gets the count, and returns a Deferred of its outcome.
+/// The function of the loop. It gets the number of intervals since its last call (see
+/// [`LoopingCall::with_count`](super::LoopingCall::with_count)), and returns a Deferred of its
+/// outcome.
 pub(super) type Function = Box<dyn FnMut(&Rc<Machine>, u64) -> Deferred<()>>;
 
 pub(super) struct Machine {
     /// `None` while it is being called.
     function: Cell<Option<Function>>,
-    /// Whether a call whose count would be 0 is skipped.
+    /// The loop was made by `with_count`: a call at which no interval has passed is skipped, so
+    /// that the function never gets 0.
     is_counting: bool,
     state: RefCell<State>,
     /// Number of the latest scheduled call. Earlier ones do nothing.
