@@ -161,7 +161,8 @@ impl DnsConfig {
         self
     }
 
-    /// How often all servers are asked until one has answered; at least once. Without this, twice.
+    /// Number of rounds in which all servers are asked, until one has answered; at least 1. Without
+    /// this, 2.
     #[must_use]
     pub fn attempts(mut self, attempts: u32) -> Self {
         // Without a round, no server would be asked.

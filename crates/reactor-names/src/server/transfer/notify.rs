@@ -18,8 +18,8 @@ const ATTEMPTS: u32 = 5;
 /// How long the first answer is waited for; each further one for twice as long.
 const TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Tells the server at `secondary` that there is a new version of `zone`: it will fetch it soon, and not
-/// only after the interval of the SOA record. [`ZoneFile::notify_secondaries`] does that for all
+/// Tells the server at `secondary` that there is a new version of `zone`, so that the server fetches it
+/// now, and not only after the interval of the SOA record. [`ZoneFile::notify_secondaries`] does that for all
 /// secondaries of a zone.
 ///
 /// To a silent secondary, it sends 5 datagrams, within a minute and a half.

@@ -136,7 +136,7 @@ impl Protocol for Receiver {
     }
 
     fn connection_lost(&mut self, _cx: &mut Context<'_, Self>, _reason: ConnectionClosed) {
-        // Errs if the transfer is over: then this is its end.
+        // Errs if the trigger was fired: then the transfer itself has closed the connection.
         let _ = self.trigger.errback(TransferError::Incomplete);
     }
 }

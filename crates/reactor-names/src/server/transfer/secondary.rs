@@ -70,7 +70,7 @@ struct Shared {
     expires: Cell<Duration>,
     /// When the primaries were asked last.
     checked: Cell<Duration>,
-    /// How often there was no copy to be had, since there has been one.
+    /// Number of checks in a row that have ended without a copy.
     failures: Cell<u32>,
     state: RefCell<State>,
 }
@@ -141,7 +141,8 @@ impl Shared {
 
     /// Asks the primaries, and has that done again later.
     fn check(self: &Rc<Self>) {
-        // Before the primaries are asked: `checked` may be called before `ask_primaries` returns.
+        // Before the primaries are asked: if that fails at once, `add_both` calls `checked`, which
+        // sets the next state.
         self.state.replace(CHECKS);
         self.checked.set(self.reactor.now());
         let this = Rc::downgrade(self);
@@ -156,7 +157,7 @@ impl Shared {
             }
             Ok(())
         });
-        // It may be over already.
+        // Not if `checked` was called: then the state is `Waits`.
         if let State::Checks { check, .. } = &mut *self.state.borrow_mut() {
             *check = Some(asked.cancel_on_drop());
         }
@@ -200,7 +201,9 @@ impl Shared {
         });
     }
 
-    fn is_up_to_date(&self) {
+    /// Counts the `expire` seconds of the copy anew: a primary has just sent or
+    /// confirmed it.
+    fn extend_expiry(&self) {
         let zone = self.zone.borrow();
         let expire = zone
             .as_ref()
@@ -223,9 +226,12 @@ impl Shared {
     }
 }
 
+/// Asks the primaries in their order, until one has sent the zone, or confirmed that the copy is up to
+/// date.
+///
 /// # Errors
 ///
-/// The failure of the last one, if none has the zone.
+/// The failure of the last primary, if none has the zone.
 fn ask_primaries(
     this: Weak<Shared>,
     reactor: ReactorHandle,
@@ -244,7 +250,8 @@ fn ask_primaries(
     })
 }
 
-/// Without a reference to `Shared` while it waits: the last of its owners ends the check.
+/// Asks one primary. It holds no strong reference to `Shared` while it awaits an answer, so that the
+/// drop of the last `Secondary` ends the check.
 async fn ask_primary(
     this: &Weak<Shared>,
     reactor: &ReactorHandle,
@@ -264,7 +271,7 @@ async fn ask_primary(
         let theirs = theirs.ok_or_else(|| Failure::msg("the primary has no SOA record"))?;
         if !is_newer_serial(theirs.serial, serial) {
             if let Some(this) = this.upgrade() {
-                this.is_up_to_date();
+                this.extend_expiry();
             }
             return Ok(());
         }
@@ -272,9 +279,8 @@ async fn ask_primary(
     let zone = transfer_zone(reactor, primary, &origin).await?;
     if let Some(this) = this.upgrade() {
         tracing::info!(target: "reactor", %origin, serial = zone.serial(), "a zone was transferred");
-        let replaced = this.zone.replace(Some(zone));
-        drop(replaced);
-        this.is_up_to_date();
+        this.zone.replace(Some(zone));
+        this.extend_expiry();
     }
     Ok(())
 }

@@ -14,7 +14,7 @@ const FLAGS: usize = 2;
 const TRUNCATED: u8 = 2;
 
 /// The messages of one transfer, made one after the other, as fast as the client takes them. The zone
-/// is the one of the beginning, whatever takes its place.
+/// stays that of the beginning, even if a newer version replaces it in the meantime.
 pub(in crate::server) struct Transfer {
     zone: Zone,
     /// What each message begins with: header and question.
@@ -24,7 +24,7 @@ pub(in crate::server) struct Transfer {
 }
 
 impl Transfer {
-    /// `response` is what a response to the client begins with.
+    /// `response` has the header and the question with which each message begins.
     pub(in crate::server) fn new(zone: Zone, mut response: Message) -> Self {
         response.metadata.authoritative = true;
         Self {
@@ -78,7 +78,8 @@ impl Transfer {
             &mut encoder,
         )
         .map_err(|error| MessageError::Malformed(error.to_string()))?;
-        // The encoder takes it for one message that is too long.
+        // If not all records fit, the encoder marks the message as truncated; but here, the rest
+        // follows in the next message.
         bytes[FLAGS] &= !TRUNCATED;
         Ok((bytes, header.counts.answers))
     }
