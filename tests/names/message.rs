@@ -228,7 +228,20 @@ fn pointers_in_data_are_bounded() {
 /// Also those of types whose data the decoder keeps as it is.
 #[test]
 fn names_in_data_end_with_it() {
-    for (kind, before) in [(2u16, 0u8), (6, 1), (15, 2), (39, 0), (46, 18), (47, 0)] {
+    for (kind, before) in [
+        (2u16, 0u8),
+        (6, 1),
+        (14, 1),
+        (15, 2),
+        (17, 1),
+        (18, 2),
+        (21, 2),
+        (26, 3),
+        (30, 0),
+        (39, 0),
+        (46, 18),
+        (47, 0),
+    ] {
         let record = |length: u8| {
             let mut bytes = header(0, 1);
             bytes.push(0);
@@ -248,6 +261,104 @@ fn names_in_data_end_with_it() {
         let whole = if kind == 6 { 24 } else { before + 3 };
         assert!(record(whole).is_ok(), "{kind}: {:?}", record(whole));
     }
+}
+
+/// A response to `example.org.` with one record of a type, whose data has a pointer to that name in the
+/// place of each `None`.
+fn response_with(kind: u16, data: &[Option<&[u8]>]) -> Vec<u8> {
+    let mut bytes = header(1, 2);
+    bytes.extend(b"\x07example\x03org\0\0\xff\0\x01");
+    // One before it, and EDNS behind it: neither is taken for it.
+    bytes.extend(b"\xc0\x0c\0\x01\0\x01\0\0\0\0\0\x04\x7f\0\0\x01\xc0\x0c");
+    bytes.extend(kind.to_be_bytes());
+    bytes.extend([0, 1, 0, 0, 0, 0]);
+    let data: Vec<_> = data.iter().map(|it| it.unwrap_or(b"\xc0\x0c")).collect();
+    let data = data.concat();
+    bytes.extend(u16::try_from(data.len()).unwrap().to_be_bytes());
+    bytes.extend(data);
+    bytes[11] = 1;
+    bytes.extend(b"\0\0\x29\x04\xd0\0\0\0\0\0\0");
+    bytes
+}
+
+/// A pointer would lead elsewhere in another message.
+#[test]
+fn pointers_in_data_that_stays_bytes_are_spelled_out() {
+    let rrsig = [7; 18];
+    let cases: [(u16, &[Option<&[u8]>]); 19] = [
+        (3, &[None]),
+        (4, &[None]),
+        (7, &[None]),
+        (8, &[Some(b"\x01a"), None]),
+        (9, &[None]),
+        (14, &[None, None]),
+        (14, &[Some(b"\x01a\0"), None]),
+        (17, &[None, Some(b"\x01a\0")]),
+        (18, &[Some(b"\0\x01"), None]),
+        (21, &[Some(b"\0\x01"), None]),
+        (26, &[Some(b"\0\x01"), None, Some(b"\x01b"), None]),
+        (30, &[None, Some(b"\x40")]),
+        (39, &[None]),
+        (39, &[Some(b"\x03new"), None]),
+        (46, &[Some(&rrsig), None, Some(b"signature \xc0\x0c")]),
+        (46, &[Some(&rrsig), Some(b"\x01a"), None, Some(b"\xc0")]),
+        (47, &[None, Some(b"\0\x01\x40")]),
+        (47, &[Some(b"\x01a\0\0\x02\xc0\x0c")]),
+        // Data of an unknown type has no pointers.
+        (65_400, &[Some(b"\xc0\x0c")]),
+    ];
+    for (kind, data) in cases {
+        let message = decode_message(&response_with(kind, data)).unwrap();
+        let name = b"\x07example\x03org\0";
+        let expected: Vec<_> = data.iter().map(|it| it.unwrap_or(name)).collect();
+        let [_, record] = &message.answers[..] else {
+            panic!("{kind}: {message}");
+        };
+        let RData::Unknown { rdata, .. } = &record.data else {
+            panic!("{kind}: {record}");
+        };
+        assert_eq!(rdata.anything, expected.concat(), "{kind}");
+        // So it is the same in another message.
+        let mut other = Message::response(8, OpCode::Query);
+        other.add_answer(record.clone());
+        let other = decode_message(&encode_message(&other, 512).unwrap()).unwrap();
+        assert_eq!(other.answers, std::slice::from_ref(record), "{kind}");
+    }
+    // SIG is in the additional section alone, and its place is behind EDNS here.
+    let mut bytes = header(1, 0);
+    bytes.extend(b"\x07example\x03org\0\0\xff\0\x01\0\0\x29\x04\xd0\0\0\0\0\0\0");
+    bytes.extend(b"\0\0\x18\0\xff\0\0\0\0\0\x16");
+    bytes.extend([7; 18]);
+    bytes.extend(b"\xc0\x0csg");
+    bytes[11] = 2;
+    let message = decode_message(&bytes).unwrap();
+    let RData::Unknown { rdata, .. } = &message.additionals[0].data else {
+        panic!("{message}");
+    };
+    assert_eq!(rdata.anything[18..], *b"\x07example\x03org\0sg");
+}
+
+/// Data that would get longer than a length of two bytes says.
+#[test]
+fn data_that_is_too_long_when_spelled_out_is_refused() {
+    let signature = vec![0; 65_300];
+    let long = response_with(46, &[Some(&[7; 18]), None, Some(&signature)]);
+    assert!(decode_message(&long).is_ok());
+    let mut name = [63; 64].repeat(3);
+    name.push(0);
+    let mut bytes = header(1, 1);
+    bytes.extend(&name);
+    bytes.extend([0, 0xff, 0, 1, 0xc0, 12, 0, 46, 0, 1, 0, 0, 0, 0]);
+    let signature = vec![0; 65_400];
+    bytes.extend(u16::try_from(20 + signature.len()).unwrap().to_be_bytes());
+    bytes.extend([7; 18]);
+    bytes.extend([0xc0, 12]);
+    bytes.extend(signature);
+    let max_size = u16::MAX;
+    assert_eq!(
+        decode_message(&bytes),
+        Err(MessageError::TooLong { max_size })
+    );
 }
 
 /// The message that costs the decoder seconds without the check.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use reactor::testing::{self, DatagramPeer, TestReactor};
 use reactor_names::hickory_proto::op::{Message, ResponseCode};
-use reactor_names::hickory_proto::rr::{Name, RecordType};
+use reactor_names::hickory_proto::rr::{Name, RData, RecordType};
 use reactor_names::{DnsServer, Forwarder, Zones};
 
 use super::{decoded, encoded, question, zone};
@@ -89,6 +89,39 @@ fn answers_are_cached_and_their_ttls_counted_down() {
         reactor.advance(Duration::from_secs(40));
         ask(client, "host.test.", RecordType::A);
         assert_eq!(upstream.asked().len(), 1);
+    });
+}
+
+/// The decoder keeps the data of a DNAME as it is, but the name in it is none of the bytes there.
+#[test]
+fn a_name_that_is_compressed_in_unknown_data_is_passed_on_whole() {
+    testing::run(|reactor| {
+        let upstream = reactor.datagram_peer(FIRST);
+        let forwarder = Forwarder::new(dns(&[FIRST]));
+        let port = DnsServer::new(forwarder).listen(reactor, LISTEN).unwrap();
+        let client = reactor.datagram_peer(LOCAL);
+        send(
+            &client,
+            &recursive("old.example.test.", RecordType::from(39)),
+        );
+        let [(mut response, asker)] = upstream.received().try_into().unwrap();
+        // A response with the same question, and without EDNS.
+        response.truncate(12 + b"\x03old\x07example\x04test\0".len() + 4);
+        response[2..4].copy_from_slice(b"\x81\x80");
+        response[7] = 1;
+        response[11] = 0;
+        // The target is `new`, and what follows `old` in the question.
+        response.extend(b"\xc0\x0c\0\x27\0\x01\0\0\0\x3c\0\x06\x03new\xc0\x10");
+        upstream.send_to(response, asker);
+        let [response] = &received(&client)[..] else {
+            panic!("no response")
+        };
+        let RData::Unknown { rdata, .. } = &response.answers[0].data else {
+            panic!("{response}");
+        };
+        let target = rdata.anything.to_ascii_lowercase();
+        assert_eq!(target, b"\x03new\x07example\x04test\0");
+        reactor.result_of(port.stop_listening()).unwrap();
     });
 }
 

@@ -4,9 +4,11 @@ mod error;
 mod walk;
 
 use hickory_proto::op::Message;
+use hickory_proto::rr::RData;
 use reactor::framing::{LengthPrefixed, U16};
 
 pub use self::error::MessageError;
+use self::walk::SpelledOut;
 
 /// Framing of DNS over TCP and TLS: each message follows its length, a number of two bytes.
 ///
@@ -27,6 +29,10 @@ pub type TcpFraming = LengthPrefixed<U16>;
 /// 128 compression pointers, which all point backward, and all names together follow few pointers.
 /// So the cost of a message is bounded by its length.
 ///
+/// Names in the data of the types MD, MF, MB, MG, MR, MINFO, RP, AFSDB, RT, SIG, PX, NXT, DNAME, RRSIG
+/// and NSEC, which [`RData::Unknown`] keeps as bytes, are spelled out: so the bytes have no compression
+/// pointers, and mean the same in another message (RFC 3597, section 4).
+///
 /// # Errors
 ///
 /// See [`MessageError`].
@@ -45,8 +51,28 @@ pub type TcpFraming = LengthPrefixed<U16>;
 /// # Ok::<(), MessageError>(())
 /// ```
 pub fn decode_message(bytes: &[u8]) -> Result<Message, MessageError> {
-    walk::check(bytes)?;
-    Message::from_vec(bytes).map_err(|error| MessageError::Malformed(error.to_string()))
+    let spelled_out = walk::check(bytes)?;
+    let message = Message::from_vec(bytes);
+    let mut message = message.map_err(|error| MessageError::Malformed(error.to_string()))?;
+    replace_data(&mut message, spelled_out);
+    Ok(message)
+}
+
+fn replace_data(message: &mut Message, spelled_out: Vec<SpelledOut>) {
+    let sections = [
+        &mut message.answers,
+        &mut message.authorities,
+        &mut message.additionals,
+    ];
+    let mut records = sections.into_iter().flatten();
+    let mut place = 0;
+    for spelled in spelled_out {
+        let record = records.nth(spelled.place - place);
+        place = spelled.place + 1;
+        if let Some(RData::Unknown { rdata, .. }) = record.map(|record| &mut record.data) {
+            rdata.anything = spelled.data;
+        }
+    }
 }
 
 /// Encodes a message in at most `max_size` bytes.

@@ -1,7 +1,11 @@
-//! One pass over the names of a message that bounds what decoding it costs.
+//! One pass over the names of a message that bounds what decoding it costs, and spells out the names
+//! that the decoder does not read.
 //!
 //! The decoder has no limit on compression pointers: 64 KiB of records whose names begin with
 //! thousands of pointers cost it seconds. An ordinary name follows one to three.
+//!
+//! It keeps the data of types that it does not know as it is. Compression pointers in there lead
+//! elsewhere in another message, and so must not get into one.
 
 use super::error::MessageError;
 
@@ -22,14 +26,25 @@ const HEADER: usize = 12;
 const SHORTEST_QUESTION: usize = 5;
 /// The shortest record: the root, type, class, TTL, length of no data.
 const SHORTEST_RECORD: usize = 11;
+const OPT: usize = 41;
 
-/// Whether decoding `message` is safe and has a cost proportional to its length.
-pub(super) fn check(message: &[u8]) -> Result<(), MessageError> {
+/// The data of a record that had compression pointers, without them.
+pub(super) struct SpelledOut {
+    /// Counts the records of all sections but those of EDNS, which the decoder takes out.
+    pub(super) place: usize,
+    pub(super) data: Vec<u8>,
+}
+
+/// Whether decoding `message` is safe and has a cost proportional to its length. Gives the data that
+/// the decoder would keep with compression pointers, in the order of the records.
+pub(super) fn check(message: &[u8]) -> Result<Vec<SpelledOut>, MessageError> {
     let mut walk = Walk {
         message,
         at: HEADER,
         pointers: 0,
         labels: 0,
+        place: 0,
+        spelled_out: Vec::new(),
     };
     let questions = walk.u16_at(4)?;
     let records = walk.u16_at(6)? + walk.u16_at(8)? + walk.u16_at(10)?;
@@ -40,7 +55,7 @@ pub(super) fn check(message: &[u8]) -> Result<(), MessageError> {
     }
     for _ in 0..questions {
         // Type and class. A place behind the end is found by the next read, or by the last check.
-        walk.at = walk.name(walk.at)? + 4;
+        walk.at = walk.name(walk.at)?.end + 4;
     }
     for _ in 0..records {
         walk.record()?;
@@ -48,7 +63,7 @@ pub(super) fn check(message: &[u8]) -> Result<(), MessageError> {
     if walk.at > message.len() {
         return Err(MessageError::Truncated);
     }
-    Ok(())
+    Ok(walk.spelled_out)
 }
 
 struct Walk<'a> {
@@ -58,6 +73,16 @@ struct Walk<'a> {
     pointers: usize,
     /// Of all names so far.
     labels: usize,
+    /// That of the next record.
+    place: usize,
+    spelled_out: Vec<SpelledOut>,
+}
+
+/// A name that was followed.
+struct Followed {
+    /// Where the bytes behind it begin.
+    end: usize,
+    is_compressed: bool,
 }
 
 impl Walk<'_> {
@@ -68,39 +93,86 @@ impl Walk<'_> {
     }
 
     fn record(&mut self) -> Result<(), MessageError> {
-        let fields = self.name(self.at)?;
+        let fields = self.name(self.at)?.end;
         let (kind, length) = (self.u16_at(fields)?, self.u16_at(fields + 8)?);
         let data = fields + 10;
         self.at = data + length;
         if self.at > self.message.len() {
             return Err(MessageError::Truncated);
         }
+        let place = self.place;
+        self.place += usize::from(kind != OPT);
         // An empty record has no names, whatever its type: as in an update.
         if length == 0 {
             return Ok(());
         }
         if let Some((offset, names)) = self.names_of(kind, data)? {
-            let mut at = data + offset;
+            let (mut at, mut is_compressed) = (data + offset, false);
             for _ in 0..names {
-                at = self.name(at)?;
+                let name = self.name(at)?;
+                at = name.end;
+                is_compressed |= name.is_compressed;
             }
             // The decoder keeps the data of some types as it is: in another message, other bytes follow.
             if at > self.at {
                 return Err(MessageError::Truncated);
             }
+            if is_compressed && is_kept_as_bytes(kind) {
+                let data = self.spell_out(data, offset, names)?;
+                self.spelled_out.push(SpelledOut { place, data });
+            }
         }
         Ok(())
     }
 
-    /// Where in the data of a record of type `kind` the decoder reads names, and how many.
+    /// The data of the record that was read last, with its names in full.
+    fn spell_out(&self, data: usize, offset: usize, names: usize) -> Result<Vec<u8>, MessageError> {
+        let bytes = |from: usize, to: usize| {
+            let bytes = self.message.get(from..to);
+            bytes.ok_or(MessageError::Truncated)
+        };
+        let mut whole = bytes(data, data + offset)?.to_vec();
+        let mut start = data + offset;
+        for _ in 0..names {
+            let (mut at, mut behind) = (start, None);
+            // Ends: the name was followed before.
+            loop {
+                match *self.message.get(at).ok_or(MessageError::Truncated)? {
+                    0xc0.. => {
+                        behind = behind.or(Some(at + 2));
+                        at = self.u16_at(at)? & 0x3fff;
+                    }
+                    length => {
+                        let next = at + 1 + usize::from(length);
+                        whole.extend_from_slice(bytes(at, next)?);
+                        at = next;
+                        if length == 0 {
+                            break;
+                        }
+                    }
+                }
+            }
+            start = behind.unwrap_or(at);
+        }
+        whole.extend_from_slice(bytes(start, self.at)?);
+        // Its length has two bytes.
+        match u16::try_from(whole.len()) {
+            Ok(_) => Ok(whole),
+            Err(_) => Err(MessageError::TooLong { max_size: u16::MAX }),
+        }
+    }
+
+    /// Where in the data of a record of type `kind` there are names, and how many.
     fn names_of(&self, kind: usize, data: usize) -> Result<Option<(usize, usize)>, MessageError> {
         Ok(Some(match kind {
-            // NS, MD, MF, CNAME, MB, MG, MR, PTR, DNAME, NSEC, TSIG, ANAME
-            2..=5 | 7..=9 | 12 | 39 | 47 | 250 | 65305 => (0, 1),
-            // SOA
-            6 => (0, 2),
-            // MX, SVCB, HTTPS
-            15 | 64 | 65 => (2, 1),
+            // NS, MD, MF, CNAME, MB, MG, MR, PTR, NXT, DNAME, NSEC, TSIG, ANAME
+            2..=5 | 7..=9 | 12 | 30 | 39 | 47 | 250 | 65305 => (0, 1),
+            // SOA, MINFO, RP
+            6 | 14 | 17 => (0, 2),
+            // MX, AFSDB, RT, SVCB, HTTPS
+            15 | 18 | 21 | 64 | 65 => (2, 1),
+            // PX
+            26 => (2, 2),
             // SIG, RRSIG
             24 | 46 => (18, 1),
             // SRV
@@ -118,8 +190,8 @@ impl Walk<'_> {
         }))
     }
 
-    /// Follows the name at `start`, and gives where the bytes behind it begin.
-    fn name(&mut self, start: usize) -> Result<usize, MessageError> {
+    /// Follows the name at `start`.
+    fn name(&mut self, start: usize) -> Result<Followed, MessageError> {
         let (mut at, mut segment) = (start, start);
         // The root label, which ends each name, counts as one of the 255 bytes (RFC 1035, section
         // 2.3.4).
@@ -135,7 +207,10 @@ impl Walk<'_> {
                     if self.pointers > MAX_POINTERS_PER_MESSAGE {
                         return Err(MessageError::TooManyPointers);
                     }
-                    return Ok(behind.unwrap_or(at + 1));
+                    return Ok(Followed {
+                        end: behind.unwrap_or(at + 1),
+                        is_compressed: behind.is_some(),
+                    });
                 }
                 1..=63 => {
                     let label = usize::from(first) + 1;
@@ -168,4 +243,15 @@ impl Walk<'_> {
             }
         }
     }
+}
+
+/// Whether the decoder keeps the data of a type with names as it is: MD, MF, MB, MG, MR, MINFO, RP,
+/// AFSDB, RT, SIG, PX, NXT, DNAME, RRSIG, NSEC.
+// Those that a sender may compress, or once did (RFC 3597, section 4). The data of any other type that
+// the decoder does not know has no pointers: what looks like one is none.
+fn is_kept_as_bytes(kind: usize) -> bool {
+    matches!(
+        kind,
+        3 | 4 | 7..=9 | 14 | 17 | 18 | 21 | 24 | 26 | 30 | 39 | 46 | 47
+    )
 }
