@@ -15,6 +15,7 @@ mod lookups;
 mod on_tokio;
 mod peers;
 mod pending;
+mod postfix;
 mod posts;
 mod protocols;
 mod receive;

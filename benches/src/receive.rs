@@ -1,5 +1,5 @@
-//! `receive`: what SMTP servers take of the processor for 10,000 messages of 4 KiB: ours, and
-//! aiosmtpd. Each is a process of its own; the client is the same.
+//! `receive`: what SMTP servers take of the processor for 10,000 messages of 4 KiB: ours, aiosmtpd, and
+//! postfix's `smtpd`. Each is a process of its own; the client is the same.
 
 use std::error::Error;
 use std::io::{BufRead, BufReader, Write};
@@ -10,6 +10,7 @@ use deferred::{Deferred, succeed};
 use reactor::Reactor;
 use reactor_mail::{Delivery, Envelope, Message, Recipient, SmtpServer};
 
+use crate::postfix::Postfix;
 use crate::stats::{Estimate, ratios};
 use crate::table::Table;
 
@@ -122,13 +123,18 @@ impl Drop for Server {
     }
 }
 
-/// Sends messages over one connection; gives the processor time of the server for one, in µs.
-fn time_of(server: &Server, messages: usize) -> Result<f64, Box<dyn Error>> {
+/// Sends messages over one connection; gives the processor time of the server for one, in µs. `cpu_time`
+/// tells it in ns.
+fn time_of(
+    port: u16,
+    cpu_time: impl Fn() -> Result<f64, Box<dyn Error>>,
+    messages: usize,
+) -> Result<f64, Box<dyn Error>> {
     let mut line = [b'x'; 64];
     line[62..].copy_from_slice(b"\r\n");
     let mut text = line.repeat(64);
     text.extend_from_slice(b".\r\n");
-    let mut stream = TcpStream::connect(("127.0.0.1", server.port))?;
+    let mut stream = TcpStream::connect(("127.0.0.1", port))?;
     stream.set_nodelay(true)?;
     let mut replies = BufReader::new(stream.try_clone()?).lines();
     let mut wait_for = |codes: &[&str]| -> Result<(), Box<dyn Error>> {
@@ -148,7 +154,7 @@ fn time_of(server: &Server, messages: usize) -> Result<f64, Box<dyn Error>> {
     wait_for(&["220"])?;
     stream.write_all(b"EHLO localhost\r\n")?;
     wait_for(&["250"])?;
-    let start = server.cpu_time()?;
+    let start = cpu_time()?;
     for _ in 0..messages {
         // aiosmtpd does not offer PIPELINING.
         for (command, code) in [
@@ -162,7 +168,7 @@ fn time_of(server: &Server, messages: usize) -> Result<f64, Box<dyn Error>> {
         stream.write_all(&text)?;
         wait_for(&["250"])?;
     }
-    Ok((server.cpu_time()? - start) / 1e3 / messages as f64)
+    Ok((cpu_time()? - start) / 1e3 / messages as f64)
 }
 
 pub(crate) fn run(options: Options) -> Result<(), Box<dyn Error>> {
@@ -185,20 +191,39 @@ pub(crate) fn run(options: Options) -> Result<(), Box<dyn Error>> {
     let own = std::env::current_exe()?;
     let ours = Server::start(Command::new(own).args(["receive", "--serve"]))?;
     let peer = Server::start(Command::new("python3").args(["-c", AIOSMTPD]))?;
-    let mut times = [const { Vec::new() }; 2];
+    let postfix = Postfix::start()?;
+    let mut times = [const { Vec::new() }; 3];
     for _ in 0..options.rounds {
         for (times, server) in times.iter_mut().zip([&ours, &peer]) {
-            times.push(time_of(server, options.messages)?);
+            times.push(time_of(
+                server.port,
+                || server.cpu_time(),
+                options.messages,
+            )?);
+        }
+        if let Some(postfix) = &postfix {
+            let time = time_of(postfix.port, || postfix.cpu_time(), options.messages)?;
+            times[2].push(time);
         }
     }
-    let [ours, peer] = times;
-    let mut table = Table::new(["CPU a message, µs", "ours", "aiosmtpd", "ours to aiosmtpd"]);
+    let [ours, peer, postfix] = times;
+    let mut table = Table::new([
+        "CPU a message, µs",
+        "ours",
+        "aiosmtpd",
+        "ours to aiosmtpd",
+        "postfix's smtpd",
+    ]);
     let median = |times: &[f64]| format!("{:.1}", Estimate::of(times).median);
     table.row([
         format!("{} messages of 4 KiB", options.messages),
         median(&ours),
         median(&peer),
         Estimate::of(&ratios(&ours, &peer)).text(),
+        match postfix.is_empty() {
+            true => "not there".to_owned(),
+            false => median(&postfix),
+        },
     ]);
     table.print();
     Ok(())
