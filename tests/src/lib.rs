@@ -168,3 +168,8 @@ struct SansIo;
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/zh/protocols.md")]
 struct ChineseProtocols;
+
+/// Recipes that need several crates. Their programs are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/recipes-protocols.md")]
+struct RecipesForProtocols;
