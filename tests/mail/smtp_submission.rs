@@ -244,17 +244,17 @@ fn tls_from_the_beginning_is_the_endpoint_s() {
 }
 
 /// Sends to a server that offers `offer`; gives the outcome and the MAIL command.
-fn mail(offer: &'static str, from: &str, to: &str, text: &str) -> (Result<Sent>, String) {
-    let replies = [
-        "220 a\r\n",
-        offer,
-        "250 c\r\n",
-        "250 d\r\n",
-        "354 e\r\n",
-        "",
-        "",
-        "250 f\r\n",
-    ];
+fn mail(
+    offer: &'static str,
+    from: &str,
+    to: &str,
+    text: impl AsRef<[u8]>,
+) -> (Result<Sent>, String) {
+    let mut replies = vec!["220 a\r\n", offer, "250 c\r\n", "250 d\r\n", "354 e\r\n"];
+    // One for each line of the message, and for the dot behind it.
+    let lines = String::from_utf8_lossy(text.as_ref()).replace("\r\n", "\n");
+    replies.extend(lines.split_terminator(['\r', '\n']).map(|_| ""));
+    replies.push("250 f\r\n");
     let script = Script::new(&replies, true);
     let (server, mut outcome) = (script.clone(), None);
     testing::run(|reactor| {
@@ -304,9 +304,40 @@ fn addresses_beyond_ascii_need_smtputf8() {
         assert_eq!(error(result), SmtpError::NotSupported { extension });
         assert_eq!(command, "QUIT");
     }
-    let (result, command) = mail(offer, EVE, BOB[0], "\u{e4}\nb");
+    let (result, command) = mail(offer, EVE, BOB[0], "Subject: x\n\n\u{e4}\nb");
     result.expect("it is sent");
     assert_eq!(command, "MAIL FROM:<eve@example.org> BODY=8BITMIME");
+}
+
+#[test]
+fn headers_beyond_ascii_need_smtputf8() {
+    let offer = "250-b\r\n250-SMTPUTF8\r\n250 8BITMIME\r\n";
+    let (plain, utf8) = (" BODY=8BITMIME", " BODY=8BITMIME SMTPUTF8");
+    for (message, parameters) in [
+        (&b"Subject: gr\xc3\xbcn\r\n\r\nx"[..], utf8),
+        (b"Subject: gr\xc3\xbcn", utf8),
+        (b"A: x\nSubject: gr\xc3\xbcn\n\nx", utf8),
+        (b"A: x\rSubject: gr\xc3\xbcn\r\rx", utf8),
+        (b"Subject: x\r\n\r\n\r\ngr\xc3\xbcn", plain),
+        (b"Subject: x\n\ngr\xc3\xbcn", plain),
+        (b"\r\ngr\xc3\xbcn", plain),
+        (b"\ngr\xc3\xbcn\n\nx", plain),
+        // Latin-1, which SMTPUTF8 does not allow either.
+        (b"Subject: gr\xfcn\r\n\r\nx", plain),
+    ] {
+        let shown = message.escape_ascii();
+        let (result, command) = mail(offer, EVE, BOB[0], message);
+        result.expect("it is sent");
+        assert_eq!(command, format!("MAIL FROM:<{EVE}>{parameters}"), "{shown}");
+        let (result, command) = mail("250-b\r\n250 8BITMIME\r\n", EVE, BOB[0], message);
+        if parameters == utf8 {
+            let extension = "SMTPUTF8";
+            assert_eq!(error(result), SmtpError::NotSupported { extension });
+            assert_eq!(command, "QUIT", "{shown}");
+        } else {
+            result.expect("it is sent");
+        }
+    }
 }
 
 #[test]

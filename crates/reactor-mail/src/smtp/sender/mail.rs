@@ -1,6 +1,6 @@
 //! `Mail`: a message with its envelope, encoded for DATA.
 
-use memchr::memchr2;
+use memchr::{memchr2, memmem};
 
 use super::extensions::Extensions;
 use crate::smtp::address::MailAddress;
@@ -37,15 +37,16 @@ impl Mail {
         if to.is_empty() {
             return Err(SmtpError::NoRecipient);
         }
-        // By the addresses alone: UTF-8 in the headers is not looked for, and goes as 8BITMIME.
+        let encoded = encode(message);
         let mut addresses = from.iter().chain(&to);
         let is_utf8 = addresses.any(|address| !address.as_str().is_ascii());
+        let is_8bit = !message.is_ascii();
         Ok(Self {
+            is_utf8: is_utf8 || is_8bit && has_utf8_header(&encoded.bytes),
+            is_8bit,
             from,
             to,
-            encoded: encode(message),
-            is_8bit: !message.is_ascii(),
-            is_utf8,
+            encoded,
         })
     }
 
@@ -83,6 +84,21 @@ fn parse(text: &str) -> Result<MailAddress, SmtpError> {
     text.parse().map_err(|_| SmtpError::InvalidAddress {
         address: text.to_owned(),
     })
+}
+
+/// Whether the header of a message has UTF-8, which only a server with SMTPUTF8 may get (RFC 6531,
+/// section 3.2).
+// The headers of its parts are not looked at: a part of the body begins with them, and which bytes do
+// is known only to a parser of MIME.
+fn has_utf8_header(encoded: &[u8]) -> bool {
+    let end = memmem::find(encoded, b"\r\n\r\n").unwrap_or(encoded.len());
+    // A message that begins with an empty line has no header.
+    let header = match encoded.starts_with(b"\r\n") {
+        true => &[],
+        false => &encoded[..end],
+    };
+    // Bytes in another encoding are not allowed in a header at all, and SMTPUTF8 does not make them so.
+    !header.is_ascii() && str::from_utf8(header).is_ok()
 }
 
 /// `message` as DATA takes it: each line ends in CR LF, and one that begins with a dot gets another.
