@@ -215,6 +215,27 @@ fn mailboxes_of_one_name_have_different_uid_validities() {
     });
 }
 
+/// Also in the same second: what the Maildir knew of the last one is gone with it.
+#[test]
+fn a_maildir_that_is_made_anew_has_another_uid_validity() {
+    testing::run(|reactor| {
+        let folder = Folder::new();
+        let account = account(reactor, &folder);
+        let mut last = 0;
+        for _ in 0..5 {
+            let inbox = open(reactor, &account, "INBOX");
+            assert!(inbox.uid_validity().get() > last);
+            last = inbox.uid_validity().get();
+            reactor
+                .block_on(inbox.append(NewMessage::new(MESSAGE)))
+                .expect("it is added");
+            fs::remove_dir_all(folder.0.join("box")).expect("it is removed");
+            let gone = reactor.block_on(inbox.messages());
+            assert_eq!(refused(gone), MailboxError::NoSuchMailbox);
+        }
+    });
+}
+
 #[test]
 fn a_damaged_list_gives_a_new_uid_validity() {
     for damage in [

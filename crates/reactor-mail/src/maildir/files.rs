@@ -1,10 +1,12 @@
 //! Small files beside the messages: locks, and replacement as a whole.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::num::NonZeroU32;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
 use super::error::MaildirError;
@@ -55,13 +57,25 @@ pub(super) fn read(path: &Path) -> Result<String, MaildirError> {
 pub(super) fn next_uid_validity(root: &Maildir) -> Result<NonZeroU32, MaildirError> {
     let path = root.path().join("reactor-uidvalidity");
     let _lock = Lock::new(&path.with_extension("lock"))?;
-    // 0 also if the file is damaged: then the time alone makes a new one.
+    // 0 also if the file is damaged: then the time and what this process knows make a new one.
     let last = read(&path)?.trim().parse().unwrap_or(0_u32);
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     let now = u32::try_from(now.unwrap_or_default().as_secs()).unwrap_or(u32::MAX);
+    let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
+    // Older ones are below the time. So there are as many as Maildirs get their first mailbox, or
+    // another one, in a second.
+    given.retain(|_, validity| *validity >= now);
+    let last = last.max(given.get(&path).copied().unwrap_or(0));
     // The time, so that the values still grow if the file was removed; one more than the last, for
     // two mailboxes in one second.
     let next = now.max(last.saturating_add(1));
     replace(&path, &format!("{next}\n"))?;
+    given.insert(path, next);
     Ok(NonZeroU32::new(next).unwrap_or(NonZeroU32::MIN))
 }
+
+/// The last UIDVALIDITY of each file, if it is not below the time in seconds: the file goes with its
+/// Maildir, which may be made anew in the same second.
+// In the process alone: two processes of which one removes a Maildir and the other makes it anew within
+// a second are not told apart.
+static GIVEN: Mutex<BTreeMap<PathBuf, u32>> = Mutex::new(BTreeMap::new());
