@@ -353,8 +353,13 @@ const SOURCES: &[(&str, &str, &str)] = &[
     ),
     (
         "wrong passwords of an IMAP connection",
-        "reactor-mail/src/imap/server/auth.rs",
-        "const MAX_WRONG_PASSWORDS: u32 = ",
+        "reactor-mail/src/imap/server/imap_server.rs",
+        "const MAX_FAILED_LOGINS: u32 = ",
+    ),
+    (
+        "the answer to each of them",
+        "reactor-mail/src/imap/server/imap_server.rs",
+        "const FAILED_LOGIN_DELAY: Duration = ",
     ),
     (
         "an IMAP client that sends nothing",

@@ -402,3 +402,64 @@ fn a_move_keeps_what_was_not_copied() {
         assert_eq!(kept.iter().map(|m| m.uid.get()).collect::<Vec<_>>(), [1]);
     });
 }
+
+/// No message is lost, and none is in both mailboxes (RFC 6851, section 3.3).
+#[test]
+fn a_move_that_fails_in_the_middle_takes_the_copies_back() {
+    testing::run(|reactor| {
+        let uids = |mailbox: &Rc<dyn Mailbox>| {
+            let messages = now(mailbox.messages()).messages;
+            messages.iter().map(|m| m.uid.get()).collect::<Vec<_>>()
+        };
+        for (removed, told, left, moved) in [
+            (0, "", vec![1, 2, 3, 4], vec![1]),
+            (
+                2,
+                "* OK [COPYUID 2 1:2 2:3] moved\r\n* 1 EXPUNGE\r\n* 1 EXPUNGE\r\n",
+                vec![3, 4],
+                vec![1, 2, 3],
+            ),
+            (
+                3,
+                "* OK [COPYUID 2 1:3 2:4] moved\r\n* 1 EXPUNGE\r\n* 1 EXPUNGE\r\n\
+                 * 1 EXPUNGE\r\n",
+                vec![4],
+                vec![1, 2, 3, 4],
+            ),
+        ] {
+            let mail = with_messages(4);
+            let client = Client::select(reactor, &mail);
+            client.ok("CREATE a");
+            client.ok("COPY 4 a");
+            mail.control.expunges_only.set(Some(removed));
+            let answer = client.say("x MOVE 1:3 a");
+            assert_eq!(answer, format!("{told}x NO [SERVERBUG] local error\r\n"));
+            assert_eq!(uids(&mail.inbox()), left);
+            assert_eq!(uids(&mail.mailbox("a")), moved);
+        }
+    });
+}
+
+#[test]
+fn a_move_that_cannot_be_taken_back_loses_nothing() {
+    testing::run(|reactor| {
+        for fails in ["messages", "open", "expunge"] {
+            let mail = with_messages(2);
+            let client = Client::select(reactor, &mail);
+            client.ok("CREATE a");
+            mail.control.expunges_only.set(Some(1));
+            mail.control.fail_at.set(fails);
+            let answer = client.say("x MOVE 1:2 a");
+            assert!(
+                answer.contains("x NO [SERVERBUG] local error\r\n"),
+                "{answer}"
+            );
+            assert_eq!(now(mail.inbox().messages()).messages.len(), 1, "{fails}");
+            assert_eq!(
+                now(mail.mailbox("a").messages()).messages.len(),
+                2,
+                "{fails}"
+            );
+        }
+    });
+}

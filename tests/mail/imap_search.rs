@@ -1,6 +1,6 @@
 //! The IMAP server: SEARCH.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -170,6 +170,43 @@ fn a_long_search_lets_the_loop_do_other_work() {
         let between = |read: &&usize| (1..2_000).contains(*read);
         assert!(seen.borrow().iter().filter(between).count() > 0, "{seen:?}");
         assert_eq!(client.received(), "* SEARCH\r\nx OK done\r\n");
+    });
+}
+
+/// 120 keys, each of which reads all of a message of a megabyte.
+#[test]
+fn many_keys_of_a_long_message_let_the_loop_do_other_work() {
+    testing::run(|reactor| {
+        let mail = Mail::new();
+        mail.add(&format!("Subject: x\r\n\r\n{}", "y\r\n".repeat(350_000)));
+        for (keys, found) in [
+            ("NOT TEXT z ".repeat(120).trim_end().to_owned(), "1"),
+            ("NOT BODY q ".repeat(119).trim_end().to_owned(), "1"),
+            ("OR BODY z ".repeat(7) + "BODY y", "1"),
+            ("NOT OR BODY z BODY y".to_owned(), ""),
+        ] {
+            let client = Client::select(reactor, &mail);
+            let turns = Rc::new(Cell::new(0));
+            count_turns(reactor, &mail, &turns, 200);
+            // The next command says when it is done.
+            let answer = client.say(&format!("x SEARCH {keys}\r\ny CREATE a{}", keys.len()));
+            let found = format!("* SEARCH {found}").trim_end().to_owned();
+            assert_eq!(answer, format!("{found}\r\nx OK done\r\ny OK done\r\n"));
+            reactor.settle();
+            mail.control.steps.borrow_mut().clear();
+            assert!(keys.len() < 1_000 || turns.get() > 20, "{turns:?}");
+        }
+    });
+}
+
+/// Counts the turns of the loop until a mailbox is created.
+fn count_turns(reactor: &ReactorHandle, mail: &Mail, turns: &Rc<Cell<usize>>, most: usize) {
+    let (handle, mail, turns) = (reactor.clone(), mail.clone(), Rc::clone(turns));
+    reactor.call_later(Duration::ZERO, move || {
+        if mail.control.count("create") == 0 && most > 0 {
+            turns.set(turns.get() + 1);
+            count_turns(&handle, &mail, &turns, most - 1);
+        }
     });
 }
 

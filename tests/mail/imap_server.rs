@@ -63,7 +63,9 @@ fn a_wrong_login_is_refused() {
             "x AUTHENTICATE PLAIN AGJvYgBzZXNhbWUAeA==",
         ] {
             let client = Client::connect(reactor, &mail.server());
-            assert_eq!(client.say(dialogue), refused);
+            client.say(dialogue);
+            reactor.advance(Duration::from_secs(2));
+            assert_eq!(client.received(), refused);
             assert_eq!(client.say("y SELECT inbox"), "y BAD log in first\r\n");
         }
         let client = Client::connect(reactor, &mail.server());
@@ -77,17 +79,45 @@ fn a_wrong_login_is_refused() {
 }
 
 #[test]
-fn the_third_wrong_password_closes_the_connection() {
+fn a_wrong_password_is_answered_late_and_the_third_is_the_last() {
     testing::run(|reactor| {
         let client = Client::connect(reactor, &Mail::new().server());
-        client.say("x LOGIN bob 1");
-        client.say("x LOGIN bob 2");
-        let answer = client.say("x LOGIN bob 3\r\nx LOGIN bob sesame");
-        assert!(
-            answer.ends_with("* BYE too many wrong passwords\r\n"),
-            "{answer}"
-        );
+        for attempt in 1..=3 {
+            // What was sent ahead waits, too: guesses do not get faster that way.
+            let command = format!("x LOGIN bob {attempt}\r\ny NOOP");
+            assert_eq!(client.say(&command), "");
+            reactor.advance(Duration::from_millis(1999));
+            assert_eq!(client.received(), "");
+            reactor.advance(Duration::from_millis(1));
+            let refused = "x NO [AUTHENTICATIONFAILED] wrong name or password\r\n";
+            let rest = match attempt {
+                3 => "* BYE too many wrong passwords\r\n",
+                _ => "y OK done\r\n",
+            };
+            assert_eq!(client.received(), format!("{refused}{rest}"));
+        }
         assert!(client.peer.is_closed());
+    });
+}
+
+#[test]
+fn the_limits_of_wrong_passwords_are_set() {
+    testing::run(|reactor| {
+        let server = Mail::new().server().with_max_failed_logins(2);
+        let server = server.with_failed_login_delay(Duration::from_secs(9));
+        let client = Client::connect(reactor, &server);
+        client.say("x LOGIN bob 1\r\nx LOGIN bob sesame\r\nx LOGOUT");
+        reactor.advance(Duration::from_secs(9));
+        assert!(client.received().ends_with("x OK done\r\n"));
+        let client = Client::connect(reactor, &server);
+        client.say("x LOGIN bob 1\r\nx LOGIN bob 2\r\nx LOGIN bob sesame");
+        reactor.advance(Duration::from_secs(18));
+        assert!(client.received().ends_with("wrong passwords\r\n"));
+        // A hang-up while the answer waits leaves nothing behind.
+        let client = Client::connect(reactor, &server);
+        client.say("x LOGIN bob 1");
+        client.peer.reset();
+        reactor.settle();
     });
 }
 
@@ -157,13 +187,17 @@ fn a_failure_of_the_store_is_not_told() {
                 "login" => Client::connect(reactor, &mail.server()),
                 _ => Client::select(reactor, &mail),
             };
+            let say = || {
+                let answer = client.say(&format!("x {command}"));
+                // A failed login is answered late.
+                reactor.advance(Duration::from_secs(2));
+                answer + &client.received()
+            };
             mail.control.fail_at.set(step);
-            let answer = client.say(&format!("x {command}"));
-            assert_eq!(answer, "x NO [SERVERBUG] local error\r\n", "{command}");
+            assert_eq!(say(), "x NO [SERVERBUG] local error\r\n", "{command}");
             mail.control.fail_at.set("");
             mail.control.panic_at.set(step);
-            let answer = client.say(&format!("x {command}"));
-            assert_eq!(answer, "x NO [SERVERBUG] local error\r\n", "{command}");
+            assert_eq!(say(), "x NO [SERVERBUG] local error\r\n", "{command}");
             mail.control.panic_at.set("");
             assert!(
                 client.say("y CAPABILITY").ends_with("y OK done\r\n"),

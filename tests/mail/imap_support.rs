@@ -28,6 +28,8 @@ pub(crate) struct Control {
     waiting: RefCell<Option<Trigger<()>>>,
     pub(crate) fail_at: Cell<&'static str>,
     pub(crate) panic_at: Cell<&'static str>,
+    /// The next EXPUNGE removes so many messages, and fails.
+    pub(crate) expunges_only: Cell<Option<usize>>,
     pub(crate) cancelled: Cell<usize>,
     /// The steps that were called.
     pub(crate) steps: RefCell<Vec<&'static str>>,
@@ -156,7 +158,12 @@ impl Mailbox for Watched<dyn Mailbox> {
 
     fn expunge(&self, uids: &[Uid]) -> Deferred<()> {
         let (inner, uids) = (Rc::clone(&self.inner), uids.to_vec());
-        self.control.step("expunge", move || inner.expunge(&uids))
+        match self.control.expunges_only.take() {
+            None => self.control.step("expunge", move || inner.expunge(&uids)),
+            Some(count) => inner
+                .expunge(&uids[..count])
+                .add_callback(|()| Err(Failure::msg("the disk is full"))),
+        }
     }
 
     fn watch(&self, changed: Rc<dyn Fn()>) -> MailboxWatch {

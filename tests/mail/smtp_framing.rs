@@ -1,6 +1,7 @@
 //! `SmtpFraming`: the same frames however the bytes are cut, and line ends.
 
 use deferred::Result;
+use proptest::prelude::*;
 use reactor::{Decoded, Framing};
 use reactor_mail::{SmtpFrame, SmtpFraming, SmtpFramingError};
 
@@ -124,4 +125,95 @@ fn a_chunk_is_taken_as_it_is() {
     let decoded = framing.decode(b"QUIT\r\n").expect("it is valid");
     let frame = SmtpFrame::Command(b"QUIT");
     assert_eq!(decoded, Decoded::Frame { frame, consumed: 6 });
+}
+
+/// A part of a dialogue: of a message or a chunk, all that follows each other are one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Part {
+    Command(Vec<u8>),
+    Data(Vec<u8>),
+    EndOfData,
+    /// With what remains of it.
+    Chunk(Vec<u8>, u64),
+    Refused,
+}
+
+/// What a server reads that takes DATA and BDAT. Ends at the first error.
+fn dialogue(pieces: impl IntoIterator<Item: AsRef<[u8]>>) -> Vec<Part> {
+    let (mut framing, mut bytes, mut parts) = (SmtpFraming::default(), Vec::new(), Vec::new());
+    for piece in pieces {
+        bytes.extend_from_slice(piece.as_ref());
+        loop {
+            let part = match framing.decode(&bytes) {
+                Ok(Decoded::Frame { frame, consumed }) => {
+                    let part = match frame {
+                        SmtpFrame::Command(command) => Part::Command(command.to_vec()),
+                        SmtpFrame::Data(data) => Part::Data(data.to_vec()),
+                        SmtpFrame::EndOfData => Part::EndOfData,
+                        SmtpFrame::Chunk { data, remaining } => {
+                            Part::Chunk(data.to_vec(), remaining)
+                        }
+                    };
+                    bytes.drain(..consumed);
+                    part
+                }
+                Ok(Decoded::Skip { consumed }) => {
+                    bytes.drain(..consumed);
+                    continue;
+                }
+                Ok(Decoded::Incomplete) => break,
+                Ok(decoded) => panic!("{decoded:?}"),
+                Err(_) => {
+                    // What came of a message that is refused is discarded by its receiver.
+                    parts.pop_if(|part| matches!(part, Part::Data(_)));
+                    parts.push(Part::Refused);
+                    return parts;
+                }
+            };
+            match (&part, parts.last_mut()) {
+                (Part::Data(more), Some(Part::Data(data))) => data.extend_from_slice(more),
+                (Part::Chunk(more, remaining), Some(Part::Chunk(data, rest))) if *rest > 0 => {
+                    data.extend_from_slice(more);
+                    *rest = *remaining;
+                }
+                _ => parts.push(part.clone()),
+            }
+            match &part {
+                Part::Command(command) if command == b"DATA" => framing.begin_data(),
+                Part::Command(command) if command == b"BDAT" => framing.begin_chunk(5),
+                _ => {}
+            }
+        }
+    }
+    parts
+}
+
+fn smtp_bytes() -> impl Strategy<Value = Vec<u8>> {
+    let pieces: &[&[u8]] = &[
+        b"NOOP\r\n",
+        b"DATA\r\n",
+        b"DATA\r\n",
+        b"BDAT\r\n",
+        b"abc",
+        b"\r\n",
+        b"\r\n",
+        b".",
+        b".\r\n",
+        b"\r\n.\r\n",
+        b"\r\n..x\r\n",
+        b"\r",
+        b"\n",
+        b"\0\xff",
+    ];
+    let piece = proptest::sample::select(pieces);
+    proptest::collection::vec(piece, 0..16).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #[test]
+    fn frames_are_the_same_however_the_bytes_are_cut(bytes in smtp_bytes(), size in 1_usize..9) {
+        let whole = dialogue([bytes.as_slice()]);
+        prop_assert_eq!(&whole, &dialogue(bytes.chunks(size)));
+        prop_assert_eq!(&whole, &dialogue(bytes.chunks(1)));
+    }
 }

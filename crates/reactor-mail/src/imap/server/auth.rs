@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 
-use deferred::maybe_deferred;
+use deferred::{maybe_deferred, sleep};
 use imap_types::auth::{AuthMechanism, AuthenticateData};
 use imap_types::core::Tag;
 use reactor::Context;
@@ -13,9 +13,6 @@ use super::imap_reply::Reply;
 use super::session::ImapSession;
 use crate::sasl;
 use crate::store::{Account, MailboxError};
-
-/// Number of failed logins at which the connection is closed.
-const MAX_WRONG_PASSWORDS: u32 = 3;
 
 /// Bytes that an APPEND may have in addition to its message. Before the login, the framing allows
 /// only short commands.
@@ -147,12 +144,19 @@ impl ImapSession {
         };
         self.wait_for(cx, checked, false, move |this, cx, checked| match checked {
             Ok(account) => this.logged_in_as(cx, &tag, account),
-            Err(failure) => {
-                this.wrong_passwords += 1;
-                this.reply(cx, &tag, &Reply::refusal(&failure));
-                if this.wrong_passwords >= MAX_WRONG_PASSWORDS {
-                    this.say_bye(cx, "too many wrong passwords");
-                }
+            Err(failure) => this.login_failed(cx, tag, Reply::refusal(&failure)),
+        });
+    }
+
+    /// Replies after a while, and closes the connection if it is one failure too many.
+    fn login_failed(&mut self, cx: &mut Context<'_, Self>, tag: Tag<'static>, reply: Reply) {
+        self.failed_logins += 1;
+        // The connection is not read meanwhile: guesses that were sent ahead wait, too.
+        let pause = sleep(cx.reactor(), self.settings.failed_login_delay);
+        self.wait_for(cx, pause, false, move |this, cx, _| {
+            this.reply(cx, &tag, &reply);
+            if this.failed_logins >= this.settings.max_failed_logins {
+                this.say_bye(cx, "too many wrong passwords");
             }
         });
     }

@@ -15,6 +15,10 @@ const MAX_SIZE: u32 = 32 * 1024 * 1024;
 
 const MAX_ERRORS: u32 = 20;
 
+const MAX_FAILED_LOGINS: u32 = 3;
+
+const FAILED_LOGIN_DELAY: Duration = Duration::from_secs(2);
+
 const LOGIN_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The shortest time that RFC 3501 (5.4) allows.
@@ -56,6 +60,8 @@ impl ImapServer {
             allows_clear_login: false,
             max_size: MAX_SIZE,
             max_errors: MAX_ERRORS,
+            max_failed_logins: MAX_FAILED_LOGINS,
+            failed_login_delay: FAILED_LOGIN_DELAY,
             login_timeout: LOGIN_TIMEOUT,
             idle_timeout: IDLE_TIMEOUT,
         };
@@ -94,6 +100,19 @@ impl ImapServer {
     #[must_use]
     pub fn with_max_errors(self, errors: u32) -> Self {
         self.with(|settings| settings.max_errors = errors)
+    }
+
+    /// How many logins may fail until the connection is closed: 3 unless this is set.
+    #[must_use]
+    pub fn with_max_failed_logins(self, logins: u32) -> Self {
+        self.with(|settings| settings.max_failed_logins = logins)
+    }
+
+    /// After what time the reply to a failed login is sent: 2 seconds unless this is set. Meanwhile,
+    /// nothing is read from the client.
+    #[must_use]
+    pub fn with_failed_login_delay(self, delay: Duration) -> Self {
+        self.with(|settings| settings.failed_login_delay = delay)
     }
 
     /// How long a client may take to log in: 60 seconds unless this is set.

@@ -15,6 +15,8 @@ pub(super) struct Settings {
     pub(super) allows_clear_login: bool,
     pub(super) max_size: u32,
     pub(super) max_errors: u32,
+    pub(super) max_failed_logins: u32,
+    pub(super) failed_login_delay: Duration,
     pub(super) login_timeout: Duration,
     pub(super) idle_timeout: Duration,
 }

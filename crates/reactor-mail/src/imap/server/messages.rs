@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use deferred::{Result, maybe_deferred};
+use deferred::{Failure, Result, maybe_deferred};
 use imap_types::command::CommandBody;
 use imap_types::core::Tag;
 use imap_types::flag::{StoreResponse, StoreType};
@@ -14,7 +14,9 @@ use super::sequence::{NumberSet, last_number};
 use super::session::ImapSession;
 use super::text::{flags_of, name_of, uid_set};
 use super::view::{News, Selected, flags_response};
-use crate::store::{FlagChange, MailFlag, MailFlags, MailboxName, MessageInfo, Uid};
+use crate::store::{
+    Account, CopiedMessages, FlagChange, MailFlag, MailFlags, MailboxName, MessageInfo, Uid,
+};
 
 pub(super) fn command(
     session: &mut ImapSession,
@@ -66,9 +68,29 @@ pub(super) fn command(
             let Some(target) = name_of(&mailbox) else {
                 return session.reply(cx, &tag, &Reply::no("CANNOT", "not a name"));
             };
+            let account = session.account.clone();
             session.run(cx, tag, News::All, true, async move {
                 let uids = selected.uids(&selected.places(&sequence_set, uid));
-                copy(&connection, &selected, &uids, &target, !is_copy).await
+                let nothing = match is_copy {
+                    true => Reply::ok("nothing to copy"),
+                    false => Reply::ok("nothing to move"),
+                };
+                if uids.is_empty() {
+                    return Ok(nothing);
+                }
+                let copied = match maybe_deferred(|| selected.mailbox.copy(&uids, &target)).await {
+                    Ok(copied) => copied,
+                    Err(failure) => return Ok(Reply::refusal_of_target(&failure)),
+                };
+                if copied.uids.is_empty() {
+                    return Ok(nothing);
+                }
+                match account.filter(|_| !is_copy) {
+                    None => Ok(Reply::ok("done").with_code(copy_uid(&copied))),
+                    Some(account) => {
+                        finish_move(&connection, &selected, &*account, &target, copied).await
+                    }
+                }
             });
         }
         CommandBody::Expunge => session.run(cx, tag, News::All, true, async move {
@@ -136,41 +158,68 @@ fn find(messages: &[MessageInfo], uid: Uid) -> Option<&MessageInfo> {
     place.ok().map(|place| &messages[place])
 }
 
-/// COPY, or MOVE, which removes what was copied.
-async fn copy(
+/// The response code that tells the UIDs of copies (UIDPLUS).
+fn copy_uid(copied: &CopiedMessages) -> String {
+    let from = uid_set(copied.uids.iter().map(|(from, _)| *from));
+    let to = uid_set(copied.uids.iter().map(|(_, to)| *to));
+    format!("COPYUID {} {from} {to}", copied.uid_validity)
+}
+
+/// MOVE: removes what was copied. If the store fails in the middle, each message is in one of the two
+/// mailboxes afterwards (RFC 6851, section 3.3).
+async fn finish_move(
     connection: &Connection<ImapSession>,
     selected: &Selected,
-    uids: &[Uid],
+    account: &dyn Account,
     target: &MailboxName,
-    is_move: bool,
+    mut copied: CopiedMessages,
 ) -> Result<Reply> {
-    let nothing = match is_move {
-        true => Reply::ok("nothing to move"),
-        false => Reply::ok("nothing to copy"),
-    };
-    if uids.is_empty() {
-        return Ok(nothing);
-    }
-    let copied = match maybe_deferred(|| selected.mailbox.copy(uids, target)).await {
-        Ok(copied) => copied,
-        Err(failure) => return Ok(Reply::refusal_of_target(&failure)),
-    };
-    let (from, to): (Vec<Uid>, Vec<Uid>) = copied.uids.into_iter().unzip();
-    if from.is_empty() {
-        return Ok(nothing);
-    }
-    let (old, new) = (uid_set(from.iter().copied()), uid_set(to));
-    let code = format!("COPYUID {} {old} {new}", copied.uid_validity);
-    if !is_move {
-        return Ok(Reply::ok("done").with_code(code));
-    }
-    // Not all of `uids`: a message that was not copied stays.
-    maybe_deferred(|| selected.mailbox.expunge(&from)).await?;
+    // Not all that were named: a message that was not copied stays.
+    let from: Vec<Uid> = copied.uids.iter().map(|(from, _)| *from).collect();
+    let removed = maybe_deferred(|| selected.mailbox.expunge(&from)).await;
     selected.is_stale.set(true);
-    // Before the EXPUNGEs, so that a client can tell what they mean (RFC 6851, section 4.3). Errs
-    // if the client has hung up: the messages are moved all the same.
-    let _ = connection.write(format!("* OK [{code}] moved\r\n"));
-    Ok(Reply::ok("done"))
+    if removed.is_err() {
+        take_back(selected, account, target, &mut copied).await;
+    }
+    if !copied.uids.is_empty() {
+        // Before the EXPUNGEs, so that a client can tell what they mean (RFC 6851, section 4.3). Errs
+        // if the client has hung up: the messages are moved all the same.
+        let _ = connection.write(format!("* OK [{}] moved\r\n", copy_uid(&copied)));
+    }
+    removed.map(|()| Reply::ok("done"))
+}
+
+/// Removes the copies of messages that are still where they were, and leaves the others in `copied`.
+async fn take_back(
+    selected: &Selected,
+    account: &dyn Account,
+    target: &MailboxName,
+    copied: &mut CopiedMessages,
+) {
+    // If it cannot be told which messages are still there, their copies stay: none may get lost.
+    let Ok(snapshot) = maybe_deferred(|| selected.mailbox.messages()).await else {
+        return;
+    };
+    let is_there = |(from, _): &(Uid, Uid)| find(&snapshot.messages, *from).is_some();
+    let (back, moved): (Vec<_>, Vec<_>) = copied.uids.drain(..).partition(is_there);
+    copied.uids = moved;
+    let copies: Vec<Uid> = back.iter().map(|(_, to)| *to).collect();
+    if copies.is_empty() {
+        return;
+    }
+    let mailbox = match maybe_deferred(|| account.open(target)).await {
+        // Another mailbox has the name by now: the copies are gone with the old one.
+        Ok(mailbox) if mailbox.uid_validity() != copied.uid_validity => return,
+        Ok(mailbox) => mailbox,
+        Err(failure) => return stays_twice(&failure),
+    };
+    if let Err(failure) = maybe_deferred(|| mailbox.expunge(&copies)).await {
+        stays_twice(&failure);
+    }
+}
+
+fn stays_twice(failure: &Failure) {
+    tracing::warn!(target: "reactor_mail", %failure, "messages of a failed MOVE are in both mailboxes");
 }
 
 /// Removes the messages with `\Deleted`; if there is a `set` of UIDs, only those in it.

@@ -49,7 +49,12 @@ impl Output {
     /// the loop do other work first, so that a long FETCH or SEARCH does not delay other
     /// connections.
     pub(super) async fn worked(&mut self, bytes: usize) -> Result<()> {
-        self.work += bytes + MESSAGE;
+        self.searched(bytes + MESSAGE).await
+    }
+
+    /// Counts `bytes` that are searched once more, as [`worked`](Self::worked).
+    pub(super) async fn searched(&mut self, bytes: usize) -> Result<()> {
+        self.work += bytes;
         if self.work < TURN {
             return Ok(());
         }

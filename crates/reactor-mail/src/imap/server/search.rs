@@ -2,6 +2,7 @@
 
 use std::cell::OnceCell;
 use std::fmt::Write;
+use std::pin::Pin;
 use std::rc::Rc;
 
 use bytes::Bytes;
@@ -86,7 +87,7 @@ async fn run(selected: &Selected, tests: &Test, by_uid: bool, mut output: Output
                 Some(body) => {
                     output.worked(body.len()).await?;
                     subject.body = Some(body);
-                    tests.run(&subject).unwrap_or(false)
+                    tests.decide(&subject, &mut output).await?
                 }
                 // Another session has expunged it.
                 None => false,
@@ -261,6 +262,49 @@ impl<'a> Subject<'a> {
 }
 
 impl Test {
+    /// Whether the message, whose body is there, matches. Lets the loop do other work between keys, each
+    /// of which may read all of a long message.
+    fn decide<'a>(
+        &'a self,
+        subject: &'a Subject<'_>,
+        output: &'a mut Output,
+    ) -> Pin<Box<dyn Future<Output = Result<bool>> + 'a>> {
+        // In a box, as it calls itself: as deep as the codec lets keys be nested.
+        Box::pin(async move {
+            Ok(match self {
+                Self::All(tests) => {
+                    for test in tests {
+                        if !test.decide(subject, output).await? {
+                            return Ok(false);
+                        }
+                    }
+                    true
+                }
+                Self::Any(a, b) => {
+                    a.decide(subject, output).await? || b.decide(subject, output).await?
+                }
+                Self::Not(test) => !test.decide(subject, output).await?,
+                test => {
+                    let is_match = test.run(subject).unwrap_or(false);
+                    output.searched(test.cost(subject)).await?;
+                    is_match
+                }
+            })
+        })
+    }
+
+    /// How many bytes of the message were read to decide.
+    fn cost(&self, subject: &Subject<'_>) -> usize {
+        match self {
+            Self::Field(..) => subject.header().map_or(0, <[u8]>::len),
+            Self::Body(_) => subject.texts().map_or(0, |(_, body)| body.len()),
+            Self::Text(_) => subject
+                .texts()
+                .map_or(0, |(header, body)| header.len() + body.len()),
+            _ => 0,
+        }
+    }
+
     /// Whether the message matches; `None` if that depends on its body, which is not there.
     fn run(&self, subject: &Subject<'_>) -> Option<bool> {
         let message = subject.message;

@@ -44,7 +44,7 @@ pub struct ImapSession {
     pub(super) selected: Option<Rc<Selected>>,
     /// AUTHENTICATE, which waits for its data.
     pub(super) authenticating: Option<Tag<'static>>,
-    pub(super) wrong_passwords: u32,
+    pub(super) failed_logins: u32,
     /// IDLE, which ends with DONE.
     pub(super) idling: Option<Tag<'static>>,
     // Never reset, also not by a login.
@@ -62,7 +62,7 @@ impl ImapSession {
             account: None,
             selected: None,
             authenticating: None,
-            wrong_passwords: 0,
+            failed_logins: 0,
             idling: None,
             errors: 0,
             timeout: None,
