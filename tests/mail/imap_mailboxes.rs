@@ -151,7 +151,7 @@ fn status_counts() {
         now(mail.inbox().append(seen));
         let client = Client::log_in(reactor, &mail);
         let status = client.ok("STATUS inbox (MESSAGES RECENT UIDNEXT UIDVALIDITY UNSEEN)");
-        let counts = "MESSAGES 3 RECENT 0 UIDNEXT 4 UIDVALIDITY 1 UNSEEN 2";
+        let counts = "MESSAGES 3 RECENT 1 UIDNEXT 4 UIDVALIDITY 1 UNSEEN 2";
         assert_eq!(status, format!("* STATUS INBOX ({counts})\r\n"));
         let answer = client.say("x STATUS none (MESSAGES)");
         assert_eq!(answer, "x NO [NONEXISTENT] no such mailbox\r\n");
@@ -170,7 +170,7 @@ fn select_tells_of_the_mailbox() {
         let client = Client::log_in(reactor, &mail);
         let flags = "\\Answered \\Deleted \\Draft \\Flagged \\Seen $Junk";
         let expected = format!(
-            "* 2 EXISTS\r\n* 0 RECENT\r\n* OK [UNSEEN 2] the first one\r\n* FLAGS ({flags})\r\n\
+            "* 2 EXISTS\r\n* 1 RECENT\r\n* OK [UNSEEN 2] the first one\r\n* FLAGS ({flags})\r\n\
              * OK [PERMANENTFLAGS ({flags} \\*)] what can be set\r\n\
              * OK [UIDNEXT 3] the next one\r\n* OK [UIDVALIDITY 1] they are valid\r\n"
         );
@@ -199,10 +199,13 @@ fn messages_are_appended() {
         let date = "\"07-Feb-1994 21:52:25 -0800\"";
         client.say(&format!("x APPEND inbox (\\Seen $Junk) {date} {{5}}"));
         let answer = client.say("hello");
-        assert_eq!(answer, "* 1 EXISTS\r\nx OK [APPENDUID 1 1] done\r\n");
+        assert_eq!(
+            answer,
+            "* 1 EXISTS\r\n* 1 RECENT\r\nx OK [APPENDUID 1 1] done\r\n"
+        );
         let fetched = client.ok("FETCH 1 (FLAGS INTERNALDATE RFC822.SIZE)");
         let date = "\"08-Feb-1994 05:52:25 +0000\"";
-        let expected = format!("FLAGS (\\Seen $Junk) INTERNALDATE {date} RFC822.SIZE 5");
+        let expected = format!("FLAGS (\\Seen $Junk \\Recent) INTERNALDATE {date} RFC822.SIZE 5");
         assert_eq!(fetched, format!("* 1 FETCH ({expected})\r\n"));
 
         let answer = client.say("x APPEND none {1+}\r\nx");

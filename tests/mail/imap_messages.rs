@@ -90,7 +90,7 @@ fn messages_are_copied_and_moved() {
         assert_eq!(client.say("x UID COPY 1 a"), "x OK nothing to copy\r\n");
         assert_eq!(
             client.say("x COPY 1 inbox"),
-            "* 2 EXISTS\r\nx OK [COPYUID 1 4 5] done\r\n"
+            "* 2 EXISTS\r\n* 1 RECENT\r\nx OK [COPYUID 1 4 5] done\r\n"
         );
         let copies = now(mail.mailbox("a").messages()).messages;
         assert_eq!(copies.len(), 6);

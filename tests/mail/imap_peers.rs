@@ -95,7 +95,7 @@ other.append('INBOX', 'Subject: new\r\n\r\n', ['\\Seen'])
 assert (2, b'EXISTS') in client.idle_check(timeout=10)
 client.idle_done()
 assert client.search(['SUBJECT', 'Grüße'], 'UTF-8') == [1]
-assert client.add_flags([2], ['$Junk']) == {2: (b'\\Seen', b'$Junk')}
+assert client.add_flags([2], ['$Junk']) == {2: (b'\\Seen', b'$Junk', b'\\Recent')}
 client.move([1], 'Entwürfe & Rest')
 assert client.search() == [2]
 client.uid_expunge([2])

@@ -215,6 +215,43 @@ fn mailboxes_of_one_name_have_different_uid_validities() {
     });
 }
 
+#[test]
+fn messages_in_new_are_recent_until_they_are_claimed() {
+    testing::run(|reactor| {
+        let folder = Folder::new();
+        let account = account(reactor, &folder);
+        let inbox = open(reactor, &account, "INBOX");
+        let maildir = Maildir::new(folder.0.join("box"));
+        maildir
+            .deliver(MESSAGE.as_bytes())
+            .expect("it is delivered");
+        maildir
+            .deliver(MESSAGE.as_bytes())
+            .expect("it is delivered");
+        reactor
+            .block_on(inbox.append(NewMessage::new(MESSAGE)))
+            .expect("it is added");
+        let recent = || {
+            let snapshot = reactor.block_on(inbox.messages()).expect("it is read");
+            let messages = snapshot.messages.iter();
+            messages
+                .map(|m| (m.uid.get(), m.is_recent))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(recent(), [(1, true), (2, true), (3, false)]);
+        let claim = |uids: &[Uid]| {
+            reactor
+                .block_on(inbox.claim_recent(uids))
+                .expect("it is moved")
+        };
+        assert_eq!(claim(&[uid(2), uid(3), uid(9)]), [uid(2)]);
+        assert_eq!(claim(&[uid(2), uid(3), uid(9)]), []);
+        assert_eq!(recent(), [(1, true), (2, false), (3, false)]);
+        assert_eq!(files(&maildir, "new").len(), 1);
+        assert_eq!(files(&maildir, "cur").len(), 2);
+    });
+}
+
 /// Also in the same second: what the Maildir knew of the last one is gone with it.
 #[test]
 fn a_maildir_that_is_made_anew_has_another_uid_validity() {

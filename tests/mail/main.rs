@@ -11,6 +11,7 @@ mod imap_framing;
 mod imap_mailboxes;
 mod imap_messages;
 mod imap_peers;
+mod imap_recent;
 mod imap_responses;
 mod imap_script;
 mod imap_search;

@@ -26,7 +26,8 @@ use crate::store::{Account, Login, Mailbox, MailboxEntry, MailboxError, MailboxN
 /// Small files beside the messages keep what Maildir has no place for: `reactor-uids` (UIDs,
 /// UIDVALIDITY, names of keywords), `reactor-uidvalidity`, `reactor-subscriptions`, and a lock for
 /// each of them. If one is damaged or removed, messages get UIDs anew, and clients read them again.
-/// A mailbox has at most 26 keywords. Messages stay in `new` until their flags change.
+/// A mailbox has at most 26 keywords. Messages in `new` are `\Recent`; the first session that is told of
+/// them moves them to `cur`.
 ///
 /// # Examples
 ///

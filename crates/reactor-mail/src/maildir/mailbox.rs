@@ -146,7 +146,9 @@ impl Mailbox for MaildirMailbox {
         self.job(false, |_, list| {
             let info = |(uid, record): (&Uid, &Record)| {
                 let flags = list.keywords.to_mail(record.entry.flags());
-                MessageInfo::new(*uid, flags, record.size, record.date)
+                let mut info = MessageInfo::new(*uid, flags, record.size, record.date);
+                info.is_recent = record.entry.is_new();
+                info
             };
             let messages = list.records.iter().map(info).collect();
             Ok(MailboxSnapshot::new(list.next, messages))
@@ -260,6 +262,29 @@ impl Mailbox for MaildirMailbox {
                 }
             }
             Ok(())
+        })
+    }
+
+    /// Moves them from `new` to `cur`, as all programs do with what they have shown.
+    fn claim_recent(&self, uids: &[Uid]) -> Deferred<Vec<Uid>> {
+        let uids = uids.to_vec();
+        self.job(true, move |maildir, list| {
+            let mut claimed = Vec::new();
+            for uid in uids {
+                let record = list.records.get(&uid);
+                let Some(record) = record.filter(|record| record.entry.is_new()) else {
+                    continue;
+                };
+                match maildir.change_flags(&record.entry, |flags| flags) {
+                    // Another program has removed it.
+                    Err(MaildirError::Gone { .. }) => {}
+                    moved => {
+                        moved?;
+                        claimed.push(uid);
+                    }
+                }
+            }
+            Ok(claimed)
         })
     }
 

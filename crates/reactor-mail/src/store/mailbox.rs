@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use deferred::Deferred;
+use deferred::{Deferred, succeed};
 
 use super::flags::{FlagChange, MailFlags};
 use super::name::MailboxName;
@@ -85,6 +85,16 @@ pub trait Mailbox: 'static {
     /// Removes messages, whatever their flags.
     fn expunge(&self, uids: &[Uid]) -> Deferred<()>;
 
+    /// Makes messages old that [are recent](MessageInfo::is_recent), and gives those of `uids` that
+    /// were recent until now: the session that has asked shows them as `\Recent`, and no other one.
+    ///
+    /// Unless a store has this, none of its messages is recent.
+    fn claim_recent(&self, uids: &[Uid]) -> Deferred<Vec<Uid>> {
+        // The parameter has a name for the documentation, so the default body uses it.
+        let _ = uids;
+        succeed(Vec::new())
+    }
+
     /// Calls `changed` after each change, by whatever session or program, until the
     /// [`MailboxWatch`] is dropped; once for several changes is enough.
     ///
@@ -142,16 +152,19 @@ pub struct MessageInfo {
     pub size: u32,
     /// When it came (INTERNALDATE).
     pub date: SystemTime,
+    /// Whether no session has been told of it: see [`Mailbox::claim_recent`].
+    pub is_recent: bool,
 }
 
 impl MessageInfo {
-    /// This message.
+    /// This message, which is not recent.
     pub fn new(uid: Uid, flags: MailFlags, size: u32, date: SystemTime) -> Self {
         Self {
             uid,
             flags,
             size,
             date,
+            is_recent: false,
         }
     }
 }

@@ -263,7 +263,8 @@ impl Builder<'_> {
         match item {
             Item::Flags => {
                 let flags = imap_flags(&self.message.flags).map(Flag::into_static);
-                MessageDataItem::Flags(flags.map(FlagFetch::Flag).collect())
+                let recent = self.message.is_recent.then_some(FlagFetch::Recent);
+                MessageDataItem::Flags(flags.map(FlagFetch::Flag).chain(recent).collect())
             }
             Item::InternalDate => {
                 let date = DateTime::try_from(date_of(self.message.date));

@@ -161,8 +161,11 @@ async fn status(
                 let messages = u32::try_from(snapshot.messages.len());
                 StatusDataItem::Messages(messages.unwrap_or(u32::MAX))
             }
-            // As in SELECT, no message is recent.
-            StatusDataItemName::Recent => StatusDataItem::Recent(0),
+            StatusDataItemName::Recent => {
+                let messages = snapshot.messages.iter();
+                let recent = messages.filter(|message| message.is_recent).count();
+                StatusDataItem::Recent(u32::try_from(recent).unwrap_or(u32::MAX))
+            }
             StatusDataItemName::UidNext => StatusDataItem::UidNext(snapshot.uid_next),
             StatusDataItemName::UidValidity => StatusDataItem::UidValidity(mailbox.uid_validity()),
             StatusDataItemName::Unseen => StatusDataItem::Unseen(count(MailFlag::Seen, false)),

@@ -14,7 +14,7 @@ use super::messages::expunge_deleted;
 use super::session::ImapSession;
 use super::text::{flag_list, name_of};
 use super::view::{News, Selected};
-use crate::store::{Account, MailFlag, MailFlags, MailboxName, MailboxSnapshot};
+use crate::store::{Account, MailFlag, MailFlags, MailboxName, Uid};
 
 pub(super) fn select(
     session: &mut ImapSession,
@@ -72,7 +72,7 @@ async fn open(
         }
     }));
     let snapshot = maybe_deferred(|| mailbox.messages()).await?;
-    let responses = responses(&snapshot, mailbox.uid_validity().get(), is_read_only);
+    let uid_next = snapshot.uid_next;
     let selected = Selected {
         name,
         mailbox,
@@ -81,22 +81,24 @@ async fn open(
         is_stale,
         _watch: watch,
     };
+    selected.claim_recent(0).await;
+    let responses = responses(&selected, uid_next);
     Ok((Rc::new(selected), responses))
 }
 
 /// The untagged responses to SELECT and EXAMINE.
-fn responses(snapshot: &MailboxSnapshot, uid_validity: u32, is_read_only: bool) -> String {
-    let messages = &snapshot.messages;
+fn responses(selected: &Selected, uid_next: Uid) -> String {
+    let messages = selected.messages.borrow();
     let mut flags = MailFlags::from_iter(MailFlag::ALL);
     // FLAGS has to name the keywords that messages have, too.
-    for message in messages {
+    for message in &*messages {
         for keyword in message.flags.keywords() {
             flags.insert_keyword(keyword);
         }
     }
     let flags = flag_list(&flags);
-    // 0: a store does not know which session has seen a message first, so no message is recent.
-    let mut text = format!("* {} EXISTS\r\n* 0 RECENT\r\n", messages.len());
+    let recent = selected.recent();
+    let mut text = format!("* {} EXISTS\r\n{recent}", messages.len());
     let is_unseen = |flags: &MailFlags| !flags.contains(MailFlag::Seen);
     let unseen = messages
         .iter()
@@ -105,7 +107,7 @@ fn responses(snapshot: &MailboxSnapshot, uid_validity: u32, is_read_only: bool) 
     if let Some(place) = unseen {
         let _ = write!(text, "* OK [UNSEEN {}] the first one\r\n", place + 1);
     }
-    let permanent = match is_read_only {
+    let permanent = match selected.is_read_only {
         true => String::new(),
         false => format!("{flags} \\*"),
     };
@@ -113,9 +115,9 @@ fn responses(snapshot: &MailboxSnapshot, uid_validity: u32, is_read_only: bool) 
         text,
         "* FLAGS ({flags})\r\n\
          * OK [PERMANENTFLAGS ({permanent})] what can be set\r\n\
-         * OK [UIDNEXT {}] the next one\r\n\
-         * OK [UIDVALIDITY {uid_validity}] they are valid\r\n",
-        snapshot.uid_next
+         * OK [UIDNEXT {uid_next}] the next one\r\n\
+         * OK [UIDVALIDITY {}] they are valid\r\n",
+        selected.mailbox.uid_validity()
     );
     text
 }

@@ -63,12 +63,51 @@ impl Selected {
         self.is_stale.set(false);
         let snapshot = maybe_deferred(|| self.mailbox.messages()).await;
         let snapshot = snapshot.inspect_err(|_| self.is_stale.set(true))?;
-        Ok(self.take(&snapshot, news))
+        let (mut text, first_new) = self.take(&snapshot, news);
+        if self.claim_recent(first_new).await {
+            text.push_str(&self.recent());
+        }
+        Ok(text)
     }
 
-    /// Merges the snapshot into `messages`; returns the responses for the differences. Both lists
-    /// ascend by UID.
-    fn take(&self, snapshot: &MailboxSnapshot, news: News) -> String {
+    /// Makes this session the one that shows messages as `\Recent`, of those from the place `first` on
+    /// that no other session has been told of (RFC 3501, section 2.3.2). Gives whether there are any.
+    pub(super) async fn claim_recent(&self, first: usize) -> bool {
+        let uids: Vec<Uid> = {
+            let messages = self.messages.borrow();
+            let recent = messages[first..].iter().filter(|message| message.is_recent);
+            recent.map(|message| message.uid).collect()
+        };
+        // EXAMINE changes nothing: the next SELECT shows them as recent, too.
+        if uids.is_empty() || self.is_read_only {
+            return !uids.is_empty();
+        }
+        match maybe_deferred(|| self.mailbox.claim_recent(&uids)).await {
+            Ok(mut claimed) => {
+                claimed.sort_unstable();
+                for message in &mut self.messages.borrow_mut()[first..] {
+                    message.is_recent &= claimed.binary_search(&message.uid).is_ok();
+                }
+                !claimed.is_empty()
+            }
+            // If it cannot be told, a message counts as recent.
+            Err(failure) => {
+                tracing::warn!(target: "reactor_mail", %failure, "messages stay recent");
+                true
+            }
+        }
+    }
+
+    /// The response that counts the recent messages.
+    pub(super) fn recent(&self) -> String {
+        let messages = self.messages.borrow();
+        let recent = messages.iter().filter(|message| message.is_recent);
+        format!("* {} RECENT\r\n", recent.count())
+    }
+
+    /// Merges the snapshot into `messages`; returns the responses for the differences, and the place
+    /// of the first new message. Both lists ascend by UID.
+    fn take(&self, snapshot: &MailboxSnapshot, news: News) -> (String, usize) {
         let mut messages = self.messages.borrow_mut();
         let mut text = String::new();
         let mut changed = Vec::new();
@@ -110,13 +149,20 @@ impl Selected {
             text.push_str(&flags_response(place, message));
         }
         *messages = kept;
-        text
+        (text, left)
     }
 }
 
 /// The response that tells the flags of the message at a place.
 pub(super) fn flags_response(place: usize, message: &MessageInfo) -> String {
     let (number, uid) = (place + 1, message.uid);
-    let flags = flag_list(&message.flags);
+    let mut flags = flag_list(&message.flags);
+    if message.is_recent {
+        flags.push_str(if flags.is_empty() {
+            "\\Recent"
+        } else {
+            " \\Recent"
+        });
+    }
     format!("* {number} FETCH (UID {uid} FLAGS ({flags}))\r\n")
 }

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::mem;
 use std::num::NonZeroU32;
 use std::rc::Rc;
 use std::time::SystemTime;
@@ -33,6 +34,8 @@ struct Stored {
     body: Bytes,
     flags: MailFlags,
     date: SystemTime,
+    /// Set when it comes, cleared when a session has been told of it.
+    is_recent: bool,
 }
 
 impl MemoryMailbox {
@@ -72,8 +75,10 @@ impl MemoryMailbox {
     }
 
     /// Without telling the watchers.
-    fn add(&self, stored: Stored) -> Result<Uid> {
+    fn add(&self, mut stored: Stored) -> Result<Uid> {
         self.check()?;
+        // A copy, too (RFC 3501, section 6.4.7).
+        stored.is_recent = true;
         let uid = self.uid_next.get();
         let Some(next) = uid.checked_add(1) else {
             return Err(Failure::new(MailboxError::OverQuota));
@@ -113,7 +118,9 @@ impl Mailbox for MemoryMailbox {
             let messages = self.messages.borrow();
             let info = |(&uid, stored): (&Uid, &Stored)| {
                 let size = u32::try_from(stored.body.len()).unwrap_or(u32::MAX);
-                MessageInfo::new(uid, stored.flags.clone(), size, stored.date)
+                let mut info = MessageInfo::new(uid, stored.flags.clone(), size, stored.date);
+                info.is_recent = stored.is_recent;
+                info
             };
             let messages = messages.iter().map(info).collect();
             Ok(MailboxSnapshot::new(self.uid_next.get(), messages))
@@ -134,6 +141,7 @@ impl Mailbox for MemoryMailbox {
                 body: message.body,
                 flags: message.flags,
                 date: message.date.unwrap_or_else(SystemTime::now),
+                is_recent: true,
             })?;
             self.watchers.notify();
             Ok(uid)
@@ -169,6 +177,18 @@ impl Mailbox for MemoryMailbox {
             drop(messages);
             self.watchers.notify();
             Ok(())
+        })
+    }
+
+    fn claim_recent(&self, uids: &[Uid]) -> Deferred<Vec<Uid>> {
+        maybe_deferred(|| {
+            self.check()?;
+            let mut messages = self.messages.borrow_mut();
+            let mut claim = |uid: &Uid| {
+                let stored = messages.get_mut(uid);
+                stored.is_some_and(|stored| mem::take(&mut stored.is_recent))
+            };
+            Ok(uids.iter().copied().filter(|uid| claim(uid)).collect())
         })
     }
 
