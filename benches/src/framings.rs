@@ -18,47 +18,11 @@ use reactor::{ConnectionClosed, Context, Framing, Lines, Protocol, Reactor};
 use tokio::runtime;
 use tokio_util::codec::{Decoder, FramedRead, LengthDelimitedCodec, LinesCodec};
 
+use crate::reads::{self, Options};
 use crate::requests::cpu_time;
 use crate::stats::{Estimate, ratios};
 use crate::table::Table;
 use crate::tools;
-
-/// How to measure framings.
-#[derive(clap::Args)]
-pub(crate) struct Options {
-    /// A few seconds in all: shows that it works, not how fast it is
-    #[arg(long)]
-    short: bool,
-    /// Rounds: in each, every contender runs once
-    #[arg(long, default_value_t = 21)]
-    rounds: usize,
-    /// Reads of one contender in a round
-    #[arg(long, default_value_t = 500)]
-    reads: usize,
-    /// Counts instructions only (valgrind), and takes no time
-    #[arg(long)]
-    count: bool,
-    /// Runs this contender once: what a tool counts
-    #[arg(long, requires = "case")]
-    only_run: Option<String>,
-    /// The case of that run
-    #[arg(long)]
-    case: Option<String>,
-}
-
-impl Options {
-    /// What continuous integration runs.
-    pub(crate) fn short() -> Self {
-        Self {
-            short: true,
-            rounds: 3,
-            reads: 20,
-            count: false,
-            only_run: None,
-            case: None,
-        }
-    }
-}
 
 /// A frame with what is around it.
 const FRAME: usize = 64;
@@ -291,14 +255,7 @@ fn time_of(
 }
 
 pub(crate) fn run(options: Options) -> Result<(), Box<dyn Error>> {
-    let options = if options.short {
-        Options {
-            count: options.count,
-            ..Options::short()
-        }
-    } else {
-        options
-    };
+    let options = options.effective();
     if let (Some(contender), Some(case)) = (&options.only_run, &options.case) {
         let case = CASES.iter().find(|(name, _)| name == case);
         let contender = CONTENDERS.iter().find(|(name, _)| name == contender);
@@ -370,7 +327,10 @@ fn instructions() -> Result<(), Box<dyn Error>> {
     ]);
     for (case, _) in &CASES {
         let [(ours, _), (peer, _), _] = CONTENDERS;
-        let (ours, peer) = (instructions_of(ours, case)?, instructions_of(peer, case)?);
+        let each = |contender| -> Result<f64, Box<dyn Error>> {
+            Ok(reads::instructions("framings", contender, case)? / FRAMES as f64)
+        };
+        let (ours, peer) = (each(ours)?, each(peer)?);
         table.row([
             String::from(*case),
             format!("{ours:.1}"),
@@ -380,22 +340,4 @@ fn instructions() -> Result<(), Box<dyn Error>> {
     }
     table.print();
     Ok(())
-}
-
-fn instructions_of(contender: &str, case: &str) -> Result<f64, Box<dyn Error>> {
-    const FEW: usize = 10;
-    const MANY: usize = 60;
-    let of = |reads: usize| {
-        let reads = reads.to_string();
-        tools::own_instructions(&[
-            "framings",
-            "--only-run",
-            contender,
-            "--case",
-            case,
-            "--reads",
-            &reads,
-        ])
-    };
-    Ok((of(MANY)? - of(FEW)?) / ((MANY - FEW) * FRAMES) as f64)
 }

@@ -18,6 +18,7 @@ mod pending;
 mod postfix;
 mod posts;
 mod protocols;
+mod reads;
 mod receive;
 mod requests;
 mod shared;
@@ -83,9 +84,9 @@ enum Bench {
     /// Names whose answers are in the cache, next to hickory-resolver on Tokio
     Lookups(contest::Options),
     /// Input cut into frames, next to the codecs of `tokio-util` (valgrind)
-    Framings(framings::Options),
+    Framings(reads::Options),
     /// The framings of SMTP and telnet, next to a search and to `Lines` (valgrind)
-    Protocols(protocols::Options),
+    Protocols(reads::Options),
     /// SMTP servers that receive messages: ours and aiosmtpd
     Receive(receive::Options),
     /// TLS servers: echoes, small writes, handshakes, idle connections
@@ -146,8 +147,8 @@ fn main() -> Result<(), Box<dyn Error>> {
             requests::run(requests::Options::short())?;
             connects::run(connects::Options::short())?;
             lookups::run(contest::Options::short())?;
-            framings::run(framings::Options::short())?;
-            protocols::run(protocols::Options::short())?;
+            framings::run(reads::Options::short())?;
+            protocols::run(reads::Options::short())?;
             receive::run(receive::Options::short())?;
             tls::run(tls::Options::short())?;
             web::run(web::Options::short())?;

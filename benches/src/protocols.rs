@@ -11,47 +11,11 @@ use reactor::{Decoded, Framing, Lines};
 use reactor_mail::{SmtpFrame, SmtpFraming};
 use reactor_telnet::{TelnetFrame, TelnetFraming};
 
+use crate::reads::{self, Options};
 use crate::requests::cpu_time;
 use crate::stats::{Estimate, ratios};
 use crate::table::Table;
 use crate::tools;
-
-/// How to measure the framings of protocols.
-#[derive(clap::Args)]
-pub(crate) struct Options {
-    /// A few seconds in all: shows that it works, not how fast it is
-    #[arg(long)]
-    short: bool,
-    /// Rounds: in each, every contender runs once
-    #[arg(long, default_value_t = 31)]
-    rounds: usize,
-    /// Reads of one contender in a round
-    #[arg(long, default_value_t = 500)]
-    reads: usize,
-    /// Counts instructions only (valgrind), and takes no time
-    #[arg(long)]
-    count: bool,
-    /// Runs this side of a case once: what a tool counts
-    #[arg(long, requires = "case")]
-    only_run: Option<String>,
-    /// The case of that run
-    #[arg(long)]
-    case: Option<String>,
-}
-
-impl Options {
-    /// What continuous integration runs.
-    pub(crate) fn short() -> Self {
-        Self {
-            short: true,
-            rounds: 3,
-            reads: 20,
-            count: false,
-            only_run: None,
-            case: None,
-        }
-    }
-}
 
 /// What comes at once.
 const READ: usize = 64 * 1024;
@@ -174,14 +138,7 @@ fn run_side(side: Side, input: &[u8], reads: usize) -> Result<(), Failure> {
 }
 
 pub(crate) fn run(options: Options) -> Result<(), Box<dyn Error>> {
-    let options = if options.short {
-        Options {
-            count: options.count,
-            ..Options::short()
-        }
-    } else {
-        options
-    };
+    let options = options.effective();
     if let (Some(side), Some(case)) = (&options.only_run, &options.case) {
         let case = CASES
             .iter()
@@ -240,25 +197,9 @@ fn times(options: &Options) -> Result<(), Box<dyn Error>> {
 
 /// User-space instructions for a read.
 fn instructions() -> Result<(), Box<dyn Error>> {
-    const FEW: usize = 10;
-    const MANY: usize = 60;
-    let of = |case: &Case, side: &str, reads: usize| {
-        let reads = reads.to_string();
-        tools::own_instructions(&[
-            "protocols",
-            "--only-run",
-            side,
-            "--case",
-            case.name,
-            "--reads",
-            &reads,
-        ])
-    };
     let mut table = Table::new(["instructions a read", "ours", "against", "it", "ours to it"]);
     for case in &CASES {
-        let each = |side| -> Result<f64, Box<dyn Error>> {
-            Ok((of(case, side, MANY)? - of(case, side, FEW)?) / (MANY - FEW) as f64)
-        };
+        let each = |side| reads::instructions("protocols", side, case.name);
         let (ours, peer) = (each("ours")?, each("peer")?);
         table.row([
             case.name.into(),
