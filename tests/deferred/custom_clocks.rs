@@ -70,3 +70,24 @@ impl Clock for TurnClock {
         self.timers.call_later(delay, call)
     }
 }
+
+/// A clock that calls back whoever has asked it, while it is asked for the time.
+#[derive(Clone)]
+pub(crate) struct CallingClock {
+    pub(crate) clock: VirtualClock,
+    /// Called once, by the next look at the time.
+    pub(crate) next: Rc<Cell<Option<Box<dyn FnOnce()>>>>,
+}
+
+impl Clock for CallingClock {
+    fn now(&self) -> Duration {
+        if let Some(call) = self.next.take() {
+            call();
+        }
+        self.clock.now()
+    }
+
+    fn schedule(&self, delay: Duration, call: Box<dyn FnOnce()>) -> DelayedCall {
+        self.clock.schedule(delay, call)
+    }
+}

@@ -9,7 +9,7 @@ use deferred::{
     Abandoned, Cancelled, Deferred, Failure, LoopingCall, Panicked, State, VirtualClock,
 };
 
-use crate::custom_clocks::{TurnClock, WeakClock};
+use crate::custom_clocks::{CallingClock, TurnClock, WeakClock};
 use crate::support::{Coded, Count, Log, Reports, code, failure, value};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -235,6 +235,31 @@ fn it_runs_once_at_a_time() {
     start().unwrap();
     assert_eq!(start(), Err(LoopingCallError::AlreadyRunning));
     assert_eq!(calls.get(), 2);
+    assert!(looping.stop());
+}
+
+#[test]
+fn a_clock_that_starts_it_while_a_call_is_due_is_refused() {
+    let clock = CallingClock {
+        clock: VirtualClock::new(),
+        next: Rc::default(),
+    };
+    let (first, slow) = Deferred::pair();
+    let (looping, calls) = waiting(vec![deferred::succeed(()), slow]);
+    let looping = Rc::new(looping);
+    looping.start(&clock, SECOND).unwrap().detach();
+    let (again, refused) = (Rc::clone(&looping), Log::new());
+    let (log, same) = (refused.clone(), clock.clone());
+    clock.next.set(Some(Box::new(move || {
+        let started = again.start(&same, SECOND).map(Deferred::detach);
+        log.add(format!("{started:?}"));
+    })));
+    clock.clock.advance(SECOND);
+    assert_eq!(refused.take(), ["Err(AlreadyRunning)"]);
+    assert_eq!(calls.get(), 2);
+    first.callback(()).unwrap();
+    clock.clock.advance(SECOND);
+    assert_eq!(calls.get(), 3);
     assert!(looping.stop());
 }
 

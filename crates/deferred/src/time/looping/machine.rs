@@ -283,6 +283,18 @@ impl Machine {
         }
     }
 
+    /// The clock of the run that waits for the call of this number, if there is one.
+    fn clock_of_scheduled(&self, number: u64) -> Option<Rc<dyn Clock>> {
+        match &*self.state.borrow() {
+            State::Scheduled {
+                run,
+                number: current,
+                ..
+            } if *current == number => Some(Rc::clone(&run.clock)),
+            _ => None,
+        }
+    }
+
     /// Takes the run that waits for the call of this number, if there is one.
     fn take_scheduled(&self, number: u64) -> Option<Run> {
         match self.take() {
@@ -334,8 +346,12 @@ struct Due {
 
 impl Due {
     fn now(self) {
+        let Some(clock) = self.machine.clock_of_scheduled(self.number) else {
+            return;
+        };
+        // Before the run is taken: the clock is code of the user, to which the loop is running.
+        let now = clock.now();
         if let Some(run) = self.machine.take_scheduled(self.number) {
-            let now = run.clock.now();
             self.machine.call(run, now);
         }
     }
