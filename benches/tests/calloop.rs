@@ -7,7 +7,7 @@ use calloop::LoopHandle;
 use calloop::timer::{TimeoutAction, Timer};
 use deferred::TimerQueue;
 
-/// A clock whose calls a loop of calloop's makes.
+/// A clock for a loop of calloop, which makes its calls.
 fn clock<D: 'static>(event_loop: LoopHandle<'static, D>) -> TimerQueue {
     let start = Instant::now();
     let timers = TimerQueue::new(move || start.elapsed());

@@ -243,7 +243,7 @@ mod timers {
     use tokio::task::spawn_local;
     use tokio::time::{Instant, sleep};
 
-    /// A clock whose calls a `LocalSet` of Tokio's makes.
+    /// A clock for a loop of Tokio: a `LocalSet` makes its calls.
     fn clock() -> TimerQueue {
         let start = Instant::now();
         let timers = TimerQueue::new(move || start.elapsed());

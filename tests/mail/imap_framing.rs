@@ -220,11 +220,11 @@ fn a_line_without_an_end_is_an_error() {
 #[test]
 fn a_line_that_ends_with_a_line_feed_alone_is_refused() {
     let frames = summary(b"a NOOP\nb NOOP\r\n");
-    assert_eq!(frames, ["a refused: a line ends with CRLF", "b NOOP"]);
+    assert_eq!(frames, ["a refused: a line must end with CRLF", "b NOOP"]);
     let frames = summary(b"a LOGIN {8+}\nx NOOP\r\n\r\nb NOOP\r\n");
-    assert_eq!(frames, ["a refused: a line ends with CRLF", "b NOOP"]);
+    assert_eq!(frames, ["a refused: a line must end with CRLF", "b NOOP"]);
     let frames = summary(b"a LOGIN {8}\nb NOOP\r\n");
-    assert_eq!(frames, ["a refused: a line ends with CRLF", "b NOOP"]);
+    assert_eq!(frames, ["a refused: a line must end with CRLF", "b NOOP"]);
 }
 
 #[test]

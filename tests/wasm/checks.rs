@@ -113,7 +113,7 @@ mod js {
 }
 
 // ANCHOR: timers
-/// A clock whose calls `setTimeout` makes.
+/// A clock for a browser: `setTimeout` makes its calls.
 fn clock() -> TimerQueue {
     let timers = TimerQueue::new(js::now);
     timers.on_wakeup(|wakeup| {

@@ -98,7 +98,7 @@ impl fmt::Display for ImapRefusal {
             Self::Malformed => f.write_str("no command of IMAP4rev1"),
             Self::TooLong { limit } => write!(f, "longer than {limit} bytes"),
             // The rule that the line breaks.
-            Self::BareLineFeed => f.write_str("a line ends with CRLF"),
+            Self::BareLineFeed => f.write_str("a line must end with CRLF"),
         }
     }
 }
