@@ -1,4 +1,4 @@
-//! Where a connection comes from or goes to.
+//! `Address`: the address of one side of a connection.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -27,7 +27,7 @@ pub enum Address {
     Inet(SocketAddr),
     /// A UNIX socket.
     Unix(UnixAddress),
-    /// None: the other end of a pipe, or the system would not tell.
+    /// There is no address, as for a pipe, or the system has not given it.
     Unknown,
 }
 
@@ -48,7 +48,7 @@ impl Address {
         }
     }
 
-    /// That of a UNIX socket without a name.
+    /// The address of a UNIX socket without a name.
     pub(crate) fn unnamed() -> Self {
         Self::Unix(UnixAddress::Unnamed)
     }
@@ -103,10 +103,10 @@ impl fmt::Display for Address {
 
 /// The address of a UNIX socket.
 ///
-/// It is made from a path. A text that begins with `@`, or with a zero byte, is an
-/// abstract name, which Linux knows: it needs no file, and goes with its socket.
-/// An empty path, or one that contains a zero byte, can neither be listened on nor connected
-/// to: that is an error of the kind `InvalidInput`.
+/// Made from a path or a text. A text that begins with `@`, or with a zero byte, is a name in the
+/// abstract namespace of Linux: there is no file, and the name is free again when the socket is
+/// closed. An empty path, or one that contains a zero byte, can neither be listened on nor
+/// connected to: that is an error of the kind `InvalidInput`.
 ///
 /// # Examples
 ///
@@ -120,7 +120,7 @@ impl fmt::Display for Address {
 pub enum UnixAddress {
     /// A file.
     Path(PathBuf),
-    /// A name that is no file, without the zero byte before it.
+    /// A name in the abstract namespace of Linux, without its leading zero byte.
     Abstract(Vec<u8>),
     /// A socket that was not bound, such as a client's.
     Unnamed,
@@ -135,7 +135,7 @@ impl UnixAddress {
         }
     }
 
-    /// As the system takes it.
+    /// The address in the form that system calls take.
     ///
     /// # Errors
     ///
@@ -153,8 +153,8 @@ impl UnixAddress {
             }
             Self::Path(path) => SockAddr::unix(path),
             Self::Abstract(name) => {
-                // On Linux, an abstract name follows a zero byte, and has no end but that of the
-                // address (unix(7)).
+                // On Linux, an abstract name follows a zero byte, and ends where the address ends:
+                // no zero byte terminates it (unix(7)).
                 let name = [b"\0", name.as_slice()].concat();
                 SockAddr::unix(OsStr::from_bytes(&name))
             }

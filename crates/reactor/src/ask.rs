@@ -1,4 +1,4 @@
-//! `ask`: a question to a server, as a function that gives the answer.
+//! `ask`: connects to a server for one answer, as a function that returns it.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -9,21 +9,21 @@ use crate::connection::{Connection, Protocol};
 use crate::endpoint::{ClientEndpoint, Connect};
 use crate::handle::ReactorHandle;
 
-/// Connects to `server` with a protocol that is given a trigger, and gives what it fires
-/// that with.
+/// Connects to `server` with a protocol that is given a trigger, and returns a Deferred that fires
+/// with what the protocol fires the trigger with.
 ///
-/// Cancelling the Deferred, as its timeout does, ends the connection: an attempt is
-/// stopped, and a connection [aborted](Connection::abort). An inner
-/// [`Deferred::pair`] would leave it open, waiting for an answer that is not used. Once
-/// the answer is there, the connection is the protocol's own to end.
+/// If the Deferred is cancelled, as by its timeout, an attempt to connect is stopped, and a
+/// connection is [aborted](Connection::abort). With a plain [`Deferred::pair`] instead, the
+/// connection would stay open and wait for an answer that is not used. When it has fired the
+/// answer, the protocol has to end the connection itself.
 ///
 /// `server` is what [`connect_tcp`](ReactorHandle::connect_tcp) or
 /// [`connect_unix`](ReactorHandle::connect_unix) takes; a mere string is a host and a port.
 ///
 /// # Errors
 ///
-/// What connecting fails with, what the protocol fires, or [`Abandoned`](deferred::Abandoned)
-/// if the connection is over before.
+/// The error of the connection attempt, the failure that the protocol fires, or
+/// [`Abandoned`](deferred::Abandoned) if the connection ends before the trigger was fired.
 ///
 /// # Examples
 ///
@@ -78,7 +78,7 @@ where
     let to_end = Rc::clone(&connection);
     let (trigger, answer) = Deferred::with_canceller(move |_trigger| {
         if let Some(connection) = to_end.take() {
-            // `Gone` if it is over: then there is nothing to end.
+            // Errs with `Gone` if the connection is over: then there is nothing to end.
             connection.abort();
         }
     });

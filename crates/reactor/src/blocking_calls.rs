@@ -1,7 +1,7 @@
 //! Blocking calls: threads that wait for a result from a loop.
 //!
-//! Each waits at a one-shot, which is filled once: by the loop, or because the loop was
-//! stopped or dropped. So no thread waits for ever.
+//! Each thread waits for a one-shot, which is filled once: with the result by the loop, or with an
+//! error when the loop is stopped or dropped. So no thread waits for ever.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::panics::drop_contained;
 
 /// The threads that wait for one loop.
 pub(crate) struct BlockingCalls {
-    /// The loop's thread, which would wait for itself.
+    /// The loop's thread, whose own calls are refused, because it would wait for itself.
     loop_thread: ThreadId,
     state: Mutex<State>,
 }
@@ -28,9 +28,9 @@ struct State {
 /// Whether a thread that begins to wait will get a result.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum LoopState {
-    /// It runs, or is going to.
+    /// The loop runs, or is going to.
     There,
-    /// It was stopped, and has not run since.
+    /// The loop was stopped, and has not run since.
     Stopped,
     Gone,
 }
@@ -52,7 +52,7 @@ impl BlockingCalls {
         }
     }
 
-    /// Calls `ask` with a sender, and waits until that has sent.
+    /// Calls `ask` with a sender, and waits until the loop has sent a result through it.
     pub(crate) fn wait<T: Send + 'static>(
         &self,
         ask: impl FnOnce(ReplySender<T>),
@@ -72,13 +72,13 @@ impl BlockingCalls {
                 return Err(refused);
             }
         };
-        // Begun before it is asked: a stop in between finds the waiter in the list, and turns it
-        // away.
+        // `begin` comes before `ask`, so that a stop between the two finds the waiter in the list,
+        // and gives it an error.
         ask(ReplySender {
             one_shot: Arc::clone(&one_shot),
         });
         let result = one_shot.wait();
-        // Not there any more if the loop was stopped, which takes all of them.
+        // Removes nothing if the loop was stopped, because `turn_away` takes all waiters.
         self.state.lock().waiting.remove(&number);
         result
     }
@@ -117,7 +117,8 @@ impl BlockingCalls {
     fn turn_away(&self, loop_state: LoopState, why: impl Fn() -> BlockingCallError) {
         let mut state = self.state.lock();
         state.loop_state = loop_state;
-        // Taken out under the lock, told outside of it: a thread that wakes asks for the lock.
+        // Taken out under the lock, and notified without it, because a thread that wakes takes the
+        // lock.
         let waiting = std::mem::take(&mut state.waiting);
         drop(state);
         for one_shot in waiting.into_values() {
@@ -133,7 +134,7 @@ pub(crate) struct ReplySender<T: Send + 'static> {
 }
 
 impl<T: Send + 'static> ReplySender<T> {
-    /// Whether a thread waits for it.
+    /// Whether a thread waits for the result.
     pub(crate) fn is_awaited(&self) -> bool {
         matches!(*self.one_shot.progress.lock(), Progress::Waiting)
     }
@@ -164,7 +165,7 @@ struct OneShot<T> {
 enum Progress<T> {
     Waiting,
     Filled(Result<T, BlockingCallError>),
-    /// The thread that waited has it.
+    /// The thread that waited has taken the result.
     Taken,
 }
 
@@ -178,7 +179,7 @@ impl<T> Default for OneShot<T> {
 }
 
 impl<T> OneShot<T> {
-    /// Returns `result` if it was filled before.
+    /// Returns `result` if the one-shot was filled before.
     fn fill(
         &self,
         result: Result<T, BlockingCallError>,

@@ -2,14 +2,15 @@
 
 use deferred::{DeferredHandle, DelayedCall, LoopingCall, State};
 
-/// At this length, a set is looked through for the first time.
+/// Above this length, finished members are removed from a set for the first time.
 const FIRST_PRUNE: usize = 8;
 
-/// What a protocol waits for.
+/// The delayed calls and Deferreds that a protocol waits for.
 #[derive(Default)]
 pub(crate) struct CancelSet {
     list: Vec<Cancellable>,
-    /// At this length, what is done is taken out of the list; twice what was left then.
+    /// Above this length, finished members are removed. Set by each removal to twice the number of
+    /// members that were left.
     prune_at: usize,
 }
 
@@ -20,31 +21,30 @@ pub(crate) enum Cancellable {
 }
 
 impl CancelSet {
-    /// Adds `cancellable`. Gives all of the set, emptied, if it is time to take out what is
-    /// done: the caller does so [with nothing borrowed](Self::without_done), and
-    /// [merges](Self::merge) the rest.
+    /// Adds `cancellable`. If finished members are to be removed now, returns the whole set, and
+    /// leaves `self` empty: the caller calls [`without_done`](Self::without_done) with nothing
+    /// borrowed, and [merges](Self::merge) the result.
     pub(crate) fn add(&mut self, cancellable: Cancellable) -> Option<Self> {
         self.list.push(cancellable);
-        // Given out whole, because the look at a Deferred may run code of the user, which may add
-        // to this set.
+        // The set is returned, because `without_done` may run user code, which may add to this set.
         (self.list.len() > self.prune_at.max(FIRST_PRUNE)).then(|| std::mem::take(self))
     }
 
-    /// What is not done. To look at a Deferred may run code of users.
+    /// Removes the members that are finished. To ask for the state of a Deferred may run user code.
     pub(crate) fn without_done(mut self) -> Self {
         self.list.retain(Cancellable::is_open);
         self.prune_at = 2 * self.list.len();
         self
     }
 
-    /// Puts back what was taken out; what was added since then stays.
+    /// Puts back the set that `add` has returned; members added since then stay.
     pub(crate) fn merge(&mut self, mut other: Self) {
-        // What was added in between stands behind the others.
+        // Members that were added in between stand behind the others.
         other.list.append(&mut self.list);
         *self = other;
     }
 
-    /// Cancels what is not done. That runs code of users.
+    /// Cancels all members; finished ones do nothing. This runs user code.
     pub(crate) fn cancel(self) {
         for cancellable in self.list {
             cancellable.cancel();

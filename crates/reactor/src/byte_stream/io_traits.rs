@@ -6,15 +6,15 @@
 use std::io::{self, IoSlice};
 use std::task::{Context, Poll};
 
-/// What a stream does, polled.
+/// The poll functions of a stream.
 pub(super) trait PollIo {
     /// Polls for input that was not consumed yet; it is empty at the end of the input.
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>>;
-    /// Marks the first `count` bytes of that as consumed.
+    /// Marks the first `count` bytes that `poll_fill` has lent as consumed.
     fn consume(&mut self, count: usize);
     /// Polls for room, and writes as much of `bytes` as there is room for.
     fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>>;
-    /// As [`poll_write`](Self::poll_write), of several pieces, one after the other.
+    /// Like [`poll_write`](Self::poll_write), but writes several pieces, one after the other.
     fn poll_write_vectored(
         &mut self,
         cx: &mut Context<'_>,
@@ -26,14 +26,14 @@ pub(super) trait PollIo {
     fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 }
 
-/// Reads into `buffer` by a copy of what [`PollIo::poll_fill`] lends.
+/// Copies input that [`PollIo::poll_fill`] lends into `buffer`.
 #[inline]
 pub(super) fn poll_read(
     stream: &mut impl PollIo,
     cx: &mut Context<'_>,
     buffer: &mut [u8],
 ) -> Poll<io::Result<usize>> {
-    // A read of nothing does not wait for input.
+    // A read into an empty buffer does not wait for input.
     if buffer.is_empty() {
         return Poll::Ready(Ok(0));
     }
@@ -44,7 +44,7 @@ pub(super) fn poll_read(
     Poll::Ready(Ok(count))
 }
 
-/// The first bytes of `pieces`, at most `most` of them.
+/// The first bytes of `pieces`: at most `most` bytes.
 pub(super) fn first_of<'a>(
     pieces: &'a [IoSlice<'a>],
     most: usize,
@@ -58,8 +58,8 @@ pub(super) fn first_of<'a>(
     })
 }
 
-/// Implements the traits of `futures`, and those of Tokio with the feature `tokio`, for a
-/// stream that is [`PollIo`].
+/// Implements the traits of `futures`, and those of Tokio with the feature `tokio`, for a stream
+/// that implements [`PollIo`].
 macro_rules! io_traits {
     ($stream:ty) => {
         impl ::futures_io::AsyncRead for $stream {
@@ -118,7 +118,7 @@ macro_rules! io_traits {
                 cx: &mut Context<'_>,
                 buffer: &mut ::tokio::io::ReadBuf<'_>,
             ) -> Poll<io::Result<()>> {
-                // As above: it does not wait.
+                // A read into an empty buffer does not wait for input.
                 if buffer.remaining() == 0 {
                     return Poll::Ready(Ok(()));
                 }

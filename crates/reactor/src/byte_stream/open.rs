@@ -1,4 +1,4 @@
-//! Byte streams by connecting and listening.
+//! Methods that connect or listen with byte streams.
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -72,8 +72,8 @@ impl ReactorHandle {
         self.connect_unix(target, protocol).add_callback(|_| stream)
     }
 
-    /// Listens on `address`, and runs an async body of `serve` for each peer that
-    /// comes. A failure of a body is logged.
+    /// Listens on `address`, calls `serve` with the stream of each peer that connects, and runs the
+    /// future that `serve` returns. Its failure is logged.
     ///
     /// # Errors
     ///
@@ -113,7 +113,7 @@ impl ReactorHandle {
         self.listen_tcp(address, streams(self.clone(), serve))
     }
 
-    /// The same on a UNIX socket.
+    /// As [`listen_tcp_streams`](Self::listen_tcp_streams), on a UNIX socket.
     ///
     /// # Errors
     ///
@@ -160,7 +160,7 @@ impl ReactorHandle {
     }
 }
 
-/// A factory that runs a body of `serve` for each connection.
+/// A factory that runs the future of `serve` for each connection.
 fn streams<F, B>(reactor: ReactorHandle, serve: F) -> impl FnMut() -> ByteStreamProtocol
 where
     F: FnMut(ByteStream) -> B + 'static,
@@ -172,12 +172,13 @@ where
         let (reactor, serve) = (reactor.clone(), Rc::clone(&serve));
         stream
             .add_callback(move |stream| {
-                // Borrowed during the call: it runs from the loop, which begins no other connection
-                // inside of it.
+                // The borrow lasts during the call of `serve`. That cannot happen inside of itself,
+                // because the loop begins no other connection inside of a callback.
                 let body = serve.borrow_mut()(stream);
                 reactor.spawn(body)
             })
-            // Only logged: a server has nothing that waits for the end of one stream.
+            // A failure is only logged, because nothing in a server waits for the end of one
+            // stream.
             .log_error()
             .ignore();
         protocol

@@ -13,15 +13,15 @@ use crate::error::ConnectionClosed;
 use crate::framing::Raw;
 use crate::handle::ReactorHandle;
 
-/// Bound of the bytes that were not read yet: above it, the connection is not read
-/// from until half of them are.
+/// Bound of the bytes that were not read yet. When they reach it, reading from the connection is
+/// paused until at most half as many are left.
 pub(super) const CAPACITY: usize = 64 * 1024;
 
-/// The protocol of a [`ByteStream`](super::ByteStream): from [`ByteStreamProtocol::pair`].
+/// The protocol of a [`ByteStream`](super::ByteStream), made by [`ByteStreamProtocol::pair`].
 ///
 /// # Examples
 ///
-/// A stream in a test, which is its other side:
+/// A stream in a test; the test is its peer:
 ///
 /// ```
 /// use futures::AsyncWriteExt;
@@ -46,7 +46,8 @@ pub(super) struct Inbound {
     pub(super) bytes: Vec<u8>,
     /// Number of bytes that the stream has taken, and its user has not read.
     pub(super) taken: usize,
-    // Set with the pause at `CAPACITY`; cleared by `ByteStream::consume`, which ends the pause.
+    // Set when reading is paused at `CAPACITY`; cleared by `ByteStream::consume`, which ends the
+    // pause.
     pub(super) is_held_back: bool,
     // Set by `read_closed`, never cleared.
     pub(super) is_at_end: bool,
@@ -61,7 +62,7 @@ impl Inbound {
     }
 }
 
-/// What a stream is made of.
+/// The parts of which a stream is made.
 pub(super) struct Opened {
     pub(super) connection: Connection<ByteStreamProtocol>,
     pub(super) reactor: ReactorHandle,
@@ -89,7 +90,7 @@ impl Protocol for ByteStreamProtocol {
                 inbound: Rc::clone(&self.inbound),
             };
             if opened.callback(parts).is_err() {
-                // It was cancelled: no stream will end the connection.
+                // The Deferred was cancelled, so there is no stream that would end the connection.
                 cx.lose_connection();
             }
         }
@@ -109,7 +110,8 @@ impl Protocol for ByteStreamProtocol {
 
     fn read_closed(&mut self, _cx: &mut Context<'_, Self>) -> Result<()> {
         let mut inbound = self.inbound.borrow_mut();
-        // Not the close that the default method makes: the stream may still write.
+        // Unlike the default method, this does not close the connection, because the stream may
+        // still write.
         inbound.is_at_end = true;
         wake(inbound);
         Ok(())
@@ -118,7 +120,7 @@ impl Protocol for ByteStreamProtocol {
     fn connection_lost(&mut self, cx: &mut Context<'_, Self>, reason: ConnectionClosed) {
         let mut inbound = self.inbound.borrow_mut();
         if matches!(reason, ConnectionClosed::Lost(_)) {
-            // Bytes that have arrived, and wait to be read.
+            // Keeps bytes that have arrived, but were held back by the pause.
             cx.take_unread(|bytes| inbound.bytes.extend(bytes));
         }
         inbound.over = Some(reason);
@@ -126,9 +128,9 @@ impl Protocol for ByteStreamProtocol {
     }
 }
 
-/// Wakes the reader, with nothing borrowed, because a waker is code of another crate.
+/// Wakes the reader, with nothing borrowed.
 fn wake(mut inbound: RefMut<'_, Inbound>) {
-    // After the borrow: a waker is user code, and may poll the stream at once.
+    // The borrow ends first, because a waker is user code, which may poll the stream at once.
     let reader = inbound.reader.take();
     drop(inbound);
     if let Some(reader) = reader {

@@ -1,4 +1,4 @@
-//! `ByteStream`: reading and writing, polled.
+//! `ByteStream`: a connection that `async` code reads and writes.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -21,20 +21,20 @@ use crate::handle::ReactorHandle;
 /// `futures`: [`AsyncRead`], [`AsyncBufRead`] and [`AsyncWrite`]. With the feature `tokio`, it
 /// has Tokio's traits of these names, too, and needs no runtime of Tokio.
 ///
-/// - Input waits here, up to 64 KiB; then the peer has to wait. As it is kept here,
-///   lines can be read with no further buffer around it, and
-///   [`poll_fill_buf`](Self::poll_fill_buf) lends it without a copy.
-/// - Output is sent in this turn of the loop. Writing and flushing are pending while more waits
-///   to be sent than the high-water mark of [`WriteLimits`](crate::WriteLimits) allows.
-///   [`drained`](Connection::drained) of its [`connection`](Self::connection) fires when
-///   nothing waits.
-/// - Closing is ready when everything is sent; reading goes on. The peer's
-///   end is a read of 0 bytes; writing goes on.
-/// - When the connection is over, what has arrived can still be read. Then reading and writing
-///   fail with an error whose inner error is the [`ConnectionClosed`].
+/// - The stream buffers up to 64 KiB of input; after that, reading is paused, and the peer has to
+///   wait. So lines can be read without a `BufReader` around the stream, and
+///   [`poll_fill_buf`](Self::poll_fill_buf) lends the input without a copy.
+/// - Output is sent in this turn of the loop. Writing and flushing are pending while more waits to
+///   be sent than the high-water mark of [`WriteLimits`](crate::WriteLimits) allows.
+///   [`drained`](Connection::drained) of its [`connection`](Self::connection) fires when all output
+///   is sent.
+/// - `poll_close` is ready when all output is sent; this side can still read. When the peer has
+///   ended its output, a read gives 0 bytes; this side can still write.
+/// - When the connection is over, input that has arrived can still be read. After that, reading and
+///   writing fail with an error whose inner error is the [`ConnectionClosed`].
 /// - If a task is cancelled while it waits to write, flush or close, it gets an error whose inner
 ///   error is [`Cancelled`].
-/// - Dropping it loses the connection, after what was written is sent.
+/// - Dropping the stream closes the connection after the written output is sent.
 ///
 /// [`AsyncRead`]: futures_io::AsyncRead
 /// [`AsyncBufRead`]: futures_io::AsyncBufRead
@@ -73,7 +73,7 @@ pub struct ByteStream {
     /// Taken out of `inbound`, all at once; the first `read` bytes were read.
     buffer: Vec<u8>,
     read: usize,
-    /// What writing, flushing or closing waits for.
+    /// The Deferred for which writing, flushing or closing waits.
     waiting: Option<(For, Deferred<()>)>,
 }
 
@@ -84,8 +84,8 @@ enum For {
 }
 
 impl ByteStreamProtocol {
-    /// A protocol, and the stream that it becomes when it has its connection: for
-    /// whatever takes a protocol.
+    /// Returns a protocol, and a Deferred that fires with its stream when the protocol has a
+    /// connection. The protocol can be given to any function that takes one.
     pub fn pair() -> (Self, Deferred<ByteStream>) {
         let (trigger, opened) = Deferred::pair();
         let stream = opened.add_callback(|opened| Ok(ByteStream::new(opened)));
@@ -115,7 +115,7 @@ impl ByteStream {
         self.connection.peer()
     }
 
-    /// The connection, for what is not reading or writing.
+    /// The handle of the connection, for all methods besides reading and writing.
     pub fn connection(&self) -> &Connection<ByteStreamProtocol> {
         &self.connection
     }
@@ -128,12 +128,12 @@ impl ByteStream {
     /// Polls for input that was not consumed yet, and lends it without a copy. It is empty at
     /// the end of the input.
     ///
-    /// It is what [`AsyncBufRead`](futures_io::AsyncBufRead) of `futures` and of Tokio have, by
-    /// a method that needs no trait: for an adapter to the traits of another crate.
+    /// Same as the method of [`AsyncBufRead`](futures_io::AsyncBufRead) in `futures` and in Tokio,
+    /// but without a trait, for adapters to the traits of another crate.
     ///
     /// # Errors
     ///
-    /// The connection is over, and all that had arrived was consumed.
+    /// The connection is over, and all input that had arrived was consumed.
     ///
     /// # Examples
     ///
@@ -162,8 +162,8 @@ impl ByteStream {
             let mut inbound = self.inbound.borrow_mut();
             if inbound.bytes.is_empty() {
                 return match &inbound.over {
-                    // The order matters: the peer's end was read before the connection was lost, if
-                    // it was.
+                    // This case comes first: if the peer has ended its output, that was before the
+                    // connection was lost.
                     _ if inbound.is_at_end => Poll::Ready(Ok(&[])),
                     Some(ConnectionClosed::Done) => Poll::Ready(Ok(&[])),
                     Some(reason) => Poll::Ready(Err(error_of(reason))),
@@ -190,14 +190,15 @@ impl ByteStream {
         &self.buffer[self.read..]
     }
 
-    /// Marks the first `count` bytes of [`buffer`](Self::buffer) as consumed: all of them if
-    /// there are fewer.
+    /// Marks the first `count` bytes of [`buffer`](Self::buffer) as consumed, or all of it if it is
+    /// shorter.
     pub fn consume(&mut self, count: usize) {
         let count = count.min(self.buffer.len() - self.read);
         self.read += count;
         let mut inbound = self.inbound.borrow_mut();
         inbound.taken -= count;
-        // At half of the capacity, so that reading is not stopped and resumed with each byte.
+        // Resumes at half of the capacity, so that reading is not paused and resumed with each
+        // byte.
         if inbound.is_held_back && inbound.unread() <= CAPACITY / 2 {
             inbound.is_held_back = false;
             drop(inbound);
@@ -206,8 +207,8 @@ impl ByteStream {
         }
     }
 
-    /// Takes what [`buffer`](Self::buffer) has, as consumed: without a copy, if nothing of it
-    /// was consumed before.
+    /// Returns the bytes of [`buffer`](Self::buffer), and marks them as consumed. They are not
+    /// copied if nothing of the buffer was consumed before.
     pub fn take_buffer(&mut self) -> Vec<u8> {
         let consumed = self.read;
         self.consume(usize::MAX);
@@ -221,8 +222,8 @@ impl ByteStream {
         self.inbound.borrow().over.is_some()
     }
 
-    /// Why the connection is over, or takes no output: before it is over, it is closing, by a stop
-    /// or by this side.
+    /// Why the connection is over, or takes no more output. In the second case, it is closing:
+    /// because of a stop of the reactor, or because this side has closed it.
     pub(super) fn reason(&self) -> ConnectionClosed {
         match &self.inbound.borrow().over {
             Some(reason) => reason.clone(),
@@ -243,13 +244,14 @@ impl ByteStream {
     fn error(&self) -> io::Error {
         match &self.inbound.borrow().over {
             Some(reason) => error_of(reason),
-            // A stop begins to close connections that have output, and ends them when it is sent.
+            // At a stop, a connection with unsent output takes no more, and ends when that output
+            // is sent.
             None if self.reactor.is_stopping() => error_of(&ConnectionClosed::ReactorStopped),
             None => io::ErrorKind::BrokenPipe.into(),
         }
     }
 
-    /// Polls for what is waited for; it begins to wait with `wait`.
+    /// Polls the Deferred that waits for `what`; if there is none, `wait` makes it.
     fn poll_waiting(
         &mut self,
         cx: &mut Context<'_>,
@@ -285,7 +287,7 @@ impl ByteStream {
         self.poll_waiting(cx, For::Room, Connection::ready)
     }
 
-    /// How closing has ended, if the connection is over: well, if both sides have finished.
+    /// The result of closing, if the connection is over: a success if both sides have finished.
     fn closed(&self) -> Option<io::Result<()>> {
         match &self.inbound.borrow().over {
             Some(ConnectionClosed::Done) => Some(Ok(())),
@@ -295,7 +297,7 @@ impl ByteStream {
     }
 }
 
-/// Has what is no longer waited for leave the list of its connection.
+/// Cancels a wait that is no longer needed, so that it leaves the list of its connection.
 fn give_up(waiting: Option<(For, Deferred<()>)>) {
     if let Some((_, deferred)) = waiting {
         deferred.cancel();
@@ -314,7 +316,7 @@ impl PollIo for ByteStream {
 
     fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         ready!(self.poll_room(cx))?;
-        // No more than is to wait at a time.
+        // At most `CAPACITY` in one call, which bounds the unsent output.
         let piece = &bytes[..bytes.len().min(CAPACITY)];
         match self.connection.write(piece) {
             Ok(()) => Poll::Ready(Ok(piece.len())),
@@ -359,7 +361,7 @@ io_traits!(ByteStream);
 
 impl Drop for ByteStream {
     fn drop(&mut self) {
-        // The wait first: the close would fire it, for nothing.
+        // The wait is cancelled first, because the close would fire it for nothing.
         give_up(self.waiting.take());
         self.connection.lose_connection();
     }

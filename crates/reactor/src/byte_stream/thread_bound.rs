@@ -1,4 +1,5 @@
-//! `ThreadBoundStream`: a stream that is `Send`, for crates that ask for it and move nothing.
+//! `ThreadBoundStream`: a stream that is `Send`, for crates that require `Send` but do not move the
+//! stream to another thread.
 
 use std::fmt;
 use std::io::{self, IoSlice};
@@ -12,13 +13,13 @@ use super::io_traits::{PollIo, io_traits};
 use super::stream::ByteStream;
 use crate::remote::Remote;
 
-/// A [`ByteStream`] that is [`Send`] by its type, and is used in its own thread only.
+/// A [`ByteStream`] whose type is [`Send`], but that can be used in its own thread only.
 ///
-/// Many crates ask for a stream that is `Send`, because they may be used with a runtime of
-/// several threads, and do not move it themselves. In another thread, reading and writing give an
-/// error, and dropping it has its own thread drop it.
+/// Many crates ask for a stream that is `Send`, because they may be used with a runtime of several
+/// threads, and do not move it themselves. In another thread, reading and writing give an error,
+/// and a drop sends the stream back to its own thread, which drops it.
 ///
-/// With the feature `send_wrapper`. From [`ByteStream::into_thread_bound`].
+/// Made by [`ByteStream::into_thread_bound`]. Needs the feature `send_wrapper`.
 ///
 /// # Examples
 ///
@@ -51,8 +52,8 @@ pub struct ThreadBoundStream {
     remote: Remote,
 }
 
-/// A stream that is dropped in its thread only. In another one it is leaked: that happens only
-/// if its reactor is gone, and its connection with it.
+/// A stream that is dropped in its own thread only. In another thread, it is leaked; that happens
+/// only if the reactor, and so the connection, is gone.
 struct Held(Option<SendWrapper<ByteStream>>);
 
 impl Drop for Held {
@@ -65,7 +66,7 @@ impl Drop for Held {
 }
 
 impl ByteStream {
-    /// Makes it [`Send`] by its type, for use in this thread only.
+    /// Wraps the stream in a type that is [`Send`], for use in this thread only.
     ///
     /// With the feature `send_wrapper`.
     pub fn into_thread_bound(self) -> ThreadBoundStream {
@@ -81,7 +82,7 @@ impl ThreadBoundStream {
     ///
     /// # Errors
     ///
-    /// This is not the thread of the stream, which is returned.
+    /// If this is not the thread of the stream, returns `self`.
     pub fn into_inner(mut self) -> Result<ByteStream, Self> {
         match self.held.0.take() {
             Some(stream) if stream.valid() => Ok(SendWrapper::take(stream)),
@@ -108,7 +109,7 @@ impl PollIo for ThreadBoundStream {
     }
 
     fn consume(&mut self, count: usize) {
-        // Errs in another thread, in which nothing was lent that could be consumed.
+        // Errs in another thread, where `poll_fill` has lent no bytes that could be consumed.
         if let Ok(stream) = self.stream() {
             stream.consume(count);
         }
@@ -139,10 +140,11 @@ io_traits!(ThreadBoundStream);
 
 impl Drop for ThreadBoundStream {
     fn drop(&mut self) {
-        // In a `Held`, which forgets the stream if the call is dropped in this thread.
+        // The closure below owns a `Held`, so that the stream is leaked and not dropped if the
+        // closure is dropped in this thread.
         let held = Held(self.held.0.take());
         if held.0.as_ref().is_some_and(|stream| !stream.valid()) {
-            // Errs if the reactor is gone, as is the connection then.
+            // Errs if the reactor is gone; then the connection is gone, too.
             let _ = self.remote.call_from_thread(move |_| drop(held));
         }
     }

@@ -36,14 +36,14 @@ impl Backoff {
     /// Delays from 1 s, each 1.5 times the one before, up to 60 s; each is shortened by a random
     /// part of up to a half.
     pub fn new() -> Self {
-        // The numbers are those of Twisted's `backoffPolicy`, but for the jitter.
+        // The numbers are those of Twisted's `backoffPolicy`, except for the jitter.
         Self {
             initial: Duration::from_secs(1),
             factor: 1.5,
             max: Duration::from_secs(60),
             jitter: 0.5,
-            // Seeded by the system: std makes each `RandomState` different. Not zero, of which
-            // xorshift would make only zeros.
+            // std seeds each `RandomState` differently. Never zero, because xorshift makes only
+            // zeros from a zero.
             random: RandomState::new().build_hasher().finish() | 1,
         }
     }
@@ -54,7 +54,7 @@ impl Backoff {
         self
     }
 
-    /// The quotient of each delay and the one before; at least 1.
+    /// The factor from each delay to the next; at least 1.
     pub fn factor(mut self, factor: f64) -> Self {
         self.factor = if factor.is_nan() {
             1.0
@@ -96,8 +96,8 @@ impl Backoff {
     /// A random number from 0 up to 1 (xorshift64).
     #[expect(clippy::cast_precision_loss, reason = "53 bits are exact")]
     fn chance(&mut self) -> f64 {
-        // Xorshift64 (Marsaglia): the state is never 0, which it could not leave. Spreading
-        // reconnects needs no better one.
+        // Xorshift64 (Marsaglia). The state is never 0: `new` sets its lowest bit, and the steps
+        // keep it nonzero. To spread reconnects, no better generator is needed.
         self.random ^= self.random << 13;
         self.random ^= self.random >> 7;
         self.random ^= self.random << 17;

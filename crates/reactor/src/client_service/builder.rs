@@ -1,4 +1,4 @@
-//! `ClientServiceBuilder`: settings of a client service.
+//! `ClientServiceBuilder`: the options of a client service.
 
 use std::fmt;
 use std::time::Duration;
@@ -113,10 +113,10 @@ impl<P: Protocol> ClientServiceBuilder<P> {
     }
 
     /// Calls `prepare` with each new connection, for example to log in or to subscribe. The service
-    /// counts as connected when the outcome is there, and is a success. If it is a failure, the
-    /// connection is closed, and the attempt counts as failed. If the connection is lost or the
-    /// service is stopped before, the Deferred that `prepare` has returned is cancelled. (Twisted:
-    /// `prepareConnection`.)
+    /// counts as connected when the outcome of `prepare` is a success. If the outcome is a failure,
+    /// the connection is closed, and the attempt counts as failed. If the connection is lost or the
+    /// service is stopped before there is an outcome, the Deferred that `prepare` has returned is
+    /// cancelled. (Twisted: `prepareConnection`.)
     #[doc(alias = "prepareConnection")]
     pub fn prepare<O>(mut self, mut prepare: impl FnMut(&Connection<P>) -> O + 'static) -> Self
     where

@@ -45,16 +45,17 @@ pub(super) fn build_with<F: Factory>(mut factory: F) -> BuildFn<F::Protocol> {
 pub(super) struct Machine<P: Protocol> {
     reactor: ReactorHandle,
     endpoint: Box<dyn ClientEndpoint>,
-    // The three functions of the user's. Each is borrowed while it runs; `State` says why
-    // none runs inside itself.
+    // The three functions of the user. Each is borrowed while it runs; the documentation of `State`
+    // says why none runs inside itself.
     build: RefCell<BuildFn<P>>,
     retry: RefCell<RetryFn>,
     prepare: RefCell<Option<PrepareFn<P>>>,
-    /// Never borrowed while a function of the user's runs.
+    /// Never borrowed while a function of the user runs.
     state: RefCell<State<P>>,
     /// Number of attempts and connections that have failed since the last success.
     failures: Cell<u32>,
-    /// Each with the number of failed attempts after which it fails: 0 for none.
+    /// Triggers of `when_connected`. Each has the number of failed attempts after which it fails;
+    /// with 0, it never fails because of attempts.
     waiters: WaitList<Cell<u32>, Connection<P>>,
     /// Triggers of the Deferreds of `stop`.
     stopping: WaitList<()>,
@@ -93,7 +94,8 @@ impl<P: Protocol> Machine<P> {
     }
 
     fn set(&self, state: State<P>) {
-        // Dropped when nothing is borrowed: it may be the last handle of an attempt.
+        // The old state is dropped with nothing borrowed, because it may be the last handle of an
+        // attempt.
         drop(self.state.replace(state));
     }
 
@@ -112,7 +114,7 @@ impl<P: Protocol> Machine<P> {
             State::Stopped => {}
             _ => return,
         }
-        // A reactor that has gone connects nothing.
+        // If the reactor is gone, the service stays stopped.
         if let Ok(core) = self.reactor.core() {
             self.key
                 .set(Some(core.registry.insert(Rc::<Self>::clone(self))));
@@ -143,13 +145,13 @@ impl<P: Protocol> Machine<P> {
 
     // --- an attempt ---
 
-    /// In `Stopped` or `Waiting`.
+    /// Begins an attempt. To be called in the states `Stopped` and `Waiting`.
     fn connect(self: &Rc<Self>) {
         self.set(State::Connecting(None));
         let dial = || Failure::catch(|| self.endpoint.dial(&self.reactor)).unwrap_or_else(fail);
         let (opening, opened) = (Rc::clone(self), Rc::clone(self));
-        // A failure at once comes from the loop: not inside of `start`, whose caller has
-        // no `when_connected` yet.
+        // An attempt that fails at once is reported from the loop and not inside of `start`, whose
+        // caller could not call `when_connected` before.
         let mut attempt = from_the_loop(&self.reactor, dial)
             .add_callback(move |pending| opening.open(pending))
             .add_both(move |outcome| opened.opened(outcome));
@@ -195,7 +197,7 @@ impl<P: Protocol> Machine<P> {
             self.set(State::Preparing(connection.clone(), None));
         }
         let me = Rc::clone(self);
-        // At once if the connection is over already.
+        // Runs `closed` at once if the connection is over already.
         let closed = connection.closed();
         closed.add_both(move |reason| me.closed(reason)).detach();
         let is_current = matches!(
@@ -223,7 +225,8 @@ impl<P: Protocol> Machine<P> {
             *preparation = Some(handle);
             return;
         }
-        // The preparation is over, and this has no effect; or its function has stopped the service.
+        // Either the preparation is over, and this has no effect, or its function has stopped the
+        // service.
         handle.cancel();
     }
 
@@ -234,7 +237,8 @@ impl<P: Protocol> Machine<P> {
             _ => return,
         }
         match result {
-            // `closed` follows: a handler of the protocol's last ones has finished the step.
+            // The connection ended, and one of the protocol's last callbacks has finished the
+            // preparation. `closed` follows, and counts the attempt as failed.
             Ok(()) if connection.is_gone() => {}
             Ok(()) => self.connected(connection),
             Err(failure) => {
@@ -255,10 +259,10 @@ impl<P: Protocol> Machine<P> {
 
     // --- the end of an attempt or a connection ---
 
-    /// The connection is over; `Err` if it was so before `opened` got it.
+    /// The connection is over. `reason` is `Err` if it was over before `opened` got it.
     fn closed(self: &Rc<Self>, reason: Result<ConnectionClosed>) {
         if let Ok(ConnectionClosed::ReactorStopped) = reason {
-            // In case that the reactor ends its connections before its services.
+            // The reactor may end this connection before it shuts down this service.
             self.disconnect(|_connection| {});
         }
         let mut failure = reason.map_or_else(|gone| gone, Failure::new);
@@ -317,12 +321,13 @@ impl<P: Protocol> Machine<P> {
 
     // --- stopping ---
 
-    /// Ends what there is: a connection by `close`. In `Disconnecting`, takes back a `start`.
+    /// Ends the timer, the attempt or the connection, whichever there is; the connection by
+    /// `close`. In `Disconnecting`, takes back a `start`.
     fn disconnect(self: &Rc<Self>, close: impl FnOnce(&Connection<P>)) {
         let disconnecting = State::Disconnecting {
             starts_again: false,
         };
-        // Taken before anything else is called, which may start the service, and wait again.
+        // Taken before any other call, because user code may start the service and wait again.
         let waiters = self.waiters.take_all();
         match self.state.replace(disconnecting) {
             State::Stopped => self.set(State::Stopped),
@@ -338,8 +343,8 @@ impl<P: Protocol> Machine<P> {
                 }
             }
             State::Connected(connection) => close(&connection),
-            // A function of the user's is running, and its caller looks at the state afterwards;
-            // or the connection is closing already.
+            // Either a function of the user is running, and its caller looks at the state
+            // afterwards, or the connection is closing already.
             State::Connecting(None)
             | State::Waiting(None)
             | State::Vetoed(_)
@@ -375,7 +380,8 @@ impl<P: Protocol> Machine<P> {
 impl<P: Protocol> EventSource for Machine<P> {
     fn ready(self: Rc<Self>, _ready: Ready) {}
 
-    /// The reactor ends the connection itself, so that its protocol hears why.
+    /// Does not close the connection: the reactor does that, so that the protocol gets the reason
+    /// `ReactorStopped`.
     fn shut_down(self: Rc<Self>) {
         self.disconnect(|_connection| {});
     }

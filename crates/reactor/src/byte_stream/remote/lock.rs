@@ -1,3 +1,3 @@
-//! Lock of the shared buffers: a file of its own, which `tests/loom` replaces.
+//! Lock of the shared buffers, in a file of its own so that `tests/loom` can replace it.
 
 pub(super) use parking_lot::Mutex;

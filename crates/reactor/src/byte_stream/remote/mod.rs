@@ -7,8 +7,8 @@
 //! ```
 //!
 //! Each side takes all bytes of its direction at once, by a swap, and wakes the other side by a
-//! [`Waker`](std::task::Waker): that of the pump is the waker of an async body, which puts the
-//! body into the inbox of its loop.
+//! [`Waker`](std::task::Waker). The pump is an async task of the loop, so its waker puts it into
+//! the inbox of the loop.
 
 mod lock;
 mod pump;
@@ -31,25 +31,27 @@ use crate::error::{ConnectionClosed, Gone};
 /// A [`ByteStream`] that any thread may poll, with the same traits: for crates that do their I/O in
 /// a thread of their own, or in another runtime.
 ///
-/// The connection stays in its loop, which moves bytes between it and this stream. So the
-/// stream costs a copy of each byte more than a `ByteStream`, and a wake-up of the other thread
-/// where one waits. For a crate that only asks for [`Send`], use
+/// The connection stays in its loop, which moves bytes between it and this stream. So, compared
+/// with a `ByteStream`, each byte is copied once more, and each wait ends with a wake-up of the
+/// other thread. For a crate that only asks for [`Send`], use
 /// [`ThreadBoundStream`](ByteStream::into_thread_bound), which costs neither.
 ///
-/// - In each direction, up to 64 KiB wait between the threads, and up to 64 KiB that one of
-///   the sides has taken. If this side does not read, the peer has to wait; if the peer does not
-///   read, writing and flushing are pending.
-/// - Closing is ready when everything is sent; reading goes on. The peer's end is a read of 0
-///   bytes; writing goes on.
-/// - When the connection is over, what has arrived can still be read. Then reading and writing fail
-///   with an error whose inner error is the [`ConnectionClosed`]. A write may have been taken
-///   that is never sent, if the connection ends in the same moment; closing then gives the error.
-/// - At a stop of the reactor, what the loop has taken by then is sent. Then the stream gives
-///   [`ReactorStopped`](ConnectionClosed::ReactorStopped), as it does when the reactor is dropped.
-/// - Dropping it, in any thread, loses the connection, after what was written is sent.
+/// - In each direction, up to 64 KiB wait between the threads, and up to 64 KiB more that the
+///   receiving side has taken but not used. If this side does not read, the peer has to wait; if
+///   the peer does not read, writing and flushing are pending.
+/// - `poll_close` is ready when all output is sent; this side can still read. When the peer has
+///   ended its output, a read gives 0 bytes; this side can still write.
+/// - When the connection is over, input that has arrived can still be read. After that, reading and
+///   writing fail with an error whose inner error is the [`ConnectionClosed`]. If the connection
+///   ends at the moment of a write, the write may succeed although its bytes are never sent;
+///   closing then gives the error.
+/// - At a stop of the reactor, output that the loop has taken by then is sent. Then the stream
+///   gives [`ReactorStopped`](ConnectionClosed::ReactorStopped), as it does when the reactor is
+///   dropped.
+/// - Dropping the stream, in any thread, closes the connection after the written output is sent.
 ///
-/// From [`ByteStream::into_remote`], so it works over whatever a `ByteStream` does: TCP, UNIX
-/// sockets, TLS and the network of a test.
+/// Made by [`ByteStream::into_remote`], so it works over the same transports as a `ByteStream`:
+/// TCP, UNIX sockets, TLS and the simulated network of tests.
 ///
 /// # Examples
 ///
@@ -95,14 +97,15 @@ pub struct RemoteStream {
 }
 
 impl ByteStream {
-    /// Makes it a stream that any thread may poll. The loop goes on with the connection.
+    /// Makes this a stream that any thread may poll. The connection stays in its loop.
     #[doc(alias = "into_send")]
     pub fn into_remote(self) -> RemoteStream {
         let peer = self.peer();
         let reactor = self.reactor().clone();
         let shared = Arc::new(Shared::new());
         let pump = Pump::new(self, Arc::clone(&shared));
-        // It fails only if the reactor is gone: then the pump was dropped, and has told the stream.
+        // Fails only if the reactor is gone. Then the pump was dropped, and its drop has ended the
+        // stream.
         reactor.spawn_driver(pump).ignore();
         RemoteStream {
             shared,
@@ -128,7 +131,7 @@ impl RemoteStream {
 impl PollIo for RemoteStream {
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
         if self.read == self.buffer.len() {
-            // Emptied, because the two sides exchange whole buffers.
+            // Emptied, because `poll_read` swaps it with the buffer of the pump.
             self.buffer.clear();
             self.read = 0;
             let polled = ready!(self.shared.poll_read(cx, &mut self.buffer));
@@ -158,8 +161,8 @@ impl PollIo for RemoteStream {
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // Without pieces, it only waits for room: the pump sends what was written without being
-        // asked.
+        // Without pieces, this only waits for room; a flush needs no more, because the pump sends
+        // all output by itself.
         self.poll_write_vectored(cx, &[]).map_ok(|_| ())
     }
 

@@ -11,19 +11,21 @@ use crate::byte_stream::io_traits::PollIo;
 use crate::byte_stream::stream::ByteStream;
 use crate::error::ConnectionClosed;
 
-/// How often the pump takes output in one poll. Bounded, because another thread may write as fast
-/// as the pump takes.
+/// Most times that the pump takes output in one poll. Bounded, because another thread may write as
+/// fast as the pump takes.
 const TAKES_PER_POLL: usize = 4;
 
-/// Ready when neither side has more to say: then its drop loses the connection. A driver of the
-/// loop, which polls it a last time at the end of a shutdown, and then drops it.
+/// A future that is ready when both directions have ended; its drop then closes the connection. It
+/// is spawned as a driver: the loop polls it a last time at the end of a shutdown, and then drops
+/// it.
 pub(super) struct Pump {
     stream: ByteStream,
     shared: Arc<Shared<ConnectionClosed>>,
-    /// Taken from the stream, and its first `sent` bytes were written.
+    /// Output that was taken from the `RemoteStream`; its first `sent` bytes were written to the
+    /// connection.
     output: Vec<u8>,
     sent: usize,
-    /// Whether a direction is over.
+    /// Whether the input has ended; `has_written` is the same for the output.
     // Each is set once and never cleared. `poll` is ready when both are set.
     has_read: bool,
     has_written: bool,
@@ -50,7 +52,7 @@ impl Pump {
                     match self.shared.give(input) {
                         // The stream was dropped.
                         None => break,
-                        // It wakes this when there is room.
+                        // The stream wakes the pump when there is room.
                         Some(0) => return Poll::Pending,
                         Some(given) => self.stream.consume(given),
                     }
@@ -77,7 +79,7 @@ impl Pump {
                 continue;
             }
             if takes == TAKES_PER_POLL {
-                // The other sources have their turn first; more output may wait.
+                // More output may wait, but the other sources of the loop come first.
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
@@ -97,12 +99,13 @@ impl Pump {
         Poll::Ready(())
     }
 
-    /// Gives all output to the connection, whatever waits there: it is at most the capacity of
-    /// the shared buffer and one buffer that was taken. Then the timeouts of a close apply to it.
+    /// Writes all output to the connection, however much waits there already. The output is bounded
+    /// by the capacity of the shared buffer and of one taken buffer. From then on, the timeouts of
+    /// a close apply to it.
     fn write_last_output(&mut self) {
         while !self.has_written {
             let rest = &self.output[self.sent..];
-            // Errs if the connection is over: then its peer gets nothing more.
+            // Errs if the connection is over: then the output cannot be sent.
             let is_over = self.stream.connection().write(rest).is_err();
             self.output.clear();
             self.sent = 0;
@@ -122,7 +125,7 @@ impl Future for Pump {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let pump = &mut *self;
-        // Before anything is looked at: a change after the look wakes it.
+        // Before the state is looked at, so that each change after the look wakes the pump.
         pump.shared.register_pump(cx);
         let read = pump.poll_input(cx);
         if pump.stream.is_over() {
@@ -133,15 +136,16 @@ impl Future for Pump {
             pump.write_last_output();
             return Poll::Ready(());
         }
-        // Each direction ends by itself; the pump ends with both.
+        // Each direction ends by itself; the pump is ready when both have ended.
         ready!(read);
         written
     }
 }
 
 impl Drop for Pump {
-    /// Ends what is not over yet: the connection may have been lost while the stream had no room
-    /// for the last input, and a reactor that is stopped or dropped drops the pump.
+    /// Ends the directions that are still open. That happens if the connection was lost while the
+    /// stream had no room for the last input, and if the reactor is stopped or dropped, which drops
+    /// the pump.
     fn drop(&mut self) {
         let reason = self.stream.reason();
         let (rest, is_at_end) = self.stream.take_rest();

@@ -5,7 +5,7 @@
 //! found nothing to do. So a change that the other side makes after that finds the waker.
 //!
 //! A waker is woken, cloned and dropped after the lock is released, because it is code of another
-//! crate. `tests/loom` compiles this file with a lock of `loom`: `super::lock` is the seam.
+//! crate. `tests/loom` compiles this file with a lock of `loom` in the place of `super::lock`.
 
 use std::io::IoSlice;
 use std::mem;
@@ -13,24 +13,26 @@ use std::task::{Context, Poll, Waker};
 
 use super::lock::Mutex;
 
-/// Bound of the bytes that wait here in each direction.
+/// Bound of the bytes that wait between the threads, in each direction.
 pub(super) const CAPACITY: usize = 64 * 1024;
 
-/// `E` is why the connection is over.
+/// Buffers, ends and wakers of both directions, under one lock. `E` is the reason why the
+/// connection is over.
 pub(super) struct Shared<E> {
     state: Mutex<State<E>>,
 }
 
 struct State<E> {
-    /// Received, and not taken by the stream.
+    /// Input that the stream has not taken.
     input: Vec<u8>,
     /// How the input has ended; set by the pump, once.
     input_end: Option<Result<(), E>>,
-    /// The pump has more input than there was room for. Cleared when the stream takes the input.
+    /// Set when the pump has more input than there is room for. Cleared when the stream takes the
+    /// input.
     has_more_input: bool,
-    /// Written, and not taken by the pump.
+    /// Output that the pump has not taken.
     output: Vec<u8>,
-    /// Set by the stream.
+    /// Whether the stream may write more; set by the stream.
     writer: Writer,
     /// How the output has ended; set by the pump, once. It takes no output from then on.
     output_end: Option<Result<(), E>>,
@@ -41,7 +43,7 @@ struct State<E> {
     pump: Option<Waker>,
 }
 
-/// What the stream does with its output.
+/// State of the output on the side of the stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Writer {
     /// More output may come.
@@ -52,7 +54,7 @@ pub(super) enum Writer {
     Dropped,
 }
 
-/// Why there is no output for the pump, or no room for the stream.
+/// Why the stream cannot write.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum NoRoom<E> {
     /// The stream has closed the output.
@@ -78,10 +80,10 @@ impl<E: Clone> Shared<E> {
         }
     }
 
-    // The side of the stream.
+    // Methods for the stream.
 
-    /// Polls for input, and has it change places with the memory of `buffer`, which is empty. It
-    /// stays empty at the end of the input.
+    /// Polls for input, and swaps it with `buffer`, which must be empty. At the end of the input,
+    /// `buffer` stays empty.
     pub(super) fn poll_read(
         &self,
         cx: &mut Context<'_>,
@@ -100,8 +102,8 @@ impl<E: Clone> Shared<E> {
         }
         // The buffers change places: no byte is copied, and both keep their memory.
         mem::swap(&mut state.input, buffer);
-        // The pump holds input that did not fit. Without any, it waits for the socket alone, and is
-        // not woken for nothing.
+        // Wakes the pump only if it has input that did not fit; otherwise, it waits for the socket,
+        // and a wake-up would be for nothing.
         let pump = if mem::take(&mut state.has_more_input) {
             state.pump.take()
         } else {
@@ -143,7 +145,8 @@ impl<E: Clone> Shared<E> {
             room -= piece.len();
             written += piece.len();
         }
-        // The pump takes all output at once: with some of it here, it was woken before.
+        // The pump takes all output at once, so if some was here before, the pump was woken for it
+        // already.
         let pump = if was_empty && written > 0 {
             state.pump.take()
         } else {
@@ -167,7 +170,8 @@ impl<E: Clone> Shared<E> {
         } else {
             None
         };
-        // Also if it is closed already: the task that polls last is the one to be woken.
+        // Also if the output is closed already, because the task that has polled last is to be
+        // woken.
         let replaced = state.writing.replace(waker);
         drop(state);
         drop(replaced);
@@ -175,7 +179,7 @@ impl<E: Clone> Shared<E> {
         Poll::Pending
     }
 
-    /// Number of bytes that the stream could read and that it has not taken.
+    /// Number of bytes of input that the stream has not taken.
     pub(super) fn unread(&self) -> usize {
         self.state.lock().input.len()
     }
@@ -191,18 +195,18 @@ impl<E: Clone> Shared<E> {
         wake(pump);
     }
 
-    // The side of the pump.
+    // Methods for the pump.
 
-    /// Stores the waker that each change by the stream wakes, once. To be called before the pump
-    /// looks for something to do.
+    /// Stores the waker of the pump, which the next change by the stream takes and wakes. To be
+    /// called before the pump looks for something to do.
     pub(super) fn register_pump(&self, cx: &Context<'_>) {
         let waker = cx.waker().clone();
         let replaced = self.state.lock().pump.replace(waker);
         drop(replaced);
     }
 
-    /// Appends input, and says how much there was room for: `None` if nothing reads it any more.
-    /// The pump is woken when there is room for the rest.
+    /// Appends as much of `input` as there is room for, and returns that number of bytes, or `None`
+    /// if the stream was dropped. The pump is woken when there is room for the rest.
     pub(super) fn give(&self, input: &[u8]) -> Option<usize> {
         let mut state = self.state.lock();
         if state.writer == Writer::Dropped {
@@ -226,13 +230,14 @@ impl<E: Clone> Shared<E> {
         self.state.lock().writer == Writer::Dropped
     }
 
-    /// Takes all output into `buffer`, which is empty, and says what will come after that.
+    /// Takes all output into `buffer`, which must be empty, and returns whether more may follow.
     pub(super) fn take(&self, buffer: &mut Vec<u8>) -> Writer {
         let mut state = self.state.lock();
         // The buffers change places: no byte is copied, and both keep their memory.
         mem::swap(&mut state.output, buffer);
         let writer = state.writer;
-        // A task that closes the stream waits until its output is sent.
+        // A task that waits for room is woken now. A task that closes the stream is not: it waits
+        // until the output is sent.
         let writing = if writer == Writer::Open && !buffer.is_empty() {
             state.writing.take()
         } else {
@@ -243,13 +248,13 @@ impl<E: Clone> Shared<E> {
         writer
     }
 
-    /// Ends the input: with `rest`, which may be more than there is room for.
+    /// Ends the input after `rest`, which may be more than there is room for.
     pub(super) fn end_input(&self, rest: &[u8], end: Result<(), E>) {
         let mut state = self.state.lock();
         if state.input_end.is_some() || state.writer == Writer::Dropped {
             return;
         }
-        // Above the capacity, if need be: there is no later moment to give the rest in.
+        // May exceed the capacity, because the pump ends now and cannot give the rest later.
         state.input.extend_from_slice(rest);
         state.input_end = Some(end);
         let reading = state.reading.take();
@@ -264,7 +269,7 @@ impl<E: Clone> Shared<E> {
             return;
         }
         state.output_end = Some(end);
-        // It will never be sent. The writer learns that from the end.
+        // This output will never be sent; the writer sees that from `output_end`.
         let dropped = mem::take(&mut state.output);
         let writing = state.writing.take();
         drop(state);
