@@ -1,4 +1,4 @@
-//! `ClientService`: the handle that users have.
+//! `ClientService`: the public handle of a client service.
 
 use std::fmt;
 use std::rc::Rc;
@@ -13,9 +13,9 @@ use crate::connection::{Connection, Protocol};
 /// connection is lost, after a delay that grows with each failure ([`Backoff`](super::Backoff)).
 /// (Twisted: `ClientService`.)
 ///
-/// A clone is the same service. Dropping all of them does not stop it: [`stop`](Self::stop) does,
-/// and so does a stop of the reactor, at the time when connections are closed: triggers of the
-/// phase `Before` can still use the connection.
+/// A clone is a handle on the same service. The service does not stop when all handles are dropped.
+/// [`stop`](Self::stop) stops it, and so does a stop of the reactor when it closes the connections,
+/// so triggers of the phase `Before` can still use the connection.
 ///
 /// # Examples
 ///
@@ -70,9 +70,9 @@ impl<P: Protocol> ClientService<P> {
     }
 
     /// Stops: cancels an attempt, a prepare step or a delay, and closes a connection as
-    /// [`Connection::lose_connection`] does. The Deferred fires when nothing of them is left, at
-    /// once if nothing has to be waited for. The Deferreds of
-    /// [`when_connected`](Self::when_connected) fail with [`ServiceStopped`](super::ServiceStopped).
+    /// [`Connection::lose_connection`] does. The Deferred fires when all of that has ended, which
+    /// may be at once. The Deferreds of [`when_connected`](Self::when_connected) fail with
+    /// [`ServiceStopped`](super::ServiceStopped).
     ///
     /// Cancelling the Deferred ends the wait, not the stop.
     #[doc(alias = "stopService")]
@@ -80,20 +80,21 @@ impl<P: Protocol> ClientService<P> {
         self.machine.stop()
     }
 
-    /// The connection: at once if there is one, else the next one.
+    /// Fires with the connection: at once if there is one, else when the next one is made.
     ///
     /// Cancelling the Deferred ends the wait.
     ///
     /// # Errors
     ///
-    /// [`ServiceStopped`](super::ServiceStopped) if the service is not started, or is stopped before.
+    /// [`ServiceStopped`](super::ServiceStopped) if the service is not started, or is stopped
+    /// before it has a connection.
     #[doc(alias = "whenConnected")]
     pub fn when_connected(&self) -> Deferred<Connection<P>> {
         self.machine.when_connected(0)
     }
 
-    /// As [`when_connected`](Self::when_connected), but fails after `attempts` (at least one) failed
-    /// attempts from now on. The service goes on. (Twisted:
+    /// As [`when_connected`](Self::when_connected), but fails after `attempts` (at least one)
+    /// failed attempts from now on. The service itself continues to connect. (Twisted:
     /// `whenConnected(failAfterFailures=...)`.)
     ///
     /// # Errors

@@ -52,9 +52,9 @@ pub enum ClientServiceState {
 /// INVARIANT: at most one attempt, connection or timer exists at any time, and it is the one of
 /// the state: a state is left only by its end, or for `Disconnecting`, which waits for that end.
 ///
-/// `None` in a state says that a function of the user's runs, which the state is about. It may call
-/// `stop` and `start`; what follows from that is done when it has returned, so that the
-/// functions of one service never run inside one another.
+/// `None` in a state says that the user's function to which the state belongs is running. That
+/// function may call `stop` and `start`; their consequences follow when it has returned, so that
+/// the functions of one service never run inside one another.
 pub(super) enum State<P: Protocol> {
     /// Entered first, and from `Disconnecting`. Left by `start`.
     Stopped,
@@ -62,15 +62,15 @@ pub(super) enum State<P: Protocol> {
     Connecting(Option<DeferredHandle>),
     /// Entered when the connection is made. `None` while the prepare step's function runs.
     Preparing(Connection<P>, Option<DeferredHandle>),
-    /// The prepare step has failed with this. Left when the connection is over.
+    /// The prepare step has failed with this failure. Left when the connection is over.
     Vetoed(Failure),
     /// Entered when the prepare step has succeeded. Left when the connection is over.
     Connected(Connection<P>),
     /// Entered when an attempt has failed, or a connection was lost. `None` while the retry
     /// policy runs.
     Waiting(Option<DelayedCall>),
-    /// Entered by `stop`. Left when what was there at that time has ended: for `Connecting` if
-    /// `start` was called since, else for `Stopped`.
+    /// Entered by `stop`. Left when the attempt or connection of that time has ended: for
+    /// `Connecting` if `start` was called since, else for `Stopped`.
     Disconnecting { starts_again: bool },
 }
 

@@ -38,7 +38,8 @@ impl Target {
         }
     }
 
-    /// Begins to connect, registered for the source that is inserted next.
+    /// Begins to connect. The socket is registered under the key that the next inserted source will
+    /// get, which the caller has to insert.
     fn begin(&self, core: &Core) -> io::Result<(RawStream, Key)> {
         if core.is_gone() {
             return Err(io::Error::other(ReactorGone));
@@ -69,8 +70,8 @@ impl Target {
     }
 }
 
-/// Connects to `target`, within `timeout`. The Deferred itself fails only if it is cancelled;
-/// errors are in its value.
+/// Connects to `target`, within `timeout`. The Deferred itself fails only if it is cancelled; an
+/// error of the attempt is in its value.
 pub(crate) fn attempt(
     core: &Rc<Core>,
     target: &Target,
@@ -102,7 +103,8 @@ pub(crate) fn attempt(
         stream: RefCell::new(Some(stream)),
         outcome: RefCell::new(None),
     });
-    // Weak in both closures: the registry owns the attempt, so that its removal there drops it.
+    // Weak in both closures: the registry owns the attempt, so that removal from the registry drops
+    // it.
     let to_cancel = Rc::downgrade(&attempt);
     let (trigger, deferred) = Deferred::with_canceller(move |_trigger| {
         if let Some(attempt) = to_cancel.upgrade() {
@@ -172,7 +174,8 @@ impl Attempt {
             Some(stream) => match stream.take_error()? {
                 Some(error) => Err(error),
                 None if self.leads_back(stream)? => {
-                    // The port has to be free at once for a program that wants to listen.
+                    // Reset, so that the port is free at once for a program that wants to listen on
+                    // it.
                     stream.reset();
                     Err(io::ErrorKind::ConnectionRefused.into())
                 }
@@ -186,9 +189,11 @@ impl Attempt {
 impl EventSource for Attempt {
     fn ready(self: Rc<Self>, _ready: Ready) {
         if self.outcome.borrow().is_none() {
-            // Connected, and the chain that makes the protocol is paused.
+            // The socket is connected, but the callback chain that makes its protocol is paused, so
+            // its events are masked until then.
             if let Some(stream) = &*self.stream.borrow() {
-                // Errs only if the poller has lost the descriptor; then it reports nothing either.
+                // Errs only if the poller no longer has the descriptor; then it reports no events,
+                // either.
                 let _ = stream.mask();
             }
             return;
@@ -226,7 +231,7 @@ impl Connected {
         &self.0.address
     }
 
-    /// The protocol takes the attempt's place in the registry.
+    /// Makes the connection for `protocol`; it takes the attempt's place in the registry.
     pub(crate) fn into_connection<P: Protocol>(
         self,
         protocol: P,
@@ -260,7 +265,7 @@ impl Connected {
         })
     }
 
-    /// The parts of the connection. Errs if the reactor has gone and has taken the stream.
+    /// The parts of the connection. Errs if the reactor is gone, which has closed the stream.
     fn take_connection(
         &self,
         on_close: Option<OnClose>,
@@ -276,8 +281,8 @@ impl Connected {
     }
 }
 
-/// Calls `connect`. If its Deferred has failed at once, the failure is delayed, and comes from
-/// the loop, so that a callback can stop the loop.
+/// Calls `connect`. If its Deferred has failed already, the failure is delayed until the next turn
+/// of the loop, so that its callbacks run inside the loop, and can stop it.
 pub(crate) fn from_the_loop<T: 'static>(
     reactor: &ReactorHandle,
     connect: impl FnOnce() -> Deferred<T>,
@@ -285,7 +290,7 @@ pub(crate) fn from_the_loop<T: 'static>(
     if reactor.core().is_err() {
         return connect();
     }
-    // Set while `connect` runs: a failure that arrives then was there at once.
+    // True while `connect` runs: a failure in that time is to be delayed.
     let is_returning = Rc::new(Cell::new(true));
     let (at_once, reactor) = (Rc::clone(&is_returning), reactor.clone());
     let connecting = connect().add_errback(move |failure| {

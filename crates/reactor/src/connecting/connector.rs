@@ -12,7 +12,7 @@ use crate::address::Address;
 use crate::connection::{Connection, Protocol};
 use crate::error::{ConnectionClosed, NoProtocol};
 
-/// What a [`Connector`] is at.
+/// State of a [`Connector`].
 ///
 /// # Examples
 ///
@@ -36,7 +36,7 @@ use crate::error::{ConnectionClosed, NoProtocol};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConnectorState {
-    /// Neither of the others.
+    /// There is neither an attempt nor a connection.
     Disconnected,
     /// An attempt is being made.
     Connecting,
@@ -44,7 +44,7 @@ pub enum ConnectorState {
     Connected,
 }
 
-/// A [`Connector`] is not in the state for what was asked of it.
+/// A method was called in a state of the [`Connector`] that does not permit it.
 ///
 /// # Examples
 ///
@@ -63,7 +63,7 @@ pub enum ConnectorState {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ConnectorError {
-    /// The state it is in.
+    /// The current state of the connector.
     pub state: ConnectorState,
     expected: ConnectorState,
 }
@@ -82,17 +82,16 @@ impl fmt::Display for ConnectorError {
 
 impl Error for ConnectorError {}
 
-/// A client whose connection can be made again: it knows where to, and has a
-/// [`ClientFactory`](crate::ClientFactory) that makes a protocol each time. (Twisted:
+/// A client that can connect again and again to one destination. Its
+/// [`ClientFactory`](crate::ClientFactory) makes a protocol for each connection. (Twisted:
 /// `IConnector`.)
 ///
-/// Clones stand for the same client. Dropping them ends nothing: an attempt and a
-/// connection keep the client, so the factory hears how they end, and may connect again.
-/// For a single connection, [`connect_tcp`](crate::ReactorHandle::connect_tcp) is simpler; for one
-/// that is to be there always, [`ClientService`](crate::ClientService), which takes any endpoint and
-/// has delays between its attempts. A `Connector` has no policy: it connects only when it is
-/// told to, and leaves each decision to its factory, as clients do that come from Twisted's
-/// `ClientFactory`.
+/// Clones are handles on the same client. Dropping them ends nothing: an attempt or a connection
+/// keeps the client alive, so the factory is told how it ends, and may connect again. For a single
+/// connection, [`connect_tcp`](crate::ReactorHandle::connect_tcp) is simpler; to stay connected,
+/// use a [`ClientService`](crate::ClientService), which takes any endpoint and waits between its
+/// attempts. A `Connector` has no policy: it connects only when it is told to, and leaves each
+/// decision to its factory, as Twisted's `ClientFactory` does.
 ///
 /// # Examples
 ///
@@ -130,8 +129,8 @@ pub struct Connector<P: Protocol> {
     pub(super) client: Rc<dyn Client<P>>,
 }
 
-/// What a connector knows of its client, without the type of the factory: `Dialer` implements
-/// it. The last three call the factory.
+/// The client behind a connector, without the type of the factory; `Dialer` implements it. The last
+/// four methods call the factory.
 pub(super) trait Client<P: Protocol> {
     fn dial(&self) -> Deferred<Connected>;
     fn destination(&self) -> &str;
@@ -142,24 +141,24 @@ pub(super) trait Client<P: Protocol> {
     fn lost(self: Rc<Self>, reason: ConnectionClosed);
 }
 
-/// INVARIANT: the factory is called after the phase was set, so that it finds the state that it
-/// hears of, and may connect again.
+/// INVARIANT: the phase is set before the factory is called, so that the factory sees the state
+/// about which it is called, and may connect again.
 pub(super) enum Phase<P: Protocol> {
-    /// At the beginning, and after an attempt that has failed or a connection that is lost.
+    /// Set at the beginning, when an attempt has failed, and when a connection is lost.
     Disconnected,
-    /// From `connect` on.
+    /// Set by `connect`.
     Connecting(Attempt),
-    /// From the end of `connection_made` on, unless that has closed the connection.
+    /// Set after `connection_made`, unless that has ended the connection.
     Connected(Connection<P>),
 }
 
 pub(super) enum Attempt {
-    /// `started_connecting` runs, which may call it off.
+    /// `started_connecting` is running, and may stop the attempt.
     Planned,
-    /// From then on; a cancel of the handle ends it.
+    /// The attempt runs; a cancel of the handle ends it.
     Dialling(DeferredHandle),
-    /// `connection_made` runs. The connection is not known here yet, so a request to stop is
-    /// noted, and closes the connection when it is.
+    /// `connection_made` runs. The connection is not known here yet, so a request to stop sets
+    /// `is_stopped`, and `dialled` closes the connection.
     Beginning { is_stopped: bool },
 }
 
@@ -168,7 +167,7 @@ impl<P: Protocol> Connector<P> {
     ///
     /// # Errors
     ///
-    /// There is an attempt or a connection already.
+    /// If there is an attempt or a connection already.
     pub fn connect(&self) -> Result<(), ConnectorError> {
         self.expect(ConnectorState::Disconnected)?;
         self.set(Phase::Connecting(Attempt::Planned));
@@ -177,7 +176,7 @@ impl<P: Protocol> Connector<P> {
             *self.client.phase().borrow(),
             Phase::Connecting(Attempt::Planned)
         ) {
-            // It was stopped from there, and may have been begun anew.
+            // `started_connecting` has stopped the attempt, and may have begun another one.
             return Ok(());
         }
         let connector = self.clone();
@@ -187,7 +186,7 @@ impl<P: Protocol> Connector<P> {
         let handle = connecting.handle();
         // `dialled` takes each outcome, so nothing is left to report.
         connecting.ignore();
-        // Not if the attempt is over already.
+        // Not stored if the attempt is over already.
         if let Phase::Connecting(attempt @ Attempt::Planned) =
             &mut *self.client.phase().borrow_mut()
         {
@@ -201,11 +200,11 @@ impl<P: Protocol> Connector<P> {
             let Some(protocol) = self.client.build_protocol(connected.peer()) else {
                 return Err(Failure::new(NoProtocol));
             };
-            // The connection keeps the client, so that a dropped connector hears of the
-            // loss, too. The client refers to the connection weakly.
+            // The connection keeps the client alive, so that the factory is told of the loss even
+            // if all connectors were dropped. The client refers to the connection weakly.
             let connector = self.clone();
             let on_close = Box::new(move |reason| connector.lost(reason));
-            // Set before `connection_made`, which may ask for it.
+            // Set before `connection_made` is called, which may call `stop_connecting`.
             let is_stopped = false;
             self.set(Phase::Connecting(Attempt::Beginning { is_stopped }));
             connected.into_connection(protocol, Some(on_close))
@@ -221,10 +220,11 @@ impl<P: Protocol> Connector<P> {
                     connection.lose_connection();
                 }
             }
-            // `connection_made` has closed it: `lost` has set the phase, and told the factory.
+            // `connection_made` has ended the connection: `lost` has set the phase, and told the
+            // factory.
             Ok(_) => {}
             Err(failure) => {
-                // If it failed in `connection_made`, it has been lost as well.
+                // If `connection_made` has failed, `lost` has set the phase already.
                 if self.state() == ConnectorState::Connecting {
                     self.set(Phase::Disconnected);
                     self.client().failed(failure);
@@ -238,7 +238,7 @@ impl<P: Protocol> Connector<P> {
     ///
     /// # Errors
     ///
-    /// There is none.
+    /// If no attempt is being made.
     ///
     /// # Examples
     ///
@@ -273,7 +273,7 @@ impl<P: Protocol> Connector<P> {
             }
             _ => None,
         };
-        // Nothing is borrowed: a cancel runs the callbacks of the attempt.
+        // Called with nothing borrowed, because a cancel runs the callbacks of the attempt.
         if let Some(handle) = handle {
             handle.cancel();
         } else {
@@ -293,7 +293,7 @@ impl<P: Protocol> Connector<P> {
         }
     }
 
-    /// What it is at.
+    /// The current state.
     pub fn state(&self) -> ConnectorState {
         match &*self.client.phase().borrow() {
             Phase::Disconnected => ConnectorState::Disconnected,
@@ -310,7 +310,7 @@ impl<P: Protocol> Connector<P> {
         }
     }
 
-    /// Where it connects to, as it was given.
+    /// The destination, as it was given.
     pub fn destination(&self) -> &str {
         self.client.destination()
     }
@@ -335,7 +335,7 @@ impl<P: Protocol> Connector<P> {
     }
 
     fn set(&self, phase: Phase<P>) {
-        // Dropped after the borrow: it may be the last handle of an attempt.
+        // Dropped after the borrow, because the old phase may hold the last handle of an attempt.
         let replaced = self.client.phase().replace(phase);
         drop(replaced);
     }

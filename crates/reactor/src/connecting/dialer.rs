@@ -1,4 +1,4 @@
-//! `Dialer`: the client of a `Connector`, with its factory and the way to its destination.
+//! `Dialer`: the client behind a `Connector`, with its factory and the function that connects.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -15,7 +15,7 @@ use crate::error::ConnectionClosed;
 use crate::handle::ReactorHandle;
 use crate::panics::contain;
 
-/// How a connector makes an attempt.
+/// Function that makes an attempt for a connector.
 pub(crate) type Dial = Box<dyn Fn() -> Deferred<Connected>>;
 
 struct Dialer<F: ClientFactory> {
@@ -28,12 +28,14 @@ struct Dialer<F: ClientFactory> {
 }
 
 impl<F: ClientFactory> Dialer<F> {
-    /// Calls the factory: from the loop, if the factory is what called this.
+    /// Calls a method of the factory: at once, or later from the loop if another method of the
+    /// factory is running.
     fn call_factory(self: Rc<Self>, f: impl FnOnce(&mut F, &Connector<F::Protocol>) + 'static) {
         let connector = Connector {
             client: Rc::<Self>::clone(&self),
         };
-        // Borrowed if a method of the factory has called this, by way of the connector.
+        // Borrowed if a method of the factory has called a method of the connector, which has
+        // called this.
         if let Ok(mut factory) = self.factory.try_borrow_mut() {
             return contain("a client's factory", || f(&mut factory, &connector));
         }

@@ -1,4 +1,5 @@
-//! `ClientFactory`: makes the protocols of a connector, and hears how attempts end.
+//! `ClientFactory`: makes the protocols of a connector, and is told how attempts and connections
+//! end.
 
 use deferred::Failure;
 
@@ -7,11 +8,11 @@ use crate::address::Address;
 use crate::connection::Protocol;
 use crate::error::ConnectionClosed;
 
-/// Makes the protocols of a [`Connector`], and hears how it fares.
+/// Makes the protocols of a [`Connector`], and is told how its attempts and connections end.
 ///
 /// # Examples
 ///
-/// A client that comes back whenever it is cut off:
+/// A client that connects again whenever its connection is lost:
 ///
 /// ```
 /// use reactor::{Address, ClientFactory, ConnectionClosed, Connector};
@@ -43,18 +44,18 @@ use crate::error::ConnectionClosed;
     note = "implement `ClientFactory` for it, or connect once, with a protocol: `connect_tcp(address, protocol)`"
 )]
 pub trait ClientFactory: 'static {
-    /// What it makes.
+    /// The type of its protocols.
     type Protocol: Protocol;
 
     /// The protocol for a connection to `peer`; `None` refuses it.
     fn build_protocol(&mut self, peer: &Address) -> Option<Self::Protocol>;
 
-    /// An attempt begins. It can be stopped from here.
+    /// Called when an attempt begins. This method may stop it.
     fn started_connecting(&mut self, connector: &Connector<Self::Protocol>) {
         let _ = connector;
     }
 
-    /// The attempt has failed. Another one may be begun from here.
+    /// Called when the attempt has failed. This method may begin another one.
     ///
     /// # Examples
     ///
@@ -90,12 +91,12 @@ pub trait ClientFactory: 'static {
         let _ = (connector, failure);
     }
 
-    /// The connection is over; its protocol was told before. Another attempt may be
-    /// begun from here.
+    /// Called when the connection is over, after the protocol's `connection_lost`. This method may
+    /// begin another attempt.
     ///
     /// # Examples
     ///
-    /// Comes back unless the connection has ended in order:
+    /// Connects again unless both sides have finished:
     ///
     /// ```
     /// # use reactor::{Address, ClientFactory, ConnectionClosed, Connector, Protocol, Raw, testing::TestReactor};

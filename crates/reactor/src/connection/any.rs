@@ -1,4 +1,4 @@
-//! `AnyConnection`: a handle on a connection of whatever protocol.
+//! `AnyConnection`: a handle on a connection, whatever its protocol is.
 
 use std::fmt;
 use std::rc::{Rc, Weak};
@@ -11,8 +11,7 @@ use crate::handle::ReactorHandle;
 use crate::mailbox::MailboxOwner;
 use crate::registry::ListedConnection;
 
-/// A handle on a connection whose protocol is not known: one of
-/// [`ReactorHandle::connections`].
+/// A handle on a connection of any protocol, from [`ReactorHandle::connections`].
 ///
 /// For tools that inspect a running program, such as a console or a page of statistics.
 ///
@@ -78,7 +77,7 @@ impl AnyConnection {
         Ok(self.source()?.host())
     }
 
-    /// How many bytes wait to be sent.
+    /// Number of bytes that wait to be sent.
     ///
     /// # Errors
     ///
@@ -87,14 +86,14 @@ impl AnyConnection {
         Ok(self.source()?.buffered())
     }
 
-    /// As [`Connection::lose_connection`](crate::Connection::lose_connection).
+    /// Same as [`Connection::lose_connection`](crate::Connection::lose_connection).
     pub fn lose_connection(&self) {
         if let Ok(source) = self.source() {
             source.lose();
         }
     }
 
-    /// As [`Connection::abort`](crate::Connection::abort).
+    /// Same as [`Connection::abort`](crate::Connection::abort).
     pub fn abort(&self) {
         if let Ok(source) = self.source() {
             source.abort();
@@ -149,9 +148,10 @@ impl<P: Protocol> ListedConnection for ConnectionSource<P> {
 }
 
 impl ReactorHandle {
-    /// The connections that are open now, in no order. Of a reactor that is gone, none.
+    /// The connections that are open now, in no particular order. If the reactor is gone, there are
+    /// none.
     ///
-    /// One that is being made, as by an attempt to connect, is not among them yet.
+    /// A connection that is still being made, such as an attempt to connect, is not included.
     #[doc(alias = "getReaders")]
     pub fn connections(&self) -> Vec<AnyConnection> {
         let Ok(core) = self.core() else {

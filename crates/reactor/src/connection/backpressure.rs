@@ -11,15 +11,15 @@ use crate::mailbox::MailboxOwner;
 use crate::panics::contain;
 use crate::producer::{Consumer, Producer, ProducerError, Production, PushProducer};
 
-/// How often a producer that is always faster than needed is asked before others
-/// have their turn.
+/// Most calls of a pull producer in one turn, so that a producer that always has output does not
+/// keep the loop from other sources.
 const PULLS_PER_TURN: usize = 16;
 
 impl<P: Protocol> Connection<P> {
-    /// Does not read from the connection, until [`resume_reading`](Self::resume_reading): no
-    /// further frame is delivered, and the peer has to wait when the system's buffers are
-    /// full. Pauses are counted, those of its [context](super::Context::pause_reading) included: each has
-    /// to be resumed.
+    /// Stops reading from the connection until [`resume_reading`](Self::resume_reading): no further
+    /// frame is delivered, and the peer has to wait when the system's buffers are full. Pauses are
+    /// counted, including those by a [context](super::Context::pause_reading): each of them has to
+    /// be resumed.
     ///
     /// # Errors
     ///
@@ -29,8 +29,9 @@ impl<P: Protocol> Connection<P> {
         self.act(|source| source.transport().pause())
     }
 
-    /// Ends one [pause](Self::pause_reading); after the last, the connection is read again. Frames
-    /// that were kept come first, in this turn. Without a pause, this does nothing.
+    /// Ends one [pause](Self::pause_reading); after the last one, the connection is read again.
+    /// Frames that have arrived before are delivered first, in this turn. Without a pause, this
+    /// does nothing.
     ///
     /// # Errors
     ///
@@ -40,7 +41,7 @@ impl<P: Protocol> Connection<P> {
         self.act(|source| source.transport().resume())
     }
 
-    /// How many bytes wait to be sent.
+    /// Number of bytes that wait to be sent.
     ///
     /// # Errors
     ///
@@ -50,7 +51,8 @@ impl<P: Protocol> Connection<P> {
     }
 
     /// Fires when no output waits to be sent, which may be at once. It fails with [`Gone`] if the
-    /// connection is over before. A cancel, as by a timeout, frees its memory at once.
+    /// connection ends before. If the Deferred is cancelled, as by a timeout, its memory is freed
+    /// at once.
     ///
     /// # Examples
     ///
@@ -70,13 +72,13 @@ impl<P: Protocol> Connection<P> {
         self.wait_until(Until::Drained)
     }
 
-    /// Fires when there is room for more: at once, unless more waits to be sent than the
-    /// high-water mark of [`WriteLimits`](crate::WriteLimits) allows, else when half of that
-    /// was sent. It fails with [`Gone`] if the connection is over before.
+    /// Fires when there is room for more output. That is at once, unless more output waits than the
+    /// high-water mark of [`WriteLimits`](crate::WriteLimits); then it is when at most half of the
+    /// mark waits. It fails with [`Gone`] if the connection ends before.
     ///
     /// # Examples
     ///
-    /// A body that sends as fast as the peer takes it:
+    /// An async function that sends as fast as the peer reads:
     ///
     /// ```
     /// # use deferred::Result;
@@ -103,15 +105,15 @@ impl<P: Protocol> Connection<P> {
 
     /// Registers `producer`, which writes to this connection as fast as the peer reads.
     ///
-    /// The producer is paused while more waits to be sent than the high-water mark of
-    /// [`WriteLimits`](crate::WriteLimits) allows; reading goes on then.
-    /// [`lose_connection`](Self::lose_connection) lets the producer finish: the connection
-    /// ends when it is unregistered and everything is sent.
+    /// The producer is paused while more output waits than the high-water mark of
+    /// [`WriteLimits`](crate::WriteLimits). Reading from the connection is not paused by that.
+    /// [`lose_connection`](Self::lose_connection) lets the producer finish: the connection ends
+    /// when the producer is unregistered and all output is sent.
     ///
     /// # Errors
     ///
-    /// There is one already, which stays, or the connection is over or closing. The producer
-    /// is stopped.
+    /// If another producer is registered, which stays registered, or if the connection is over or
+    /// closing. In both cases, `producer` is stopped.
     ///
     /// # Examples
     ///
@@ -145,7 +147,7 @@ impl<P: Protocol> Connection<P> {
         }
     }
 
-    /// Forgets the producer, if there is one: it has written all that it will.
+    /// Unregisters the producer, if there is one. To be called when it has written all its output.
     #[doc(alias = "unregisterProducer")]
     pub fn unregister_producer(&self) {
         if let Ok(source) = self.source() {
@@ -154,11 +156,11 @@ impl<P: Protocol> Connection<P> {
     }
 }
 
-/// The peer of the connection is the producer: it is paused by not reading from it, and
-/// stopped with `lose_connection`.
+/// A connection as a producer of its input: it is paused by a pause of reading, and stopped by
+/// `lose_connection`.
 impl<P: Protocol> PushProducer for Connection<P> {
     fn pause_producing(&self) {
-        // `Gone` if the connection is over: then it produces nothing.
+        // Errs with `Gone` if the connection is over; then it produces nothing.
         let _ = self.pause_reading();
     }
 
@@ -173,7 +175,8 @@ impl<P: Protocol> PushProducer for Connection<P> {
 }
 
 impl<P: Protocol> ConnectionSource<P> {
-    /// Does what follows from how much waits to be sent, and from what the peer takes.
+    /// Acts on the amount of output that waits, and on the progress of the peer: producer, waiters,
+    /// timeouts.
     pub(super) fn settle_flow(&self) {
         self.settle_producer();
         self.wake_waiters();
@@ -236,12 +239,12 @@ impl<P: Protocol> ConnectionSource<P> {
         if !self.transport.has_producer() {
             return;
         }
-        // The peer takes nothing any more: what the producer would write is of no use.
+        // Sending has failed, so further output of the producer is of no use.
         if self.transport.has_failed() {
             return self.stop_producer();
         }
-        // A pull producer is taken out for its call, since it needs `&mut`. A push producer is
-        // shared, and stays.
+        // A pull producer is taken out of the cell while it is called, because the call needs
+        // `&mut`. A push producer is shared by `Rc`, and stays.
         let pull = self.cold.look(|cold| match cold.producer.take()? {
             Producer::Pull(pull) => Some(pull),
             push => {
@@ -252,7 +255,7 @@ impl<P: Protocol> ConnectionSource<P> {
         let Some(mut pull) = pull else {
             return self.settle_push_producer();
         };
-        // Output of a producer does not count as answers to input.
+        // Output of a producer does not count as an answer to input.
         self.transport.unprompted(|| self.pull(&mut *pull));
         // The call may have unregistered this producer, and registered another one.
         if self.transport.has_producer() && !self.is_replaced() {
@@ -305,10 +308,11 @@ impl<P: Protocol> ConnectionSource<P> {
 
     /// Calls `producer` again and again, as long as the system takes its output at once.
     fn pull(&self, producer: &mut dyn crate::producer::PullProducer) {
-        // Bounded, so that a fast producer with a fast peer does not keep the loop; `touch` below
-        // goes on in the next round.
+        // Bounded, so that a fast producer with a fast peer does not keep the loop busy. `touch`,
+        // below, has the loop call this again in its next round.
         for _ in 0..PULLS_PER_TURN {
-            // Pulled only when all is sent: so at most one piece of a pull producer waits.
+            // Pulled only when all output is sent, so that at most one piece of a pull producer
+            // waits.
             if self.transport.waiting() > 0 || !self.transport.takes_writes() {
                 return;
             }
@@ -322,7 +326,7 @@ impl<P: Protocol> ConnectionSource<P> {
                 Failure::catch(|| producer.resume_producing(&mut Consumer::new(&mut write)));
             match produced.and_then(|produced| produced) {
                 Ok(Production::More) => {}
-                // The flag is that of the one which is registered now.
+                // Another producer was registered meanwhile, to which the flag belongs now.
                 Ok(Production::Done) if self.is_replaced() => {}
                 Ok(Production::Done) => self.transport.set_has_producer(false),
                 Err(failure) => {
@@ -335,8 +339,8 @@ impl<P: Protocol> ConnectionSource<P> {
             if self.transport.can_flush() {
                 self.transport.flush();
             }
-            // A producer that has written nothing is not asked again at once: it would be called in
-            // a circle.
+            // A producer that has written nothing is not called again at once, because that would
+            // be a busy loop.
             if !self.transport.has_producer() || written == 0 {
                 return;
             }
@@ -349,7 +353,7 @@ impl<P: Protocol> ConnectionSource<P> {
 
     // --- waiting ---
 
-    /// Fires when so little waits to be sent.
+    /// Fires when the output has reached the state `until`.
     pub(super) fn wait_until(&self, until: Until) -> Deferred<()> {
         if self.transport.is_cut_off() {
             return fail(Gone);

@@ -16,7 +16,7 @@ where
     ///
     /// # Errors
     ///
-    /// The error of the encoder; nothing is sent.
+    /// The error of the encoder. Then nothing is sent.
     #[doc(alias = "SinkExt")]
     pub fn send<I>(&mut self, item: I) -> Result<(), C::Error>
     where

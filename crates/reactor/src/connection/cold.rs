@@ -34,7 +34,7 @@ pub(super) struct ColdCell {
 /// begins are not open yet: only after that is the peer's address known (PROXY headers), and
 /// `connection_made` called.
 pub(super) struct Opening {
-    /// Number of the connection among those of the loop, for its span in the log.
+    /// Sequence number of the connection in its loop, for its span in the log.
     pub(super) number: u64,
     pub(super) on_close: Option<OnClose>,
 }
@@ -59,7 +59,7 @@ pub(super) struct ColdState {
     /// it refers to both of its connections weakly, so there is no reference cycle.
     pub(super) pump: Option<Rc<dyn Pump>>,
     /// Pumps that write to this connection, each owned by the connection that it reads. `broken`
-    /// informs them of the end of this one.
+    /// informs them of the end of this connection.
     pub(super) pumped_from: Vec<Weak<dyn Pump>>,
     pub(super) on_close: Option<OnClose>,
     pub(super) close_timeout: CloseTimeout,
@@ -68,14 +68,14 @@ pub(super) struct ColdState {
     pub(super) watch: Option<Watch>,
     /// `None` without an idle timeout, and while `close_if_idle` runs, which has taken it out.
     pub(super) idle: Option<Idle>,
-    /// The timers and waits of the protocol, which end with it.
+    /// The timers and waits of the protocol, which are cancelled when the connection ends.
     pub(super) cancel_on_close: CancelSet,
     /// Hands the connection to another protocol: see `switching`.
     pub(super) switch: Option<Switch>,
 }
 
-/// Called by `ConnectionSource::switch` after the handler that has asked for it: it moves the
-/// protocol's state, which a handler borrows.
+/// Called by `ConnectionSource::switch` after the handler that has asked for the switch has
+/// returned, because the switch moves the protocol's state, which a handler borrows.
 pub(super) type Switch = Box<dyn FnOnce()>;
 
 /// Gets the reason for the end of a connection, after the protocol's `connection_lost`.
@@ -107,7 +107,7 @@ pub(super) trait Pump {
     fn broken(&self, reason: &ConnectionClosed);
 }
 
-/// `None`: a close waits for the peer without a limit.
+/// With `None`, a close waits for the peer without a limit.
 pub(super) struct CloseTimeout(pub(super) Option<Duration>);
 
 impl Default for CloseTimeout {
@@ -186,10 +186,9 @@ pub(super) fn new_span<P>(number: u64, peer: &Address) -> Option<Span> {
     (!span.is_disabled()).then_some(span)
 }
 
-/// Stops a producer whose connection is over, and drops it. Both are code of the user, so each is
-/// contained by itself.
+/// Stops a producer whose connection is over, and drops it. Both run user code.
 pub(super) fn end_producer(mut producer: Producer) {
-    // Each for itself: a panic of the first must not leave out the second.
+    // Contained one by one, so that a panic of `stop` does not skip the drop.
     contain("a producer", || producer.stop());
     contain("a producer's drop", || drop(producer));
 }
@@ -221,8 +220,9 @@ impl ColdState {
     pub(super) fn finish(self: Box<Self>, reason: Option<ConnectionClosed>) {
         // Fields are moved out one by one, and each is dropped when its turn comes.
         let cold = *self;
-        // The order is a promise: first the waits that cannot succeed any more end, and last the
-        // callbacks run that get the reason. So these find no timer or producer of the connection.
+        // The order is a promise: first, the waits that cannot succeed any more end; last, the
+        // callbacks that get the reason run. So those callbacks find no timer or producer of the
+        // connection.
         cold.cancel_on_close.cancel();
         if let Some(watch) = cold.watch {
             watch.cancel();
@@ -238,7 +238,8 @@ impl ColdState {
             let _ = trigger.errback(Gone);
         }
         if let Some(reason) = reason {
-            // A pump whose reader is over is gone already, so its weak reference gives none.
+            // If the source connection of a pump is over, the pump is gone, and its weak reference
+            // gives `None`.
             let from = cold.pumped_from.iter().filter_map(Weak::upgrade);
             for pump in cold.pump.into_iter().chain(from) {
                 pump.broken(&reason);

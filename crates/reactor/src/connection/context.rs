@@ -1,4 +1,4 @@
-//! `Context`: what a handler of a connection's protocol acts through.
+//! `Context`: access of a protocol's handler to its connection and reactor.
 
 use std::fmt;
 
@@ -13,9 +13,8 @@ use crate::mailbox::{MailboxOwner, context_methods};
 
 /// Access of a handler of a [`Protocol`] to its connection and its reactor.
 ///
-/// The requests of a handler take effect when it returns. Methods that are needed less often
-/// (options of the socket, limits, producers, descriptors) are those of the handle:
-/// `cx.connection().set_nodelay(true)?`.
+/// The requests of a handler take effect when it returns. Less common operations (socket options,
+/// limits, producers, descriptors) are methods of the handle: `cx.connection().set_nodelay(true)?`.
 ///
 /// # Examples
 ///
@@ -59,9 +58,9 @@ impl<'a, P: Protocol> Context<'a, P> {
         Self { source, framing }
     }
 
-    /// The framing of this connection, to change how the input behind the current frame is cut:
-    /// its limit, its mode, all of it. (Twisted: attributes and methods of `LineReceiver`, as
-    /// `setRawMode`.)
+    /// The framing of this connection, to change how the input after the current frame is cut into
+    /// frames: its limit, its mode, or the whole framing. (Twisted: attributes and methods of
+    /// `LineReceiver`, as `setRawMode`.)
     ///
     /// # Examples
     ///
@@ -105,18 +104,19 @@ impl<'a, P: Protocol> Context<'a, P> {
         self.decoder()
     }
 
-    /// As [`framing`](Self::framing), for decoding.
+    /// The framing, for decoding. Unlike [`framing`](Self::framing), this does not mark the kept
+    /// input as to be decoded again.
     #[inline(always)]
     pub(super) fn decoder(&mut self) -> &mut P::Framing {
         self.framing.get_or_insert_with(P::Framing::default)
     }
 
-    /// Sends `bytes`. What a handler writes is gathered, and goes out together when the
-    /// handler returns. A write of 32 KiB or more, before which nothing waits, goes out at
-    /// once: to copy it would cost more than a system call. What the system does not take
-    /// waits, and is sent as the system takes it.
+    /// Sends `bytes`. What a handler writes is gathered, and goes out together when the handler
+    /// returns. A write of 32 KiB or more goes out at once if no other output waits, because to
+    /// copy it would cost more than a system call. Output that the system does not take is
+    /// buffered, and sent when the system takes more.
     ///
-    /// The output that waits is bounded: see [`WriteLimits`](crate::WriteLimits). After
+    /// The buffered output is bounded: see [`WriteLimits`](crate::WriteLimits). After
     /// [`lose_connection`](Self::lose_connection), a write is dropped.
     #[doc(alias = "transport.write")]
     pub fn write(&mut self, bytes: impl AsRef<[u8]>) {
@@ -140,20 +140,20 @@ impl<'a, P: Protocol> Context<'a, P> {
     /// delivered: input is read and discarded, so that two sides which both close with much
     /// unsent output do not wait for each other.
     ///
-    /// If the peer takes nothing for 30 seconds, the connection is aborted: see
+    /// If the peer takes no output for 30 seconds, the connection is aborted: see
     /// [`Connection::set_close_timeout`].
     #[doc(alias = "loseConnection")]
     #[doc(alias = "close")]
     #[doc(alias = "shutdown")]
     pub fn lose_connection(&mut self) {
-        // Only noted, as all that a context asks for: the loop settles the connection when the
-        // handler has returned.
+        // Only sets flags, as all requests of a context do: the loop acts on them when the handler
+        // has returned.
         self.source.transport().lose();
     }
 
-    /// Finishes sending as soon as everything written so far is sent: the peer sees the end,
-    /// and may go on sending. The connection is over when the peer has finished, too, or at
-    /// [`lose_connection`](Self::lose_connection).
+    /// Closes the sending direction as soon as everything written so far is sent (half-close). The
+    /// peer sees the end of the input, and may still send. The connection is over when the peer has
+    /// closed its direction, too, or at [`lose_connection`](Self::lose_connection).
     ///
     /// # Examples
     ///
@@ -191,9 +191,8 @@ impl<'a, P: Protocol> Context<'a, P> {
         self.source.transport().abort(ConnectionClosed::Aborted);
     }
 
-    /// Does what [`Protocol::read_closed`] does by default: closes the connection after the
-    /// peer, when everything is sent. An override calls this where it would call `super` in
-    /// another language.
+    /// The default of [`Protocol::read_closed`]: closes the connection when all output is sent. An
+    /// implementation of `read_closed` can call this where another language would call `super`.
     ///
     /// # Examples
     ///
@@ -226,9 +225,8 @@ impl<'a, P: Protocol> Context<'a, P> {
         self.source.transport().lose();
     }
 
-    /// Does not read from the connection, until
-    /// [`resume_reading`](Self::resume_reading): no further frame is delivered, and the peer
-    /// has to wait when the system's buffers are full.
+    /// Stops reading from the connection until [`resume_reading`](Self::resume_reading): no further
+    /// frame is delivered, and the peer has to wait when the system's buffers are full.
     ///
     /// Pauses are counted: the connection is read again when each of them was resumed. So two parts
     /// of a program, or a program and a [`pump`](crate::pump), may pause the same connection
@@ -267,8 +265,8 @@ impl<'a, P: Protocol> Context<'a, P> {
         self.source.transport().pause();
     }
 
-    /// Ends one [pause](Self::pause_reading); after the last, the connection is read again. Frames
-    /// that were kept come first. Without a pause, this does nothing.
+    /// Ends one [pause](Self::pause_reading); after the last one, the connection is read again.
+    /// Frames that have arrived before are delivered first. Without a pause, this does nothing.
     #[doc(alias = "resumeProducing")]
     pub fn resume_reading(&mut self) {
         self.source.transport().resume();
@@ -277,8 +275,8 @@ impl<'a, P: Protocol> Context<'a, P> {
         self.source.touch();
     }
 
-    /// Calls `f` with input that has arrived and was not delivered. To be called by
-    /// `connection_lost` only: the input that is taken here reaches no other handler.
+    /// Calls `f` with the input that has arrived and was not delivered. To be called by
+    /// `connection_lost` only, because the input that is taken here reaches no other handler.
     pub(crate) fn take_unread(&mut self, f: impl FnMut(&[u8])) {
         self.source.take_unread(f);
     }
@@ -290,15 +288,15 @@ impl<'a, P: Protocol> Context<'a, P> {
         self.source.transport().peer()
     }
 
-    /// The address of this side: a server that listens on several learns which one the peer
-    /// has used.
+    /// The address of this side. If a server listens on several addresses, this is the one to which
+    /// the peer has connected.
     #[doc(alias = "getHost")]
     #[doc(alias = "local_addr")]
     pub fn host(&self) -> Address {
         self.source.transport().host()
     }
 
-    /// A handle on this connection, to be kept elsewhere.
+    /// A handle on this connection, which can be kept after the handler has returned.
     ///
     /// # Examples
     ///
@@ -382,7 +380,7 @@ context_methods! {
 }
 
 impl<P: Protocol<Framing = Lines>> Context<'_, P> {
-    /// Sends a line: `line`, and `\r\n` after it.
+    /// Sends `line` and `\r\n` after it.
     #[doc(alias = "sendLine")]
     pub fn send_line(&mut self, line: impl AsRef<[u8]>) {
         self.write_sequence([line.as_ref(), b"\r\n"]);

@@ -1,5 +1,5 @@
-//! Connections in the registry: under one key, or, if there is a descriptor for each direction,
-//! under two.
+//! Insertion of connections into the registry: under one key, or under two if there is a descriptor
+//! for each direction.
 
 use std::rc::{Rc, Weak};
 
@@ -12,7 +12,7 @@ use crate::registry::{EventSource, ListedConnection};
 /// A connection that has a descriptor for each direction.
 trait Duplex: EventSource {
     fn output_ready(&self);
-    /// The output's other end was closed.
+    /// The peer has closed its end of the output.
     fn output_broken(&self);
 }
 
@@ -31,10 +31,10 @@ impl<P: Protocol> Duplex for ConnectionSource<P> {
     }
 }
 
-/// Puts `source` into the places of its keys, which are reserved or another connection's.
+/// Inserts `source` under its keys, which are reserved, or belong to a connection that it replaces.
 pub(crate) fn place<P: Protocol>(core: &Core, keys: &[Key], source: Rc<ConnectionSource<P>>) {
     match *keys {
-        // The source of the input keeps the connection; that of the output refers to it.
+        // The entry of the input owns the connection; the entry of the output refers to it weakly.
         [input, output] => {
             let source: Rc<dyn Duplex> = source;
             let refers = Output(Rc::downgrade(&source));
@@ -46,14 +46,14 @@ pub(crate) fn place<P: Protocol>(core: &Core, keys: &[Key], source: Rc<Connectio
     }
 }
 
-/// One descriptor of the two: it keeps the connection.
+/// Entry of the input's descriptor, which owns the connection.
 struct Input(Rc<dyn Duplex>);
 
 impl EventSource for Input {
     fn ready(self: Rc<Self>, _ready: Ready) {
         let source: Rc<dyn EventSource> = Rc::<dyn Duplex>::clone(&self.0);
-        // Reading finds out about a hang-up; whether the output is broken is for the other key to
-        // say.
+        // Reported as readable only: reading finds a hang-up of the input, and the entry of the
+        // output reports whether that is broken.
         source.ready(Ready::READABLE);
     }
 
@@ -73,7 +73,7 @@ impl EventSource for Input {
     }
 }
 
-/// The other one.
+/// Entry of the output's descriptor.
 struct Output(Weak<dyn Duplex>);
 
 impl EventSource for Output {
@@ -88,6 +88,6 @@ impl EventSource for Output {
         }
     }
 
-    // The input's key shuts down both.
+    // Does nothing: the entry of the input shuts down the connection.
     fn shut_down(self: Rc<Self>) {}
 }

@@ -7,15 +7,14 @@ use super::protocol::Protocol;
 use crate::address::Address;
 use crate::filter::Filter;
 
-/// Makes a protocol for each connection that comes in.
+/// Makes a protocol for each connection that is accepted.
 ///
-/// Any closure without arguments that gives a protocol is one: `|| Echo`,
-/// `Echo::default`. What the protocols share is captured by it, often as an
-/// `Rc<RefCell<..>>`.
+/// Any function without arguments that returns a protocol is a factory: `|| Echo`, `Echo::default`.
+/// A closure can capture the data that its protocols share, often as an `Rc<RefCell<..>>`.
 ///
 /// # Examples
 ///
-/// Implement it to see the peer first, or to refuse it:
+/// A type that implements `Factory` sees the peer first, and may refuse it:
 ///
 /// ```
 /// use reactor::{Address, Factory};
@@ -51,15 +50,15 @@ pub trait Factory: 'static {
     /// closes it at once.
     fn build_protocol(&mut self, peer: &Address) -> Option<Self::Protocol>;
 
-    /// The filters for the connection from `peer`, between the socket and its protocol:
-    /// several make a [`Pair`](crate::filter::Pair). Without an implementation, there are none.
+    /// The filters for the connection from `peer`, between the socket and its protocol: several
+    /// filters are combined in a [`Pair`](crate::filter::Pair). By default, there are none.
     ///
-    /// The protocol's `connection_made` is called when they are open. If they fail before, no
-    /// protocol hears of the connection.
+    /// The protocol's `connection_made` is called when the filters are open. If they fail before,
+    /// no method of the protocol is called.
     ///
     /// # Examples
     ///
-    /// Connections of 1 MB/s at the most:
+    /// At most 1 MB/s:
     ///
     /// ```
     /// # use reactor::{Address, Factory, Protocol, Raw};
@@ -84,15 +83,15 @@ pub trait Factory: 'static {
         None
     }
 
-    /// A port begins to listen for it.
+    /// Called when a port begins to listen with this factory.
     fn start_factory(&mut self) {}
 
-    /// Its port is closed.
+    /// Called when that port is closed.
     fn stop_factory(&mut self) {}
 
-    /// No connection can be accepted: the process has too many descriptors open, as a rule.
-    /// Peers that wait are turned away, and the port tries again
-    /// after `pause`, or as soon as the reactor closes a descriptor.
+    /// Called when no connection can be accepted, usually because the process has too many open
+    /// descriptors. Waiting peers are disconnected, and the port tries again after `pause`, or as
+    /// soon as the reactor closes a descriptor.
     fn accept_failed(&mut self, error: &io::Error, pause: Duration) {
         let _ = (error, pause);
     }

@@ -1,4 +1,5 @@
-//! Filters over a connection, as the protocol sees them: put in, opened, ended, failed.
+//! Filters of a connection: inserting them, running them, and calling the protocol when they open,
+//! deliver, end or fail.
 
 use deferred::{Deferred, Failure, fail};
 
@@ -14,7 +15,7 @@ use crate::mailbox::MailboxOwner;
 use crate::panics::contain;
 
 impl<P: Protocol> ConnectionSource<P> {
-    /// The waker for the filters of this connection: it queues the connection.
+    /// The waker for the filters of this connection, which puts the connection into the run queue.
     pub(super) fn filter_waker(&self) -> FilterWaker {
         let source = self.mailbox().weak();
         FilterWaker::new(move || {
@@ -35,14 +36,14 @@ impl<P: Protocol> ConnectionSource<P> {
             return fail(FilterBusy);
         }
         let (trigger, opening) = Deferred::pair();
-        // The filter starts when no handler runs (`switch_reading`); `touch` has the connection run
-        // for that.
+        // The filter starts in `switch_reading`, when no handler runs; `touch` has the loop get
+        // there.
         transport.put_filter(filter, || self.filter_waker(), None, Some(trigger));
         self.touch();
         opening
     }
 
-    /// Reads, and gives what comes to the filters.
+    /// Reads from the connection, and gives the input to the filters.
     #[cold]
     pub(super) fn read_filtered(&self) {
         let transport = self.transport();
@@ -80,7 +81,7 @@ impl<P: Protocol> ConnectionSource<P> {
         transport.core().buffers.return_read(buffer);
     }
 
-    /// Does what the filters have said. Not to be called while a handler runs.
+    /// Acts on the events and output of the filters. Not to be called while a handler runs.
     #[cold]
     pub(super) fn settle_filters(&self) {
         let transport = self.transport();
@@ -157,8 +158,8 @@ impl<P: Protocol> ConnectionSource<P> {
         self.transport().switch_reading(unread);
     }
 
-    /// Gives the protocol what the filters have delivered, and tells it of what has happened,
-    /// in this order: that they are open, what has come, that nothing more will.
+    /// Calls the protocol for the events of the filters, in this order: the filters are open, input
+    /// was delivered, the input has ended.
     fn deliver_filtered(&self) {
         let transport = self.transport();
         if let Some((opening, on_open)) = transport.take_opened() {
@@ -188,7 +189,7 @@ impl<P: Protocol> ConnectionSource<P> {
             transport.return_delivered(delivered);
         }
         if transport.flags.has_any(Flags::SWITCHING) {
-            // The next protocol hears of the end.
+            // The next protocol is told of the end.
             return;
         }
         if transport.take_filter_end() {
@@ -245,15 +246,15 @@ impl<P: Protocol> Context<'_, P> {
     ///
     /// # Errors
     ///
-    /// The Deferred fails with [`FilterBusy`](crate::filter::FilterBusy) if another filter is
-    /// being opened, with [`Gone`](crate::Gone) if the connection is over, or with what the
-    /// filter says.
+    /// The Deferred fails with [`FilterBusy`](crate::filter::FilterBusy) if another filter is being
+    /// opened, with [`Gone`](crate::Gone) if the connection is over, or with the failure of the
+    /// filter.
     pub fn insert_filter(&mut self, filter: impl Filter) -> Deferred<()> {
         self.source.insert_filter(Box::new(filter))
     }
 
-    /// Information of the filters about the connection: a [`ProxyHeader`], or the result of a TLS
-    /// handshake.
+    /// Information of type `T` that a filter has about the connection, such as a [`ProxyHeader`] or
+    /// the result of a TLS handshake; `None` if no filter has any.
     ///
     /// [`ProxyHeader`]: crate::filter::proxy_protocol::ProxyHeader
     pub fn filter_info<T: 'static>(&self) -> Option<T> {
@@ -266,7 +267,7 @@ impl<P: Protocol> Connection<P> {
     ///
     /// # Errors
     ///
-    /// As there.
+    /// As for [`Context::insert_filter`].
     pub fn insert_filter(&self, filter: impl Filter) -> Deferred<()> {
         match self.source() {
             Ok(source) => source.insert_filter(Box::new(filter)),
@@ -274,7 +275,7 @@ impl<P: Protocol> Connection<P> {
         }
     }
 
-    /// As [`Context::filter_info`]; nothing if the connection is over.
+    /// As [`Context::filter_info`]; `None` if the connection is over.
     pub fn filter_info<T: 'static>(&self) -> Option<T> {
         self.source().ok()?.transport().filter_info()
     }

@@ -9,8 +9,8 @@
 //!                  └─ABORTING──▶ CLOSED
 //! ```
 //!
-//! `CLOSED` follows from `CLOSE_AFTER_FLUSH` when nothing waits to be sent, from `READ_EOF`
-//! together with `WRITE_CLOSED`, and from `ABORTING` whatever waits: see
+//! `CLOSED` follows from `CLOSE_AFTER_FLUSH` when all output is sent, from `READ_EOF` together with
+//! `WRITE_CLOSED`, and from `ABORTING` even if output is unsent: see
 //! [`Transport::end`](super::transport::Transport::end).
 
 use std::cell::Cell;
@@ -28,9 +28,9 @@ impl Flags {
     /// for room; cleared by `Transport::resume`, at the end of the last pause.
     pub(super) const PAUSED: Self = Self(1);
 
-    /// More answers wait to be sent than the high-water mark allows, so that the connection is
-    /// not read. Set and cleared by `Transport::throttle`; cleared below half of the mark, when
-    /// a producer is registered, and by `WRITE_FAILED`.
+    /// More answers wait to be sent than the high-water mark allows, so the connection is not read.
+    /// Set and cleared by `Transport::throttle`; cleared when at most half of the mark waits, when
+    /// a producer is registered, and when `WRITE_FAILED` is set.
     pub(super) const READ_THROTTLED: Self = Self(1 << 1);
 
     /// The peer has finished sending. Set once, by a read of no bytes; never cleared.
@@ -40,9 +40,9 @@ impl Flags {
     /// when input is kept, cleared when the rest is decoded again.
     pub(super) const HAS_REST: Self = Self(1 << 15);
 
-    /// The rest may hold a whole frame, which had to wait. Set when decoding stops because
-    /// frames are not taken, and when a handler changes the framing; cleared when decoding
-    /// continues.
+    /// The kept input (`HAS_REST`) may hold a whole frame. Set when decoding stops because frames
+    /// must not be delivered, and when a handler may have changed the framing; cleared when
+    /// decoding continues.
     pub(super) const HAS_UNDECODED: Self = Self(1 << 12);
 
     /// Descriptors may come with the bytes. Set when the connection begins, on a UNIX socket;
@@ -51,15 +51,15 @@ impl Flags {
 
     // --- writing ---
 
-    /// Output waits in the buffer. Set by a write, cleared when all was sent and by
-    /// `WRITE_FAILED`.
+    /// Output waits in the buffer. Set by a write, cleared when all was sent and when
+    /// `WRITE_FAILED` is set.
     pub(super) const HAS_OUTPUT: Self = Self(1 << 17);
 
-    /// The system took less than there was: the poller says when it takes more. Set by a
-    /// partial send, cleared by one that leaves nothing and by `WRITE_FAILED`.
+    /// The system has taken only a part of the output; the poller reports when it takes more. Set
+    /// by a partial send, cleared by a send that leaves no output and when `WRITE_FAILED` is set.
     pub(super) const WRITE_BLOCKED: Self = Self(1 << 4);
 
-    /// Writing ends when everything is sent. Set by `lose_write_connection`, cleared when
+    /// Writing ends when all output is sent. Set by `lose_write_connection`, cleared when
     /// `WRITE_CLOSED` or `WRITE_FAILED` is set.
     pub(super) const SHUT_WRITE_AFTER_FLUSH: Self = Self(1 << 5);
 
@@ -67,72 +67,75 @@ impl Flags {
     /// `SHUT_WRITE_AFTER_FLUSH` and `HAS_OUTPUT`.
     pub(super) const WRITE_CLOSED: Self = Self(1 << 6);
 
-    /// Sending has failed: what has arrived is read, then the connection ends. Set once, by
-    /// `Transport::fail_writing`, unless the connection is aborting or closed; never cleared.
+    /// Sending has failed: input that has arrived is delivered, then the connection ends. Set once,
+    /// by `Transport::fail_writing`, unless the connection is aborting or closed; never cleared.
     /// Excludes `HAS_OUTPUT`, `WRITE_BLOCKED` and `READ_THROTTLED`.
     pub(super) const WRITE_FAILED: Self = Self(1 << 21);
-    /// A producer is registered. Set and cleared with it.
+    /// A producer is registered. Set when it is registered, cleared when it is unregistered or has
+    /// finished.
     pub(super) const HAS_PRODUCER: Self = Self(1 << 3);
 
     /// The write limits are so low that a small write has to be checked against them. Set and
     /// cleared by `set_write_limits`.
     pub(super) const LOW_LIMIT: Self = Self(1 << 18);
 
-    /// A write that is made now is no answer to input. Set and cleared by
+    /// A write that is made now does not count as an answer to input. Set and cleared by
     /// `Transport::unprompted`, around a call.
     pub(super) const UNPROMPTED: Self = Self(1 << 19);
 
-    /// The out-buffer has counts of the bytes that are answers to input. Set with the first count,
-    /// cleared when nothing waits.
+    /// `Output` has counted which of the unsent bytes are answers to input. Set with the first
+    /// count, cleared when all output is sent.
     pub(super) const COUNTED: Self = Self(1 << 22);
 
-    /// The peer has taken something of what waited. Set by a send, cleared by
+    /// The peer has taken some of the output that waited. Set by a send, cleared by
     /// `Transport::take_progress`.
     pub(super) const PROGRESS: Self = Self(1 << 20);
 
     // --- filters ---
 
-    /// A filter stands between the socket and the framing. Set when the first one is put in,
-    /// and never cleared.
+    /// A filter stands between the socket and the framing. Set when the first filter is inserted;
+    /// never cleared.
     pub(super) const FILTERED: Self = Self(1 << 23);
 
-    /// A filter is not open yet: set when it is put in, cleared when it opens or fails. The
-    /// protocol's wishes (pausing, closing) do not keep the socket from being read.
+    /// A filter is not open yet. Set when the filter is inserted, cleared when it opens or fails.
+    /// Until then, a pause or a close by the protocol does not stop the reading of the socket,
+    /// because the filter needs the input for its handshake.
     pub(super) const FILTER_OPENING: Self = Self(1 << 24);
 
-    /// A filter does not want the socket to be read, or has not consumed what was.
+    /// The socket is not read, because a filter has asked for that, or has not consumed its input.
     // Set and cleared by `Transport::run_filters`, from the read limit of the engine.
     pub(super) const FILTER_PAUSED: Self = Self(1 << 25);
 
-    /// A filter was put in and is not started: set by the handler that puts it in, cleared when
-    /// that has returned. What was read and not delivered is the filter's.
+    /// A filter was inserted and is not started. Set by the handler that inserts the filter,
+    /// cleared when that handler has returned. Input that was read and not delivered goes to the
+    /// filter.
     pub(super) const FILTER_SWITCHING: Self = Self(1 << 26);
 
-    /// `connection_made` was not called: the filters that the connection begins with are not
-    /// open yet. Excludes all other calls of the protocol.
+    /// `connection_made` was not called yet, because the filters with which the connection begins
+    /// are not open. Until then, no other handler is called either.
     // Set when the connection begins with filters; cleared when they are open, right before
     // `connection_made`.
     pub(super) const NOT_MADE: Self = Self(1 << 27);
 
     // --- another protocol ---
 
-    /// Another protocol is about to take over. Set by `switch_to`, and cleared on the connection
-    /// of the new protocol right before `connection_made`; or cleared on the old one, if that is
-    /// closing. Until then, no frame is delivered, and nothing is read.
+    /// Another protocol is about to take over. Set by `switch_to`. Cleared on the connection of the
+    /// new protocol right before its `connection_made`, or on the old connection if that is
+    /// closing. While set, no frame is delivered, and the connection is not read.
     pub(super) const SWITCHING: Self = Self(1 << 30);
 
     // --- the end ---
 
-    /// The connection ends when everything is sent. Set by `lose_connection`, an idle timeout
-    /// or a failure of the protocol; never cleared.
+    /// The connection ends when all output is sent. Set by `lose_connection`, an idle timeout or a
+    /// failure of the protocol; never cleared.
     pub(super) const CLOSE_AFTER_FLUSH: Self = Self(1 << 7);
 
-    /// The connection ends when it is next run, whatever waits. Set by `abort`, a read that
-    /// fails, a limit, or the stop of the reactor; never cleared.
+    /// The connection ends when the loop next runs it, even if output is unsent. Set by `abort`, a
+    /// read that fails, a limit, or the stop of the reactor; never cleared.
     pub(super) const ABORTING: Self = Self(1 << 8);
 
-    /// The connection is over: nothing that is asked for has an effect. Set once, by
-    /// `Transport::end`, before `connection_lost` is called; never cleared.
+    /// The connection is over: further requests have no effect. Set once, by `Transport::end`,
+    /// before `connection_lost` is called; never cleared.
     pub(super) const CLOSED: Self = Self(1 << 9);
 
     // --- work for the loop ---
@@ -143,9 +146,9 @@ impl Flags {
     /// The connection is in the loop's run queue. Set by `touch`, cleared when it is run.
     pub(super) const IN_RUN_QUEUE: Self = Self(1 << 13);
 
-    /// The poller waits for something else than input alone, or may do. Set when a connection
-    /// begins whose descriptor is not registered for input, and by a hang-up that was looked
-    /// into; set and cleared by `Transport::update_interest`.
+    /// The descriptor may be registered with the poller for other events than input alone. Set when
+    /// a connection begins with such a registration, and when a hang-up was handled; set and
+    /// cleared by `Transport::update_interest`.
     pub(super) const INTEREST_CHANGED: Self = Self(1 << 16);
 
     /// There is a [`ColdState`](super::cold::ColdState). Set on its first use; never cleared.
@@ -154,30 +157,30 @@ impl Flags {
     /// An idle timeout is set. Set and cleared by `set_idle_timeout`.
     pub(super) const HAS_IDLE_TIMEOUT: Self = Self(1 << 28);
 
-    /// Something was received or sent. Set only while there is an idle timeout, cleared when
-    /// the time was noted.
+    /// Bytes were received or sent. Set only while there is an idle timeout; cleared when
+    /// `note_activity` has stored the time.
     pub(super) const ACTIVITY: Self = Self(1 << 29);
 
     // --- groups ---
 
-    /// The connection is over, or on its way there.
+    /// The connection is over, closing or aborting.
     pub(super) const CLOSING: Self = Self::CLOSE_AFTER_FLUSH
         .union(Self::ABORTING)
         .union(Self::CLOSED);
 
-    /// A write of a handler is not sent; one of a producer may be.
+    /// A write of a handler is dropped; a write of a producer may still be sent.
     pub(super) const NOT_WRITING: Self = Self::CLOSING
         .union(Self::SHUT_WRITE_AFTER_FLUSH)
         .union(Self::WRITE_CLOSED)
         .union(Self::WRITE_FAILED);
 
-    /// No write is sent, not even one of a producer.
+    /// All writes are dropped, including those of a producer.
     pub(super) const NEVER_WRITING: Self = Self::ABORTING
         .union(Self::CLOSED)
         .union(Self::WRITE_CLOSED)
         .union(Self::WRITE_FAILED);
 
-    /// A write takes more than adding bytes to the buffer.
+    /// A write has to do more than append bytes to the buffer.
     pub(super) const WRITES_CHECKED: Self = Self::NOT_WRITING
         .union(Self::LOW_LIMIT)
         .union(Self::UNPROMPTED)
@@ -197,8 +200,8 @@ impl Flags {
         .union(Self::READ_EOF)
         .union(Self::SWITCHING);
 
-    /// Flags that do not go to the next protocol at a switch: requests of the old protocol, and
-    /// news that only the old one has got.
+    /// Flags that the next protocol's connection does not take over at a switch: requests of the
+    /// old protocol, and events that only the old protocol was told of.
     pub(super) const ENDED_BY_SWITCH: Self = Self::PAUSED
         .union(Self::READ_EOF)
         .union(Self::HAS_JOBS)
@@ -207,16 +210,16 @@ impl Flags {
         .union(Self::HAS_REST)
         .union(Self::HAS_UNDECODED);
 
-    /// A read is followed by more than decoding.
+    /// After a read, more is to be done than decoding.
     pub(super) const READ_IS_SPECIAL: Self =
         Self::CARRIES_DESCRIPTORS.union(Self::HAS_IDLE_TIMEOUT);
 
-    /// A send is followed by more than tidying the buffer.
+    /// After a send, more is to be done than tidying the buffer.
     pub(super) const SEND_IS_SPECIAL: Self = Self::WRITE_BLOCKED
         .union(Self::COUNTED)
         .union(Self::HAS_IDLE_TIMEOUT);
 
-    /// Flags that ask for no work when a handler has returned.
+    /// Flags that require no work when a handler has returned.
     pub(super) const IGNORED_BY_SETTLE: Self = Self::IN_RUN_QUEUE
         .union(Self::CARRIES_DESCRIPTORS)
         .union(Self::HAS_REST)
@@ -227,32 +230,32 @@ impl Flags {
         .union(Self::HAS_IDLE_TIMEOUT)
         .union(Self::ACTIVITY);
 
-    /// The flags of either.
+    /// The flags that are in `self` or in `other`.
     #[inline(always)]
     pub(super) const fn union(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
-    /// The flags of both.
+    /// The flags that are in both `self` and `other`.
     #[inline(always)]
     pub(super) const fn intersection(self, other: Self) -> Self {
         Self(self.0 & other.0)
     }
 
-    /// The flags of this that are not flags of `other`.
+    /// The flags that are in `self` and not in `other`.
     #[inline(always)]
     pub(super) const fn difference(self, other: Self) -> Self {
         Self(self.0 & !other.0)
     }
 
-    /// Whether the two have a flag in common.
+    /// Whether `self` has any flag of `of`.
     #[inline(always)]
     pub(super) const fn has_any(self, of: Self) -> bool {
         self.0 & of.0 != 0
     }
 }
 
-/// Flags that change.
+/// A cell of the flags of one connection.
 #[derive(Default)]
 pub(super) struct FlagCell(Cell<Flags>);
 

@@ -1,5 +1,6 @@
-//! `Connection`: handle on a connection, for everything in its thread but its own handlers. The
-//! modules `backpressure`, `filtering` and `socket_options` have more of its methods.
+//! `Connection`: handle on a connection, for all code of its thread except the handlers of its
+//! protocol, which use a `Context`. The modules `backpressure`, `filtering` and `socket_options`
+//! have more of its methods.
 
 use std::fmt;
 use std::io::IoSlice;
@@ -16,12 +17,12 @@ use crate::error::{ConnectionClosed, Gone, SendDescriptorError};
 use crate::framing::Lines;
 use crate::mailbox::{MailboxOwner, OwnerRef, handle_methods};
 
-/// A handle on a connection: for other protocols, callbacks and timers, and for what a
+/// A handle on a connection, for other protocols, callbacks and timers, and with methods that a
 /// [`Context`] does not have.
 ///
-/// Cheap to clone, and weak: it does not keep the connection alive. Once that is over,
-/// everything here gives [`Gone`], or does nothing if its aim was the end. From
-/// [`Context::connection`], or from connecting.
+/// Cheap to clone, and weak: it does not keep the connection alive. When the connection is over,
+/// methods fail with [`Gone`]; those that end the connection do nothing. Handles come from
+/// [`Context::connection`] and from connecting.
 ///
 /// # Examples
 ///
@@ -76,7 +77,8 @@ impl<P: Protocol> Connection<P> {
         self.source.get()
     }
 
-    /// Does `f` to the connection, and has the loop see to what follows from it.
+    /// Calls `f` with the connection, and puts that into the run queue, so that the loop acts on
+    /// what `f` has changed.
     pub(super) fn act(&self, f: impl FnOnce(&ConnectionSource<P>)) -> Result<(), Gone> {
         let source = self.source()?;
         f(&source);
@@ -84,8 +86,8 @@ impl<P: Protocol> Connection<P> {
         Ok(())
     }
 
-    /// As [`act`](Self::act), for what asks for the end: if the connection is over, there is
-    /// nothing left to ask for.
+    /// As [`act`](Self::act), for requests to end the connection. Ignores `Gone`: if the connection
+    /// is over, the request is fulfilled.
     fn end(&self, f: impl FnOnce(&ConnectionSource<P>)) {
         let _ = self.act(f);
     }
@@ -94,7 +96,7 @@ impl<P: Protocol> Connection<P> {
     ///
     /// # Errors
     ///
-    /// [`Gone`] if the connection is over or closing; the bytes are not taken.
+    /// [`Gone`] if the connection is over or closing. Then no byte is sent.
     #[doc(alias = "send")]
     pub fn write(&self, bytes: impl AsRef<[u8]>) -> Result<(), Gone> {
         self.write_sequence([bytes])
@@ -166,8 +168,8 @@ impl<P: Protocol> Connection<P> {
         self.write_some_sequence(&[IoSlice::new(bytes)])
     }
 
-    /// As [`write_some`](Self::write_some), of several pieces, one after the other: a large output
-    /// goes out in one call of the system, and no piece is copied for that.
+    /// As [`write_some`](Self::write_some), for several pieces, one after the other. Large output
+    /// is sent by one vectored system call, without copying the pieces into one buffer.
     ///
     /// # Errors
     ///
@@ -208,7 +210,7 @@ impl<P: Protocol> Connection<P> {
         self.end(|source| source.transport().lose());
     }
 
-    /// Finishes sending as soon as everything written so far is sent: see
+    /// Closes the sending direction as soon as everything written so far is sent (half-close): see
     /// [`Context::lose_write_connection`].
     #[doc(alias = "loseWriteConnection")]
     #[doc(alias = "half_close")]
@@ -216,8 +218,8 @@ impl<P: Protocol> Connection<P> {
         self.end(|source| source.transport().lose_write());
     }
 
-    /// Ends the connection at once: unsent output is discarded, and the peer sees a reset.
-    /// The loop calls `connection_lost`, after this has returned.
+    /// Ends the connection at once: unsent output is discarded, and the peer sees a reset. The loop
+    /// calls `connection_lost` after this method has returned.
     #[doc(alias = "abortConnection")]
     pub fn abort(&self) {
         self.end(|source| source.transport().abort(ConnectionClosed::Aborted));
@@ -254,7 +256,7 @@ impl<P: Protocol> Connection<P> {
             inner.cancel();
             connection.abort();
         });
-        // Errs if the outer one was cancelled: then nothing waits for the result.
+        // `fire` errs if the outer Deferred was cancelled; then nothing waits for the result.
         waits_for
             .add_both(move |result| drop(trigger.fire(result)))
             .ignore();
@@ -262,8 +264,8 @@ impl<P: Protocol> Connection<P> {
     }
 
     /// Fires when the connection is over, with the reason, right after
-    /// [`connection_lost`](Protocol::connection_lost). A Deferred that is cancelled, as by a timeout,
-    /// leaves nothing behind.
+    /// [`connection_lost`](Protocol::connection_lost). If the Deferred is cancelled, as by a
+    /// timeout, its memory is freed at once.
     ///
     /// # Errors
     ///
@@ -292,13 +294,14 @@ impl<P: Protocol> Connection<P> {
         }
     }
 
-    /// Sends `bytes`, and `descriptor` with the first of them: only UNIX sockets can do that.
-    /// The peer gets it in [`descriptor_received`](Protocol::descriptor_received).
+    /// Sends `bytes`, and `descriptor` with the first of them. Only UNIX sockets can carry
+    /// descriptors. The protocol of the peer gets it in
+    /// [`descriptor_received`](Protocol::descriptor_received).
     ///
     /// # Errors
     ///
-    /// The connection is not a UNIX socket or is over, there are no bytes, or 64 descriptors
-    /// wait already. The descriptor is closed then.
+    /// If the connection is not a UNIX socket, or is over, or `bytes` is empty, or 64 descriptors
+    /// wait already. Then the descriptor is closed.
     ///
     /// # Examples
     ///
@@ -352,7 +355,7 @@ impl<P: Protocol> Connection<P> {
 }
 
 impl<P: Protocol<Framing = Lines>> Connection<P> {
-    /// Sends a line: `line`, and `\r\n` after it.
+    /// Sends `line` and `\r\n` after it.
     ///
     /// # Errors
     ///

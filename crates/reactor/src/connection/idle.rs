@@ -1,9 +1,9 @@
 //! Idle timeout: the close of a connection on which nothing is received or sent.
 //!
-//! A timer looks when the timeout may have passed. Activity does not reset the timer: it sets
-//! [`Flags::ACTIVITY`], the time of which is noted when the connection is next run, in the
-//! same turn; the timer looks again when the timeout after that has passed. So a message costs
-//! neither an allocation nor a change of the timer.
+//! A timer fires when the timeout may have passed. Activity does not reset the timer: it sets
+//! [`Flags::ACTIVITY`], and its time is stored when the loop next runs the connection, in the same
+//! turn. If the timer fires too early because of that, it is set again, to the last activity plus
+//! the timeout. So a message costs neither an allocation nor a change of the timer.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ impl<P: Protocol> ConnectionSource<P> {
             earlier.cancel();
         }
         let flags = &self.transport.flags;
-        // Earlier activity does not count: the new timeout begins now.
+        // Activity before this call does not count, because the new timeout begins now.
         flags.clear(Flags::ACTIVITY);
         flags.set_to(Flags::HAS_IDLE_TIMEOUT, timeout.is_some());
         if let Some(timeout) = timeout {
@@ -32,10 +32,10 @@ impl<P: Protocol> ConnectionSource<P> {
         }
     }
 
-    /// Sets the timer to look when `timeout` after `since` has passed.
+    /// Sets the timer to call `close_if_idle` at `since` plus `timeout`.
     pub(super) fn watch_idle(&self, timeout: Duration, since: Duration) {
-        // Weak, since the source owns the timer. The timer calls the source directly, and not by a
-        // job: no handler of the protocol is called, so none is in the way.
+        // Weak, because the source owns the timer. The timer calls the source directly and posts no
+        // job: it calls no handler, so it does not matter whether one is running.
         let (core, source) = (self.transport.core(), self.mailbox().weak());
         let due = since.saturating_add(timeout);
         let delay = due.saturating_sub(core.now());
@@ -52,7 +52,7 @@ impl<P: Protocol> ConnectionSource<P> {
         self.with_cold(|cold| cold.idle = Some(idle));
     }
 
-    /// Notes the time of activity since this was last called.
+    /// If there was activity since the last call, stores the current time as its time.
     pub(super) fn note_activity(&self) {
         if !self.transport.flags.has_any(Flags::ACTIVITY) {
             return;
@@ -65,7 +65,7 @@ impl<P: Protocol> ConnectionSource<P> {
         });
     }
 
-    /// Closes the connection if it was idle for the timeout; else looks again later.
+    /// Closes the connection if it was idle for the timeout; otherwise, sets the timer again.
     fn close_if_idle(&self) {
         // Activity of this turn is not noted yet, since `settle_flow` runs after the timers.
         self.note_activity();

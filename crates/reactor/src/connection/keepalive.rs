@@ -1,4 +1,4 @@
-//! `KeepAlive`: TCP keepalive, by which the system asks a silent peer if it is still there.
+//! `KeepAlive`: TCP keepalive, by which the system probes a silent peer.
 
 use std::fmt;
 use std::io;
@@ -7,15 +7,16 @@ use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
 
-/// The times that all systems allow, in seconds; and the numbers of probes, below.
+/// The times that all systems allow, in seconds.
 const SECONDS: RangeInclusive<u64> = 1..=32_767;
+/// The numbers of probes that all systems allow.
 const RETRIES: RangeInclusive<u32> = 1..=127;
 
-/// When the system asks the peer of a connection on which nothing happens whether
-/// it is still there. If it does not answer, the connection is lost.
+/// TCP keepalive: when the system sends probes to the peer of a connection on which nothing was
+/// received. If the peer answers none of them, the connection is lost.
 ///
-/// Systems count whole seconds, from 1 to 32,767: times are rounded up to them. A value that
-/// is out of range is refused when the options are set, and then nothing is changed.
+/// Times are rounded up to whole seconds, and must be from 1 to 32,767 seconds. A value that is out
+/// of range is refused when the options are set; then no option is changed.
 ///
 /// # Examples
 ///
@@ -36,7 +37,7 @@ pub struct KeepAlive {
 }
 
 impl KeepAlive {
-    /// Asks when nothing has happened for `time`.
+    /// Sends the first probe when nothing was received for `idle`.
     pub fn after(idle: Duration) -> Self {
         Self {
             idle,
@@ -45,21 +46,21 @@ impl KeepAlive {
         }
     }
 
-    /// How long it waits for an answer before it asks again.
+    /// Time between two probes.
     #[must_use = "it gives the changed settings back"]
     pub fn interval(mut self, interval: Duration) -> Self {
         self.interval = Some(interval);
         self
     }
 
-    /// How often it asks before it gives the connection up: 1 to 127 times.
+    /// Number of probes without an answer after which the connection is lost: 1 to 127.
     #[must_use = "it gives the changed settings back"]
     pub fn retries(mut self, retries: u32) -> Self {
         self.retries = Some(retries);
         self
     }
 
-    /// The options as the system takes them.
+    /// The options in the form that the system takes.
     fn checked(&self) -> io::Result<TcpKeepalive> {
         let mut options =
             TcpKeepalive::new().with_time(seconds("idle time in seconds", self.idle)?);
@@ -75,7 +76,7 @@ impl KeepAlive {
         Ok(options)
     }
 
-    /// Sets all of it, or nothing.
+    /// Sets all options, or none if one of them cannot be set.
     pub(super) fn set(&self, socket: &SockRef<'_>) -> io::Result<()> {
         let options = self.checked()?;
         let was_on = socket.keepalive()?;
@@ -83,10 +84,11 @@ impl KeepAlive {
             .with_time(socket.tcp_keepalive_time()?)
             .with_interval(socket.tcp_keepalive_interval()?)
             .with_retries(socket.tcp_keepalive_retries()?);
-        // It sets several options, one after the other; any of them may err.
+        // This sets several options, one after the other; any of these calls may err.
         let set = socket.set_tcp_keepalive(&options);
         if set.is_err() {
-            // The first error is returned; what was set before can be set again.
+            // The first error is returned. Restoring the earlier values does not err, since they
+            // were set before.
             let _ = socket.set_tcp_keepalive(&before);
             let _ = socket.set_keepalive(was_on);
         }
@@ -94,9 +96,9 @@ impl KeepAlive {
     }
 }
 
-/// In whole seconds, rounded up.
+/// Rounds `time` up to whole seconds, and checks the range.
 fn seconds(what: &str, time: Duration) -> io::Result<Duration> {
-    // Rounded up: the system counts in seconds, and a part of one would become 0.
+    // Rounded up, because the system counts in seconds, and a fraction of a second would become 0.
     let seconds = time
         .as_secs()
         .saturating_add(u64::from(time.subsec_nanos() > 0));

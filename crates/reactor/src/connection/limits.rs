@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-/// At this many times `max_buffered`, a connection is aborted however much the peer takes.
+/// At this multiple of `max_buffered`, a connection is aborted even if the peer takes output.
 const MOST_TIMES: usize = 8;
 
-/// How much may wait to be sent on one connection, and for how long.
+/// How much output may wait to be sent on one connection, and for how long.
 ///
-/// The limits are about a peer that does not take what is sent, not about how a handler
-/// writes: a single write of any size is taken while no more than `max_buffered` waits.
+/// The limits apply to a peer that does not take output, not to the size of a write: a single write
+/// of any size is accepted while at most `max_buffered` waits.
 ///
 /// # Examples
 ///
@@ -24,15 +24,15 @@ const MOST_TIMES: usize = 8;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WriteLimits {
-    /// While more bytes than this wait that were written **in answer to input**, the
-    /// connection is not read from, until half of it is sent: a peer that does not read
-    /// its answers is not asked for more questions.
+    /// While more bytes than this wait that were written **in answer to input**, the connection is
+    /// not read, until at most half of the mark waits: the server takes no more questions from a
+    /// peer that does not read its answers.
     ///
-    /// Output that no input has caused does not count: that of `connection_made`, of jobs and
-    /// delayed calls that do not follow from input, and writes through a
+    /// Output that no input has caused does not count: output of `connection_made`, output of jobs
+    /// and delayed calls that input has not caused, and writes through a
     /// [`Connection`](crate::Connection). So a client that uploads 64 MB still reads, even if the
-    /// server sends everything back. Of the output of one call of a handler, at most `high_water`
-    /// counts.
+    /// server sends everything back. Of the output of one handler call, at most `high_water` bytes
+    /// count.
     ///
     /// If there is a [producer](crate::Connection::register_producer), it is paused instead,
     /// whatever was written.
@@ -42,7 +42,8 @@ pub struct WriteLimits {
     /// connection is aborted with
     /// [`ConnectionClosed::Overflow`](crate::ConnectionClosed::Overflow).
     ///
-    /// A single write that is larger than this does not count for the eight times.
+    /// A single write that is larger than `max_buffered` does not count towards the eightfold
+    /// limit.
     pub max_buffered: usize,
     /// How long the peer may go without taking any output while more than
     /// [`max_buffered`](Self::max_buffered) waits.
@@ -74,7 +75,7 @@ impl WriteLimits {
         }
     }
 
-    /// The most that may wait, beside a single large write.
+    /// The most bytes that may wait, besides a single large write.
     pub(super) fn most(&self) -> usize {
         self.max_buffered.saturating_mul(MOST_TIMES)
     }

@@ -1,9 +1,9 @@
 //! Lingering close: the end of a connection that this side has closed first.
 //!
-//! If a socket is closed while its peer still sends, the system resets the connection, and
-//! the peer can lose the last bytes of our answer. So this side first shuts down only its
-//! sending half, and discards the input. The socket is closed when the peer has closed its
-//! side too, or after [`TIME`] or [`BYTES`] of input, whichever comes first.
+//! If a socket is closed while its peer still sends, the system resets the connection, and the peer
+//! can lose the last bytes of our answer. So this side first shuts down only its sending half, and
+//! discards the input. The socket is closed when the peer has closed its side, too, or after
+//! [`TIME`], or after [`BYTES`] of input, whichever comes first.
 
 use std::cell::{Cell, RefCell};
 use std::net::Shutdown;
@@ -22,7 +22,8 @@ use crate::sys::stream::RECV_FLAGS;
 /// Time that the peer has to close its side.
 const TIME: Duration = Duration::from_secs(2);
 
-/// Number of reads of [`discard_arrived`]. The system's own buffers are seldom larger than these.
+/// Most reads of [`discard_arrived`]. A receive buffer of the system seldom holds more than so many
+/// reads can take.
 const LAST_READS: usize = 64;
 
 /// Number of bytes that the peer may send in [`TIME`].
@@ -43,7 +44,8 @@ impl Linger {
     /// later. In the registry, the `Linger` replaces the connection under the same key.
     pub(super) fn start(core: &Rc<Core>, registration: Registration) {
         let key = registration.key();
-        // The end goes out first: the peer may wait for it before it sends its own.
+        // The sending half is shut down first, because the peer may wait for that before it closes
+        // its side.
         let has_ended = SockRef::from(&registration).shutdown(Shutdown::Write);
         // If either call errs, waiting for the peer is impossible: the drop of `registration`
         // closes the socket now.
@@ -112,16 +114,16 @@ impl EventSource for Linger {
     }
 }
 
-/// Discards the input that has arrived, before a socket is closed without waiting for its peer:
-/// with input that was not read, the system would reset the connection and drop output that it
-/// has taken and not delivered yet.
+/// Discards the input that has arrived, before a socket is closed without waiting for its peer. If
+/// unread input were left, the system would reset the connection, and drop output that the peer has
+/// not received yet.
 pub(super) fn discard_arrived(core: &Core, registration: &Registration) {
     let mut buffer = core.buffers.take_read();
     for _ in 0..LAST_READS {
         match rustix::net::recv(registration, &mut *buffer, RECV_FLAGS) {
             Ok((received, _)) if received > 0 => {}
             Err(Errno::INTR) => {}
-            // The end, or nothing more now; or the connection is broken, and nothing arrives.
+            // The end of the input, no more input now, or a broken connection.
             Ok(_) | Err(_) => break,
         }
     }

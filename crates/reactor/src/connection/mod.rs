@@ -1,4 +1,4 @@
-//! One connection: a transport, a framing, a protocol, and what they ask of one another.
+//! One connection: a transport, a framing, a protocol, and the source that drives them.
 //!
 //! ```text
 //!   loop ──ready──▶ source ──frames──▶ protocol
@@ -7,11 +7,11 @@
 //!                  transport ◀─ writes ───┘
 //! ```
 //!
-//! `transport` has what is to be sent and says when the connection is over; it knows nothing
-//! of protocols. `source` calls the protocol: only from the loop, and never one handler inside
-//! another; `opening` begins the connection, `reading` is the path of bytes that come in,
-//! `switching` hands the connection to another protocol, `backpressure` pauses reading and
-//! producers. Jobs for the protocol are in its mailbox.
+//! `transport` has the unsent output and decides when the connection is over; it knows nothing of
+//! protocols. `source` calls the protocol, only from the loop, and never one handler inside
+//! another. `opening` begins the connection, `reading` is the path of the input, `switching` hands
+//! the connection to another protocol, `backpressure` pauses reading and producers. Jobs for the
+//! protocol are in its mailbox.
 //!
 //! The protocol's handlers act through `context`, all other code through `handle`, and code that
 //! does not know the protocol through `any`. Further methods of handles are in `backpressure` and

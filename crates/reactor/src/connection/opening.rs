@@ -1,5 +1,5 @@
-//! Beginning of a connection: from a stream to `connection_made`, at once or once the filters
-//! that it begins with are open.
+//! Beginning of a connection: from a stream to `connection_made`, which is called at once, or when
+//! the filters with which the connection begins are open.
 
 use std::cell::RefCell;
 use std::rc::{Rc, Weak};
@@ -30,12 +30,12 @@ pub(crate) struct NewConnection {
     /// The filter with which the connection begins, if any: `connection_made` waits until it is
     /// open.
     pub(crate) filter: Option<Box<dyn Filter>>,
-    /// Called when there is a connection, if it begins with a filter.
+    /// Called when the connection is made or has failed, if it begins with a filter.
     pub(crate) on_open: Option<OnOpen>,
 }
 
 impl NewConnection {
-    /// One descriptor, or what stands for it, under one key.
+    /// Parts of a connection that has one key: one descriptor, or one simulated socket.
     #[inline]
     pub(crate) fn new(stream: RawStream, key: Key, peer: Address) -> Self {
         Self {
@@ -50,12 +50,11 @@ impl NewConnection {
 }
 
 impl<P: Protocol> ConnectionSource<P> {
-    /// Makes the connection of what was just registered, and begins it.
+    /// Makes a connection of `connection`, whose stream was just registered, and begins it.
     ///
-    /// `add` puts it where the loop finds it. Gives the failure of
-    /// `connection_made` or of making the framing, if there was one; with a filter, that
-    /// goes to `on_open`.
-    // Inlined: to make a connection is mostly moving its parts, which are so moved once.
+    /// `add` inserts the source into the registry. The result is the failure of `connection_made`
+    /// or of making the framing, if there was one; with a filter, that failure goes to `on_open`.
+    // Inlined, because most of the work is moving the parts, and inlining leaves one move.
     #[inline(always)]
     pub(crate) fn start(
         core: &Rc<Core>,
@@ -86,8 +85,8 @@ impl<P: Protocol> ConnectionSource<P> {
         (source, begun)
     }
 
-    /// As [`start`](Self::start): the Deferred fires when the connection is made, at once if
-    /// it begins with no filter.
+    /// As [`start`](Self::start), but returns a Deferred that fires when the connection is made: at
+    /// once if it begins without a filter.
     pub(crate) fn open(
         core: &Rc<Core>,
         mut connection: NewConnection,
@@ -114,7 +113,7 @@ impl<P: Protocol> ConnectionSource<P> {
         let is_made = Rc::clone(&made);
         connection.on_open = Some(Box::new(move |result| {
             let source = is_made.take();
-            // Errs if it was cancelled: then the connection is ending.
+            // Errs if the Deferred was cancelled: then the connection is ending.
             let _ = match (result, source) {
                 (Ok(()), Some(source)) => trigger.callback(Connection::new(source)).map_err(drop),
                 (Ok(()), None) => trigger.errback(Gone).map_err(drop),
@@ -140,7 +139,8 @@ impl<P: Protocol> ConnectionSource<P> {
         }
     }
 
-    /// As [`start`](Self::start), with a filter: the connection begins once that is open.
+    /// As [`start`](Self::start), with a filter: `connection_made` is called when the filter is
+    /// open.
     #[cold]
     fn start_filtered(
         core: &Rc<Core>,
@@ -163,8 +163,8 @@ impl<P: Protocol> ConnectionSource<P> {
         });
         let number = core.counters.connection_made();
         source.with_cold(|cold| cold.opening = Some(Opening { number, on_close }));
-        // Before the filter is put in, which may fail at once: `finish` must not call
-        // `connection_lost` then.
+        // Set before the filter is inserted, because that may fail at once, and `finish` must not
+        // call `connection_lost` then.
         source.transport.flags.set(Flags::NOT_MADE);
         if let Some(filter) = filter {
             let waker = || source.filter_waker();
@@ -181,14 +181,14 @@ impl<P: Protocol> ConnectionSource<P> {
                 contain("a protocol's drop", || drop(protocol));
             }
         }
-        // Starts the filter, which may be open at once.
+        // Starts the filter, which may open at once.
         source.settle_now();
         source
     }
 
     /// Calls `connection_made`, now that the filters are open.
     pub(super) fn make_connection(&self) -> Result<()> {
-        // First: from here on, the end is one that the protocol hears of.
+        // Cleared first: from here on, the protocol is told of the end.
         self.transport.flags.clear(Flags::NOT_MADE);
         self.transport.show_peer();
         if let Some(Opening { number, on_close }) = self.cold.look(|cold| cold.opening.take()) {
@@ -207,7 +207,7 @@ impl<P: Protocol> ConnectionSource<P> {
         made
     }
 
-    /// Keeps why the filters that the connection begins with have failed.
+    /// Keeps the failure of the filters with which the connection begins.
     pub(super) fn keep_opening_failure(&self, failure: Failure) {
         self.with_cold(|cold| cold.opening_failure = Some(failure));
     }

@@ -1,5 +1,5 @@
-//! Output of a connection: bytes, descriptors that go with some of them, and how many of the
-//! bytes are answers to input.
+//! Unsent output of a connection: bytes, the descriptors that are sent with some of them, and the
+//! number of bytes that are answers to input.
 
 use std::collections::VecDeque;
 use std::io;
@@ -11,19 +11,20 @@ use crate::core::{Core, Spare};
 use crate::io::RawStream;
 use crate::out_buffer::OutBuffer;
 
-/// At most this many descriptors wait: each of them is open in this process.
+/// Most descriptors that wait to be sent. Bounded, because each of them is open in this process.
 pub(super) const MAX_DESCRIPTORS: usize = 64;
 
 #[derive(Default)]
 pub(super) struct Output {
     bytes: OutBuffer,
-    /// How many of the bytes that wait are no answers to input.
+    /// Number of waiting bytes that are not answers to input.
     unprompted: usize,
-    /// How many answers waited when they were last counted.
+    /// Number of waiting bytes that were answers when they were last counted.
     counted_answers: usize,
-    /// By how much a single write was larger than the limit.
+    /// Number of bytes by which a single write was larger than the limit.
     allowance: usize,
-    /// Each with the place in the buffer of the byte that it goes with.
+    /// Descriptors to be sent. Each has the position in the buffer of the byte with which it is
+    /// sent.
     descriptors: Option<Box<Descriptors>>,
 }
 
@@ -41,7 +42,7 @@ impl Output {
         self.bytes.push(bytes, core);
     }
 
-    /// Adds what is in `bytes` at the end, and takes their memory if none is in use.
+    /// Adds the content of `bytes` at the end; takes over their memory if the buffer has none.
     pub(super) fn push_buffer(&mut self, bytes: Spare, core: &Core) {
         self.bytes.push_buffer(bytes, core);
     }
@@ -51,26 +52,26 @@ impl Output {
         self.bytes.unwritten()
     }
 
-    /// The first `sent` bytes that wait are sent.
+    /// Removes the first `sent` of the waiting bytes, which were sent.
     pub(super) fn mark_sent(&mut self, sent: usize) {
         self.bytes.advance(sent);
     }
 
-    /// Counts `written` of the bytes that were just pushed as no answer to input.
+    /// Counts `written` of the bytes that were just pushed as bytes that do not answer input.
     pub(super) fn add_unprompted(&mut self, written: usize) {
         self.unprompted += written;
     }
 
-    /// How many bytes wait that were written in answer to input. Called between handlers: of
-    /// what the last one has written, no more than `most` counts.
+    /// Number of waiting bytes that were written in answer to input. Called between handlers; of
+    /// the bytes that the last handler has written, at most `most` count.
     ///
-    /// An upload that is begun by the peer's greeting is one long answer. If it counted as
-    /// such, a peer that sends everything back could not be read from, and both sides
-    /// would wait for each other.
+    /// Why at most `most`: a client that starts a large upload when the server greets it writes one
+    /// long answer. If all of that counted, the client would not read from a server that sends
+    /// everything back, and both sides would wait for each other.
     pub(super) fn answers(&mut self, most: usize) -> usize {
         let answers = self.waiting() - self.unprompted;
-        // `counted_answers` has the bytes of earlier handlers, so the last handler has written the
-        // rest.
+        // `counted_answers` is the number of bytes of earlier handlers, so the last handler has
+        // written the others.
         let by_handler = answers.saturating_sub(self.counted_answers);
         let excess = by_handler.saturating_sub(most);
         self.unprompted += excess;
@@ -78,8 +79,8 @@ impl Output {
         self.counted_answers
     }
 
-    /// Counts no longer those that were `sent`: answers and others in proportion, since which
-    /// byte was written why is not kept.
+    /// Subtracts `sent` bytes from the counts, in proportion, because it is not stored which bytes
+    /// are answers.
     pub(super) fn forget_sent(&mut self, sent: usize) {
         // In 128 bits: the product of two sizes may not fit into 64.
         let (waiting, before) = (self.waiting() as u128, (self.waiting() + sent) as u128);
@@ -88,7 +89,7 @@ impl Output {
         self.counted_answers = left_of(self.counted_answers);
     }
 
-    /// How much more than usual may wait, after a single write that was larger than the limit.
+    /// Number of bytes that may wait above the limit, because a single write was larger than it.
     pub(super) fn allowance(&self) -> usize {
         self.allowance
     }
@@ -97,19 +98,19 @@ impl Output {
         self.allowance = allowance;
     }
 
-    /// How many descriptors wait.
+    /// Number of descriptors that wait.
     pub(super) fn waiting_descriptors(&self) -> usize {
         self.descriptors.as_ref().map_or(0, |waiting| waiting.len())
     }
 
-    /// `descriptor` goes with the byte that is added next.
+    /// Adds `descriptor`, to be sent with the byte that is pushed next.
     pub(super) fn push_descriptor(&mut self, descriptor: OwnedFd) {
         let place = self.bytes.end();
         let descriptors = self.descriptors.get_or_insert_default();
         descriptors.push_back((place, descriptor));
     }
 
-    /// Sends what `stream` takes; gives how much that was.
+    /// Sends as much as `stream` takes, and returns the number of bytes.
     #[inline]
     pub(super) fn send(&mut self, stream: &RawStream) -> io::Result<usize> {
         if self.descriptors.is_some() {
@@ -123,8 +124,8 @@ impl Output {
         Ok(sent)
     }
 
-    /// As above. What goes in one call begins with those descriptors that go with
-    /// the first byte, and ends before the next one that has some.
+    /// As [`send`](Self::send), with descriptors. Each system call sends the descriptors of its
+    /// first byte, and ends before the next byte that has descriptors.
     #[cold]
     fn send_with_descriptors(&mut self, stream: &RawStream) -> io::Result<usize> {
         let mut all_sent = 0;
@@ -137,8 +138,8 @@ impl Output {
             let with_first: SmallVec<[BorrowedFd<'_>; 4]> = with_first
                 .map(|(_, descriptor)| descriptor.as_fd())
                 .collect();
-            // The receiver gets descriptors with the first byte of what one call has sent. So a
-            // call ends before the next byte that has descriptors of its own.
+            // The receiver gets the descriptors with the first byte of a call. So a call ends
+            // before the next byte that has descriptors of its own.
             let next = descriptors.get(with_first.len());
             let part = match next {
                 Some((place, _)) => &unwritten[..*place - start],
@@ -149,7 +150,7 @@ impl Output {
             } else {
                 stream.send_with(part, &with_first)?
             };
-            // No byte was taken, so no descriptor was either: both are offered again.
+            // If no byte was taken, no descriptor was taken, either; both are kept.
             if sent == 0 {
                 return Ok(all_sent);
             }
@@ -170,12 +171,12 @@ impl Output {
         Ok(all_sent)
     }
 
-    /// Gives back the room that is not needed any more; gives how much waits.
+    /// Frees the memory that is not needed any more. Returns the number of bytes that wait.
     #[inline]
     pub(super) fn tidy(&mut self, core: &Core) -> usize {
         let moved = self.bytes.tidy(core);
         if moved > 0 {
-            // Their places are offsets into the buffer, whose beginning has moved.
+            // Positions of descriptors are offsets into the buffer, whose beginning has moved.
             self.move_descriptors(moved);
         }
         self.waiting()
@@ -188,7 +189,7 @@ impl Output {
         }
     }
 
-    /// Forgets what waits.
+    /// Drops all output.
     pub(super) fn discard(self, core: &Core) {
         self.bytes.discard(core);
     }

@@ -1,9 +1,9 @@
 //! Close timeout and stall timeout: the abort of a connection whose peer takes no output.
 //!
-//! A connection that is closing is aborted when its peer has taken nothing for the close
-//! timeout; a connection on which more waits than
-//! [`WriteLimits`](super::limits::WriteLimits) allows, when its peer has taken nothing for the
-//! stall timeout. Each time the peer takes something, the whole timeout begins again.
+//! A closing connection is aborted when its peer has taken no output for the close timeout. A
+//! connection with more unsent output than [`WriteLimits`](super::limits::WriteLimits) allows is
+//! aborted when its peer has taken no output for the stall timeout. Each time the peer takes some
+//! output, the whole timeout begins again.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ impl<P: Protocol> ConnectionSource<P> {
         self.touch();
     }
 
-    /// The timeout that applies now; `None` if the peer need not take anything.
+    /// The timeout that applies now; `None` if neither applies.
     fn patience(&self) -> Option<Duration> {
         let transport = &self.transport;
         if !transport.is_to_be_watched() || !transport.is_alive() {
@@ -36,8 +36,8 @@ impl<P: Protocol> ConnectionSource<P> {
         of_closing.into_iter().chain(of_overfull).min()
     }
 
-    /// Begins, continues or ends the watch. Called at each settling of a connection that is to be
-    /// watched, so it changes a timer only if that would fire too late.
+    /// Begins, continues or ends the watch. Called each time the connection is settled, so it
+    /// changes the timer only if that would fire too late.
     pub(super) fn watch_progress(&self) {
         // Clears the flag even if there is no watch, so that a later watch does not see old
         // progress.
@@ -53,9 +53,9 @@ impl<P: Protocol> ConnectionSource<P> {
                     watch.since = now;
                 }
                 let due = watch.since.saturating_add(patience);
-                // The timer is moved only if it would fire too late, because the timeout has become
-                // shorter. If it fires too early, because the peer has taken something,
-                // `end_if_stalled` sets it again.
+                // The timer fires too late only if the timeout has become shorter. If it fires too
+                // early, because the peer has taken output since then, `end_if_stalled` sets it
+                // again.
                 if due < watch.look_at {
                     watch.look_at = due;
                     // `reset` errs if the timer is about to fire: then `end_if_stalled` runs
@@ -82,7 +82,8 @@ impl<P: Protocol> ConnectionSource<P> {
         }
     }
 
-    /// Ends the connection if the peer has taken nothing for too long.
+    /// Aborts the connection if the peer has taken no output for the timeout; otherwise, sets the
+    /// timer again.
     fn end_if_stalled(&self) {
         let watch = self.cold.look(|cold| cold.watch.take());
         // If no timeout applies any more, the watch is dropped. Its timer need not be cancelled: it

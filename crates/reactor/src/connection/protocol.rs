@@ -95,15 +95,15 @@ pub trait Protocol: Sized + 'static {
     /// [`Lines`](crate::Lines), or a framing of your own.
     type Framing: Framing + Default;
 
-    /// The framing of this connection. Override this if the default framing does not do.
+    /// The framing of this connection. Implement this if the default of the framing does not fit.
     ///
-    /// Called before all handlers. If it panics, the connection is closed, and
+    /// Called before all handlers. If this panics, the connection is closed, and
     /// [`connection_lost`](Self::connection_lost) is the only handler that is called.
     fn framing(&self) -> Self::Framing {
         Self::Framing::default()
     }
 
-    /// The connection is made. Called once, before the other handlers.
+    /// Called when the connection is made: once, before the other handlers.
     ///
     /// # Errors
     ///
@@ -113,8 +113,8 @@ pub trait Protocol: Sized + 'static {
         Ok(())
     }
 
-    /// A frame has arrived. What the handler asks for takes effect when it returns, before the
-    /// next frame: after `lose_connection` no further frame is delivered.
+    /// Called when a frame has arrived. The requests of the handler take effect when it returns,
+    /// before the next frame: after `lose_connection`, no further frame is delivered.
     ///
     /// By default, the frame is ignored.
     ///
@@ -126,9 +126,10 @@ pub trait Protocol: Sized + 'static {
         Ok(())
     }
 
-    /// Bytes have arrived that the framing does not cut into frames, as in the raw mode of
-    /// [`Lines`](crate::Lines). Gives how many it takes, from the beginning: the others come
-    /// again, as frames if the framing is changed here, else together with what arrives next.
+    /// Called when bytes have arrived that the framing does not cut into frames, as in the raw mode
+    /// of [`Lines`](crate::Lines). Returns how many of the bytes it takes, from the beginning. The
+    /// others are delivered again: as frames if this method changes the framing, otherwise together
+    /// with the next input.
     ///
     /// By default, all of them are ignored.
     ///
@@ -161,21 +162,21 @@ pub trait Protocol: Sized + 'static {
         Ok(data.len())
     }
 
-    /// The framing has refused `input`, such as a line that is too long; `input` begins with
-    /// what was refused, and what has arrived behind it follows.
+    /// Called when the framing has refused the beginning of `input`, such as a line that is too
+    /// long. `input` is all input from there on that has arrived.
     ///
-    /// By default, and whenever this gives a failure, the connection is closed; what is written
-    /// here is still sent. The failure is logged at WARN level, since the peer has caused it. If
-    /// this gives `Ok`, decoding goes on: [`Lines`](crate::Lines),
+    /// By default, and whenever this returns a failure, the connection is closed; output that is
+    /// written here is still sent. The failure is logged at WARN level, since the peer has caused
+    /// it. If this returns `Ok`, decoding continues: [`Lines`](crate::Lines),
     /// [`Delimited`](crate::framing::Delimited) and
     /// [`LengthPrefixed`](crate::framing::LengthPrefixed) skip the frame that is too long, unless
-    /// the framing is changed here, as into raw mode, which then gets `input` from its beginning.
-    /// A framing that refuses the same input again closes the connection. (Twisted:
+    /// this method changes the framing, for example to raw mode, which then gets `input` from its
+    /// beginning. A framing that refuses the same input again closes the connection. (Twisted:
     /// `lineLengthExceeded`.)
     ///
     /// # Errors
     ///
-    /// Any failure closes the connection: the one that was passed in, as a rule.
+    /// Any failure closes the connection. Usually, it is the one that was passed in.
     ///
     /// # Examples
     ///
@@ -227,14 +228,13 @@ pub trait Protocol: Sized + 'static {
         Err(failure)
     }
 
-    /// The peer has finished sending; it may still be reading. By default, the connection is
-    /// closed when everything that was written is sent: a
-    /// [`PullProducer`](crate::PullProducer) may finish, a
-    /// [`PushProducer`](crate::PushProducer), which might never, is stopped. An override can
-    /// do the same with [`Context::close_after_peer`].
+    /// Called when the peer has finished sending; it may still be reading. By default, the
+    /// connection is closed when all output is sent. A [`PullProducer`](crate::PullProducer) may
+    /// finish before that; a [`PushProducer`](crate::PushProducer) is stopped, because it might
+    /// never finish. An implementation can do the same with [`Context::close_after_peer`].
     ///
-    /// If an override does not close the connection, it is over when this side has finished
-    /// sending, too. (Twisted: `IHalfCloseableProtocol`.)
+    /// If an implementation does not close the connection, the connection is over when this side
+    /// has finished sending, too. (Twisted: `IHalfCloseableProtocol`.)
     ///
     /// # Errors
     ///
@@ -242,7 +242,7 @@ pub trait Protocol: Sized + 'static {
     ///
     /// # Examples
     ///
-    /// Answers when the peer has said everything, rather than hanging up:
+    /// Answers when the peer has finished sending:
     ///
     /// ```
     /// # use reactor::{Context, Protocol, Raw, testing};
@@ -271,9 +271,9 @@ pub trait Protocol: Sized + 'static {
         Ok(())
     }
 
-    /// This side has finished sending, as was asked for with
-    /// [`lose_write_connection`](Context::lose_write_connection): all was handed to
-    /// the system. The peer may still be sending.
+    /// Called when this side has finished sending after
+    /// [`lose_write_connection`](Context::lose_write_connection): all output was handed to the
+    /// system. The peer may still be sending.
     ///
     /// # Errors
     ///
@@ -283,12 +283,13 @@ pub trait Protocol: Sized + 'static {
         Ok(())
     }
 
-    /// A descriptor came in, through a UNIX socket: before the bytes that it was sent
-    /// with, or even before some that were sent before them. Unless this is
-    /// overridden, it is closed.
+    /// Called when a descriptor has arrived through a UNIX socket. It is delivered before the bytes
+    /// with which it was sent, and perhaps before bytes that were sent earlier. By default, it is
+    /// closed.
     ///
-    /// If the process has too many descriptors open to receive one, the connection ends
-    /// ([`ConnectionClosed::Lost`], which says so): a later one might be taken for it.
+    /// If the process has too many descriptors open to receive one, the connection ends with a
+    /// [`ConnectionClosed::Lost`] that says so, because the protocol might take a later descriptor
+    /// for the missing one.
     ///
     /// # Errors
     ///
@@ -335,11 +336,11 @@ pub trait Protocol: Sized + 'static {
         Ok(())
     }
 
-    /// The connection is over. Called once, last, whatever happened, also after
-    /// a panic, of [`framing`](Self::framing) too. What is written here is dropped.
+    /// Called when the connection is over: once, as the last handler, in all cases, even after a
+    /// panic of a handler or of [`framing`](Self::framing). Output that is written here is dropped.
     ///
-    /// Bytes that had arrived were delivered before, also if sending has failed, except while
-    /// reading was [paused](Context::pause_reading).
+    /// Bytes that had arrived were delivered before, even if sending has failed, unless reading was
+    /// [paused](Context::pause_reading).
     fn connection_lost(&mut self, cx: &mut Context<'_, Self>, reason: ConnectionClosed) {
         let _ = (cx, reason);
     }

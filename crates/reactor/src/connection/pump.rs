@@ -13,24 +13,24 @@ use super::source::ConnectionSource;
 use crate::error::{ConnectionClosed, Gone};
 use crate::mailbox::MailboxOwner;
 
-/// Writes the input of `reader` to `writer`, as it comes.
+/// Writes the input of `reader` to `writer` as it arrives.
 ///
 /// From now on, the protocol of `reader` gets no input: neither its framing nor `received` nor
 /// `read_closed` is called. Input that was read and not delivered is written first. While more
-/// output of `writer` waits than its high-water mark allows, `reader` does not read. When the peer
-/// of `reader` has finished sending, the output of `writer` ends, too; each connection closes when
+/// output of `writer` waits than its high-water mark allows, `reader` is not read. When the peer of
+/// `reader` has finished sending, the output of `writer` ends, too; each connection closes when
 /// both of its directions have ended.
 ///
-/// The Deferred fires with the number of bytes, when all of them were sent. If one of the two
-/// connections is over before, the Deferred fails, and the other connection is closed, too. A
+/// The Deferred fires with the number of forwarded bytes when all of them were sent. If one of the
+/// two connections ends before, the Deferred fails, and the other connection is closed, too. A
 /// cancel of the Deferred, as by a timeout, aborts both.
 ///
-/// Several readers may be pumped to one writer. A reader has one pump: a later one takes its
-/// place, and the Deferred of the earlier one fails with [`Abandoned`](deferred::Abandoned).
+/// Several readers may be pumped to one writer. A reader has at most one pump: a later pump
+/// replaces it, and the Deferred of the earlier pump fails with [`Abandoned`](deferred::Abandoned).
 ///
 /// # Examples
 ///
-/// What a proxy does, once it has both connections:
+/// A proxy that has both connections:
 ///
 /// ```
 /// use deferred::{Deferred, gather_results};
@@ -56,7 +56,7 @@ pub fn pump<A: Protocol, B: Protocol>(
         ends.1.abort();
     });
     let pumping = Rc::new(Pumping {
-        // Weak: the source owns the pump, and the sink must be able to end before it.
+        // Both are weak, because the source owns the pump, and the sink may end before the pump.
         source: Rc::downgrade(&source),
         sink: Rc::downgrade(&sink),
         trigger,
@@ -69,8 +69,8 @@ pub fn pump<A: Protocol, B: Protocol>(
         weak
     };
     sink.with_cold(|cold| {
-        // Those that were replaced are dropped, so that a writer of many readers does not keep
-        // a reference to each.
+        // Removes pumps that are gone, so that a writer to which many readers are pumped, one after
+        // the other, does not keep a reference to each.
         cold.pumped_from
             .retain(|earlier| earlier.strong_count() > 0);
         cold.pumped_from.push(told);
@@ -78,18 +78,19 @@ pub fn pump<A: Protocol, B: Protocol>(
     let pump: Rc<dyn Pump> = pumping;
     let replaced = source.with_cold(|cold| cold.pump.replace(Rc::clone(&pump)));
     if let Some(replaced) = replaced {
-        // The callback that would end its pause refers to it weakly, and does nothing once the pump
-        // is dropped. So its pause ends here.
+        // The callback that would end the pause of the replaced pump refers to that pump weakly,
+        // and does nothing once it is dropped. So its pause ends here.
         replaced.end_pause();
-        // Here and not inside of `with_cold`: the drop abandons its trigger, and so may run
-        // callbacks that use this connection.
+        // Dropped here and not inside of `with_cold`, because the drop abandons its trigger, which
+        // may run callbacks that use this connection.
         drop(replaced);
     }
     if source.transport.has_read_eof() {
         // `end_of_reading` was called already, without this pump, and is called only once.
         pump.finish();
     } else if !source.rest.borrow().is_empty() {
-        // Has the next run go through the rest again: `deliver` gives it to the pump.
+        // With this flag, the next run of the connection decodes the kept input again, and
+        // `deliver` gives it to the pump.
         source.transport.flags.set(Flags::HAS_UNDECODED);
     }
     source.touch();
@@ -109,7 +110,7 @@ struct Pumping<A: Protocol, B: Protocol> {
 }
 
 impl<A: Protocol, B: Protocol> Pumping<A, B> {
-    /// Does not read from the source until the sink has room.
+    /// Pauses the source until the sink has room.
     fn wait(&self, sink: &ConnectionSource<B>) {
         let Some(source) = self.source.upgrade() else {
             return;
@@ -136,18 +137,19 @@ impl<A: Protocol, B: Protocol> Pump for Pumping<A, B> {
         let Some(sink) = self.sink.upgrade() else {
             return;
         };
-        // Not an answer to input of the sink, which may be the answer to these bytes.
+        // Written as unprompted output, because it does not answer input of the sink; that input
+        // may be the answer to these bytes.
         sink.transport.unprompted(|| sink.write(bytes));
         self.pumped.set(self.pumped.get() + bytes.len() as u64);
-        // At once, so that a fast reader with a fast writer is not paused for what the system
-        // would have taken.
+        // Flushed at once, so that the reader is not paused because of bytes that the system would
+        // take now.
         if sink.transport.can_flush() {
             sink.transport.flush();
         }
         if sink.transport.waiting() > sink.transport.limits().high_water && !self.is_waiting.get() {
             self.wait(&sink);
         }
-        // The sink's producer or waiters may have to be run.
+        // Has the loop run the sink's producer and waiters, if they are due.
         sink.touch();
     }
 
@@ -173,7 +175,8 @@ impl<A: Protocol, B: Protocol> Pump for Pumping<A, B> {
         let Some(sink) = self.sink.upgrade() else {
             return;
         };
-        // Only the one direction: the answer may come the other way, by another pump.
+        // Closes only the sending direction, because another pump may forward the answer in the
+        // other direction.
         sink.transport.lose_write();
         let (trigger, pumped) = (self.trigger.clone(), self.pumped.get());
         sink.wait_until(Until::Drained)
@@ -189,7 +192,7 @@ impl<A: Protocol, B: Protocol> Pump for Pumping<A, B> {
         if self.is_closed.replace(true) {
             return;
         }
-        // A stop of the reactor ends both for the same reason.
+        // If the reactor has stopped, both connections end for that reason.
         let because = match reason {
             ConnectionClosed::ReactorStopped => ConnectionClosed::ReactorStopped,
             _ => ConnectionClosed::Done,
@@ -203,26 +206,27 @@ impl<A: Protocol, B: Protocol> Pump for Pumping<A, B> {
             sink.transport.lose_because(because);
             sink.touch();
         }
-        // Errs if the Deferred was cancelled, which is what has ended the connection then.
+        // Errs if the Deferred was cancelled; then its canceller has ended the connections.
         let _ = self.trigger.errback(reason.clone());
     }
 }
 
 impl<P: Protocol> ConnectionSource<P> {
-    /// Gives `bytes` to the pump of this connection, if there is one.
+    /// Gives `bytes` to the pump of this connection. Returns whether there is one.
     pub(super) fn pump(&self, bytes: &[u8]) -> bool {
         let Some(pump) = self.cold.look(|cold| cold.pump.clone()) else {
             return false;
         };
-        // The pump is a clone, so that no borrow is held: it writes, and that may close this
-        // connection.
+        // The `Rc` is cloned, so that the cell is not borrowed during the call, which writes and
+        // may close this connection.
         if !bytes.is_empty() {
             pump.forward(bytes);
         }
         true
     }
 
-    /// Ends the pump of this connection, since the peer has finished, if there is one.
+    /// Ends the pump of this connection, because the peer has finished sending. Returns whether
+    /// there is a pump.
     pub(super) fn end_pump(&self) -> bool {
         let Some(pump) = self.cold.look(|cold| cold.pump.clone()) else {
             return false;

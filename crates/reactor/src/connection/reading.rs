@@ -1,4 +1,4 @@
-//! Read path of a connection: from the bytes that come in to the frames that a protocol gets.
+//! Read path of a connection: from the received bytes to the frames that the protocol gets.
 
 use super::context::Context;
 use super::flags::Flags;
@@ -23,7 +23,8 @@ impl<P: Protocol> ConnectionSource<P> {
         self.transport.core().buffers.return_read(buffer);
     }
 
-    /// Reads once, and delivers that; says whether more may be there, and is wanted.
+    /// Reads once, and delivers the input. Returns whether to read again: more input may be there,
+    /// and the connection is not paused or closing.
     #[inline(always)]
     fn read_once(&self, buffer: &mut [u8]) -> bool {
         match self.transport.receive(buffer) {
@@ -37,7 +38,7 @@ impl<P: Protocol> ConnectionSource<P> {
                     self.read_specially();
                 }
                 self.take_in(&buffer[..received]);
-                // A short read has emptied the socket: another read would only say so.
+                // A short read has emptied the socket, so another read would find nothing.
                 received == buffer.len() && self.transport.is_reading()
             }
             Err(error) => {
@@ -47,7 +48,7 @@ impl<P: Protocol> ConnectionSource<P> {
         }
     }
 
-    /// Work after a read that few connections need (`Flags::READ_IS_SPECIAL`).
+    /// The work after a read that few connections need (`Flags::READ_IS_SPECIAL`).
     #[cold]
     fn read_specially(&self) {
         self.transport.note_activity();
@@ -56,8 +57,8 @@ impl<P: Protocol> ConnectionSource<P> {
         }
     }
 
-    /// Delivers the descriptors that came with what was just read, as long as they are
-    /// wanted; the others are closed.
+    /// Delivers the descriptors that came with the last read, until the connection closes; the
+    /// others are closed.
     fn deliver_descriptors(&self) {
         let descriptors = self.transport.take_descriptors();
         if descriptors.is_empty() {
@@ -65,8 +66,8 @@ impl<P: Protocol> ConnectionSource<P> {
         }
         if let Some(open) = &mut *self.mailbox.open.borrow_mut() {
             for descriptor in descriptors {
-                // The handler of the one before has closed the connection; the rest is dropped, and
-                // so closed.
+                // A handler of an earlier descriptor has closed the connection; the remaining
+                // descriptors are dropped, and so closed.
                 if !self.transport.is_open() {
                     return;
                 }
@@ -77,7 +78,7 @@ impl<P: Protocol> ConnectionSource<P> {
         }
     }
 
-    /// Delivers what `bytes` and the rest before them hold; keeps what is left.
+    /// Delivers the frames in the kept input and `bytes` after it; keeps what is left.
     #[inline(always)]
     pub(super) fn take_in(&self, bytes: &[u8]) {
         let mut open = self.mailbox.open.borrow_mut();
@@ -94,7 +95,7 @@ impl<P: Protocol> ConnectionSource<P> {
         }
     }
 
-    /// Looks through what was kept, once more.
+    /// Decodes the kept input again.
     pub(super) fn deliver_rest(&self) {
         if let Some(open) = &mut *self.mailbox.open.borrow_mut() {
             self.take_in_behind_rest(open, &[]);
@@ -106,8 +107,7 @@ impl<P: Protocol> ConnectionSource<P> {
         self.transport
             .flags
             .clear(Flags::HAS_REST.union(Flags::HAS_UNDECODED));
-        // Out of its cell while handlers run: nothing of the connection but the protocol is
-        // borrowed then.
+        // Taken out of its cell, because only the protocol may be borrowed while handlers run.
         let mut rest = self.rest.take();
         rest.extend_from_slice(bytes);
         let consumed = self.deliver(open, &rest);
@@ -115,7 +115,7 @@ impl<P: Protocol> ConnectionSource<P> {
         self.keep(rest);
     }
 
-    /// Keeps what was not consumed, if it may be wanted.
+    /// Keeps the input that was not consumed, unless the connection is closing.
     #[cold]
     fn keep(&self, rest: Vec<u8>) {
         if !rest.is_empty() && self.transport.is_open() {
@@ -124,14 +124,14 @@ impl<P: Protocol> ConnectionSource<P> {
         }
     }
 
-    /// Delivers the frames in `input`, as long as they are wanted; gives how many
-    /// bytes they took.
+    /// Delivers the frames in `input`, as long as frames may be delivered. Returns the number of
+    /// bytes consumed.
     #[inline(always)]
     fn deliver(&self, open: &mut Open<P>, input: &[u8]) -> usize {
         let mut consumed = 0;
         let mut stall = Stall::default();
         loop {
-            // Asked before each frame: the handler of the last one may have paused or closed the
+            // Tested before each frame, because the last handler may have paused or closed the
             // connection, or written more answers than the peer takes.
             if !self.transport.takes_frames() {
                 self.transport.flags.set(Flags::HAS_UNDECODED);
@@ -145,8 +145,8 @@ impl<P: Protocol> ConnectionSource<P> {
                 Ok(Decoded::Incomplete) => Ok(0),
                 Ok(Decoded::Frame { frame, consumed }) => {
                     if consumed == 0 || consumed > rest.len() {
-                        // A frame of no bytes would be decoded without end; one of more than there
-                        // are would slice out of bounds.
+                        // A frame of no bytes would be decoded again and again; a frame of more
+                        // bytes than the input has would slice out of bounds.
                         return Err(Failure::new(BadFraming));
                     }
                     protocol.received(cx, frame)?;
@@ -159,7 +159,8 @@ impl<P: Protocol> ConnectionSource<P> {
             });
             match taken {
                 Ok(0) => {
-                    // Decoded in another way, the same bytes may be a frame.
+                    // With `goes_on`, the same bytes are decoded again, because the framing may
+                    // have changed.
                     if !std::mem::take(&mut stall.goes_on) {
                         return consumed;
                     }
@@ -178,23 +179,23 @@ impl<P: Protocol> ConnectionSource<P> {
                     return consumed;
                 }
             }
-            // Before the next frame, so that a handler's `post` and `when` take effect in the order
-            // of the input.
+            // Jobs run before the next frame, so that a handler's `post` and `when` take effect in
+            // the order of the input.
             self.run_jobs(open);
             if consumed == input.len() {
-                // A frame takes at least one byte, so there is none left.
+                // A frame has at least one byte, so there is no further frame.
                 return consumed;
             }
         }
     }
 
-    /// Delivers what has arrived before sending has failed, as far as it is wanted; then the
-    /// connection ends.
+    /// Called after sending has failed: delivers the input that has arrived, unless reading is
+    /// paused, and then ends the connection.
     #[cold]
     pub(super) fn read_arrived(&self) {
         let pump = self.cold.look(|cold| cold.pump.clone());
         let resume = || {
-            // A pump that waits for room passes on the last of it all the same.
+            // Even a pump that has paused this connection gets the last input.
             if let Some(pump) = &pump {
                 pump.end_pause();
             }
@@ -203,8 +204,8 @@ impl<P: Protocol> ConnectionSource<P> {
         if self.transport.flags.has_any(Flags::HAS_UNDECODED) && self.transport.takes_frames() {
             self.deliver_rest();
         }
-        // Only the bytes that have arrived before this call, so that a peer that keeps sending
-        // cannot delay the end.
+        // Reads only the bytes that have arrived before this call, so that a peer that keeps
+        // sending cannot delay the end.
         let mut left = self.transport.arrived();
         let mut buffer = self.transport.core().buffers.take_read();
         while left > 0 {
@@ -230,7 +231,8 @@ impl<P: Protocol> ConnectionSource<P> {
         self.transport.end_after_failed_write();
     }
 
-    /// Takes what has arrived and was not delivered, when the connection is lost.
+    /// Calls `f` with the input that has arrived and was not delivered, when the connection is
+    /// lost.
     pub(super) fn take_unread(&self, mut f: impl FnMut(&[u8])) {
         f(&self.rest.take());
         let mut left = self.transport.arrived();
@@ -254,7 +256,7 @@ impl<P: Protocol> ConnectionSource<P> {
 
     pub(super) fn end_of_reading(&self) {
         if self.transport.has_write_failed() {
-            // The system tells of a reset once: after that, it looks like an end.
+            // The system reports a reset once; after that, a read looks like an orderly end.
             return;
         }
         self.transport.set_read_eof();
@@ -267,8 +269,8 @@ impl<P: Protocol> ConnectionSource<P> {
     }
 }
 
-/// Events at a place of the input at which no bytes were consumed. Each may happen once there, so
-/// that decoding does not loop.
+/// Events since bytes were last consumed. Each may happen once until bytes are consumed again, so
+/// that decoding does not loop forever.
 #[derive(Default)]
 struct Stall {
     /// Decoding continues although no bytes were consumed.
@@ -325,7 +327,8 @@ fn deliver_specially<P: Protocol>(
     }
 }
 
-/// `decoded` without its frame: there is none in what is delivered specially.
+/// `decoded` without its frame type, which `deliver_specially` does not need, because frames were
+/// handled before.
 fn without_frame<F>(decoded: Decoded<F>) -> Decoded<()> {
     match decoded {
         Decoded::Skip { consumed } => Decoded::Skip { consumed },
@@ -334,7 +337,7 @@ fn without_frame<F>(decoded: Decoded<F>) -> Decoded<()> {
     }
 }
 
-/// A framing gave or skipped a frame of no bytes, or of more than there were.
+/// A framing has returned or skipped a frame of no bytes, or of more bytes than there were.
 #[derive(Clone, Copy, Debug)]
 struct BadFraming;
 
@@ -346,7 +349,7 @@ impl std::fmt::Display for BadFraming {
 
 impl std::error::Error for BadFraming {}
 
-/// A protocol took more raw bytes than there were.
+/// A protocol has taken more raw bytes than there were.
 #[derive(Clone, Copy, Debug)]
 struct TookTooMuch {
     taken: usize,
