@@ -15,15 +15,15 @@ use crate::remote::Remote;
 use crate::signals::Signal;
 use crate::system_event::{Phase, SystemEvent};
 
-/// Several reactors, each in a thread of its own, that are stopped together.
+/// Several reactors, each in its own thread, that are stopped together.
 ///
-/// They share nothing but what you give them: each has its own protocols, factories and
-/// Deferreds. To listen on one port together, each listens with
-/// [`reuse_port`](crate::TcpListenOptions::reuse_port), and the system shares the
-/// connections out between them. (Twisted: a process for each core.)
+/// The reactors share only the data that you give them: each has its own protocols, factories and
+/// Deferreds. To serve one port together, each listens with
+/// [`reuse_port`](crate::TcpListenOptions::reuse_port), and the system distributes the connections.
+/// (Twisted: a process for each core.)
 ///
-/// Dropping this stops them, and waits for them; in the thread of one of them, which cannot
-/// wait for itself, it only stops them.
+/// Dropping this stops the reactors, and waits until they have ended. A drop in the thread of one
+/// of them only stops them, because that thread cannot wait for itself.
 ///
 /// # Examples
 ///
@@ -58,11 +58,11 @@ pub struct Cores {
     threads: Vec<JoinHandle<Result<()>>>,
 }
 
-/// What they know of one another.
+/// State that the threads share.
 #[derive(Default)]
 struct All {
     remotes: Vec<Remote>,
-    /// A loop that is added later stops at once.
+    /// Whether the reactors were stopped; one that is added later stops at once.
     // Set by `stop`, never cleared.
     is_stopped: bool,
 }
@@ -82,15 +82,15 @@ impl All {
 }
 
 impl Cores {
-    /// Starts `count` reactors. Each calls `set_up` in its thread, with its number
-    /// (from 0), before it runs; when all have been set up, this returns.
+    /// Starts `count` reactors. Each calls `set_up` in its thread, with its number (from 0), before
+    /// it runs. Returns when all reactors are set up.
     ///
-    /// When one of them is stopped, the others are, too.
+    /// When one of them ends, the others are stopped, too.
     ///
     /// # Errors
     ///
-    /// The first failure of `set_up`, or of making a thread or a reactor; those that
-    /// had been started are stopped.
+    /// The first failure of `set_up`, or of making a thread or a reactor; the reactors that were
+    /// started are stopped.
     pub fn start<F>(count: usize, set_up: F) -> Result<Self>
     where
         F: Fn(&ReactorHandle, usize) -> Result<()> + Send + Sync + 'static,
@@ -100,8 +100,8 @@ impl Cores {
             all: Arc::default(),
             threads: Vec::with_capacity(count),
         };
-        // Each thread has a sender: it reports once, and drops it. So the loop below ends when the
-        // last has reported, or has panicked before it could.
+        // Each thread has a sender, reports once, and drops it. So the loop below ends when the
+        // last thread has reported, or has panicked before that.
         let (told, is_up) = mpsc::channel();
         for number in 0..count {
             let (set_up, told) = (Arc::clone(&set_up), told.clone());
@@ -119,13 +119,13 @@ impl Cores {
             }
         }
         match first_failure {
-            // Dropping them stops the others.
+            // The drop of `cores` stops the others.
             Some(failure) => Err(failure),
             None => Ok(cores),
         }
     }
 
-    /// The same, with a reactor for each core that this process may use.
+    /// As [`start`](Self::start), with a reactor for each core that this process may use.
     ///
     /// # Errors
     ///
@@ -143,28 +143,29 @@ impl Cores {
         self.all.lock().remotes.clone()
     }
 
-    /// Stops all of them.
+    /// Stops all reactors.
     pub fn stop(&self) {
         self.all.lock().stop();
     }
 
-    /// Waits until all of them have stopped.
+    /// Waits until all reactors have stopped.
     ///
     /// # Errors
     ///
-    /// The first of them that could not go on. In the thread of one of them it is
-    /// [`BlockingCallError::LoopThread`](crate::BlockingCallError::LoopThread) at once: that
-    /// one would wait for itself.
+    /// The error of the first reactor (by number) that has failed. In the thread of one of the
+    /// reactors, this returns
+    /// [`BlockingCallError::LoopThread`](crate::BlockingCallError::LoopThread) at once, because
+    /// that thread would wait for itself.
     pub fn join(mut self) -> Result<()> {
         self.wait()
     }
 
-    /// Waits until all of them have stopped, or the process gets SIGINT or SIGTERM,
-    /// which stops them: as [`Reactor::run_until_signal`].
+    /// Waits until all reactors have stopped. SIGINT and SIGTERM stop them, as with
+    /// [`Reactor::run_until_signal`].
     ///
     /// # Errors
     ///
-    /// The signal handlers could not be installed, or as for [`join`](Self::join).
+    /// If the signal handlers cannot be installed, and as for [`join`](Self::join).
     ///
     /// # Examples
     ///
@@ -184,12 +185,12 @@ impl Cores {
         if self.is_in_one_of_them() {
             return Err(Failure::new(BlockingCallError::LoopThread));
         }
-        // A loop of this thread's own waits for the signal, and for the first of the others to
-        // end: that one drops its `StopOnDrop`.
+        // A loop in this thread waits for the signal, and for the first reactor to end, which drops
+        // its `StopOnDrop`.
         let waiting = Reactor::new()?;
         for remote in self.remotes() {
             let told = StopOnDrop(waiting.remote());
-            // It errs if that reactor is gone; then dropping the call has stopped `waiting`.
+            // Errs if that reactor is gone; then the drop of the closure has stopped `waiting`.
             let _ = remote.call_from_thread(|reactor| {
                 let tell = move || drop(told);
                 reactor.add_system_event_trigger(Phase::After, SystemEvent::Shutdown, tell);
@@ -201,7 +202,7 @@ impl Cores {
         Ok(signal)
     }
 
-    /// Whether this is the thread of one of them.
+    /// Whether this is the thread of one of the reactors.
     fn is_in_one_of_them(&self) -> bool {
         let here = thread::current().id();
         self.threads
@@ -228,9 +229,9 @@ impl Cores {
 impl Drop for Cores {
     fn drop(&mut self) {
         self.stop();
-        // `join` gives the failures of the loops; here they are dropped. It also errs in the
-        // thread of one of them, which cannot wait for itself. The others may wait for that
-        // thread, so they are not waited for either, and end by themselves.
+        // The failures of the loops, which `join` returns, are dropped here. `wait` also errs in
+        // the thread of one of the reactors, which cannot wait for itself. Then the others are not
+        // waited for, either, because they may wait for that thread; they end by themselves.
         let _ = self.wait();
     }
 }
@@ -243,7 +244,7 @@ impl fmt::Debug for Cores {
     }
 }
 
-/// Stops a reactor when something is over, however it ends.
+/// Stops a reactor when this value is dropped.
 struct StopOnDrop(Remote);
 
 impl Drop for StopOnDrop {
@@ -253,11 +254,11 @@ impl Drop for StopOnDrop {
 }
 
 fn stop(remote: &Remote) {
-    // Errs if it is gone.
+    // Errs if the reactor is gone; then it needs no stop.
     let _ = remote.call_from_thread(|reactor| reactor.stop());
 }
 
-/// One of the threads.
+/// Main function of one of the threads.
 fn run(
     number: usize,
     set_up: &impl Fn(&ReactorHandle, usize) -> Result<()>,
@@ -267,21 +268,21 @@ fn run(
     let reactor = match made(number, set_up) {
         Ok(reactor) => reactor,
         Err(failure) => {
-            // As below.
+            // Errs as below.
             let _ = told.send(Err(failure.clone()));
             return Err(failure);
         }
     };
-    // Added before it is reported, so that `start` returns with all remotes there; and `add` stops
-    // it if another one has ended by now.
+    // Added before the report, so that all remotes are in `all` when `start` returns. `add` stops
+    // this reactor if another one has ended meanwhile.
     all.lock().add(reactor.remote());
-    // Errs if `start` has failed and is gone; then its `Cores` stops this one.
+    // Errs if `start` has failed and returned; then the drop of its `Cores` stops this reactor.
     let _ = told.send(Ok(()));
     // `start` waits until all senders are dropped.
     drop(told);
     let ended = reactor.run();
-    // One that ends takes the others along: a program with fewer loops than it has set up would
-    // serve a part of its clients.
+    // When one reactor ends, the others are stopped, because a program with fewer loops than it has
+    // set up would serve only a part of its clients.
     all.lock().stop();
     Ok(ended?)
 }

@@ -6,12 +6,12 @@ use std::os::fd::BorrowedFd;
 #[cfg(target_os = "linux")]
 use crate::sys::peer_credentials;
 
-/// The process at the other end of a UNIX socket, as the system knows it: the one that
-/// connected, listened, or made the pair, at that time.
+/// The process at the other end of a UNIX socket, as the system has recorded it when that process
+/// connected, listened, or made the socket pair.
 ///
 /// # Examples
 ///
-/// Serves only the user that it runs as:
+/// A server that serves only the user as which it runs:
 ///
 /// ```
 /// # use reactor::{Context, Lines, Protocol};
@@ -43,7 +43,7 @@ pub struct PeerCredentials {
 }
 
 impl PeerCredentials {
-    /// Those of this process, which is its own peer in a test's network.
+    /// The credentials of this process, which is its own peer in the simulated network of a test.
     pub(crate) fn own() -> Self {
         Self {
             pid: Some(std::process::id()),
@@ -52,28 +52,28 @@ impl PeerCredentials {
         }
     }
 
-    /// The number of the process; `None` if it is in another process namespace. The process
-    /// may have ended, and another one have its number.
+    /// The process ID; `None` if the process is in another PID namespace. The process may have
+    /// ended, and its ID may belong to another process now.
     pub fn pid(&self) -> Option<u32> {
         self.pid
     }
 
-    /// The number of the user: the effective one.
+    /// The effective user ID.
     pub fn uid(&self) -> u32 {
         self.uid
     }
 
-    /// The number of the group: the effective one.
+    /// The effective group ID.
     pub fn gid(&self) -> u32 {
         self.gid
     }
 
-    /// Those of the peer of `socket`.
+    /// The credentials of the peer of `socket`.
     #[cfg(target_os = "linux")]
     pub(crate) fn of(socket: BorrowedFd<'_>) -> io::Result<Self> {
         let found = peer_credentials::of(socket)?;
         Ok(Self {
-            // 0 stands for a process of another namespace.
+            // The system gives 0 for a process of another namespace.
             pid: u32::try_from(found.pid).ok().filter(|pid| *pid != 0),
             uid: found.uid,
             gid: found.gid,

@@ -1,5 +1,4 @@
-//! Options of a connection's socket, its write limits and its timeouts, on `Connection`; and
-//! the credentials of its peer.
+//! Methods for the socket options, write limits, timeouts and peer credentials of a connection.
 
 use std::io;
 use std::time::Duration;
@@ -15,8 +14,8 @@ use crate::credentials::PeerCredentials;
 use crate::error::Gone;
 
 impl<P: Protocol> Context<'_, P> {
-    /// Closes the connection when nothing was received or sent on it for `timeout`; `None`
-    /// takes that back. See [`Connection::set_idle_timeout`].
+    /// Closes the connection when nothing was received or sent on it for `timeout`; `None` turns
+    /// the timeout off. See [`Connection::set_idle_timeout`].
     ///
     /// # Examples
     ///
@@ -54,15 +53,16 @@ impl<P: Protocol> Context<'_, P> {
 
 impl<P: Protocol> Connection<P> {
     /// Closes the connection when nothing was received or sent on it for `timeout`, by the
-    /// reactor's clock; `None` takes that back. A timeout that is set begins anew.
+    /// reactor's clock; `None` turns the timeout off. The time begins with this call, even if a
+    /// timeout was set before.
     ///
-    /// Bytes that arrive count, whether or not they make a frame or are delivered yet, and
-    /// bytes that the system takes. What is written and waits does not, nor do jobs and timers:
-    /// a peer that neither sends nor takes anything is idle. While reading is paused, input is
-    /// not seen. Over a [filter](crate::filter), what it delivers counts, and what it has made of
-    /// the protocol's bytes; the bytes of a handshake do not.
+    /// Received bytes count, even if they are not a whole frame or not delivered yet, and so do
+    /// bytes that the system takes to send. Written bytes that wait do not count, nor do jobs and
+    /// timers: a peer that neither sends nor takes bytes is idle. While reading is paused, input is
+    /// not noticed. With a [filter](crate::filter), the bytes that it delivers count, and its
+    /// output for bytes of the protocol; the bytes of a handshake do not.
     ///
-    /// The close is one in order, as by [`lose_connection`](Self::lose_connection), with
+    /// The close is orderly, as by [`lose_connection`](Self::lose_connection), with
     /// [`ConnectionClosed::IdleTimeout`](crate::ConnectionClosed::IdleTimeout) as its reason.
     ///
     /// # Errors
@@ -74,7 +74,7 @@ impl<P: Protocol> Connection<P> {
         self.act(|source| source.set_idle_timeout(timeout.into()))
     }
 
-    /// Sets how much may wait to be sent.
+    /// Sets how much output may wait to be sent.
     ///
     /// # Errors
     ///
@@ -103,10 +103,10 @@ impl<P: Protocol> Connection<P> {
         self.act(|source| source.transport().set_limits(limits))
     }
 
-    /// After [`lose_connection`](Self::lose_connection), aborts the connection if the peer
-    /// takes nothing of the unsent output for `timeout`: 30 seconds unless this is called. A
-    /// peer that takes something before that may take as long as it does, and so may a
-    /// producer that has nothing to write. `None` waits for ever.
+    /// Sets the close timeout: after [`lose_connection`](Self::lose_connection), the connection is
+    /// aborted if the peer takes none of the unsent output for `timeout`. The default is 30
+    /// seconds; `None` waits for ever. The time begins again whenever the peer takes some output,
+    /// and does not run while a producer has nothing to write.
     ///
     /// # Errors
     ///
@@ -134,12 +134,13 @@ impl<P: Protocol> Connection<P> {
         self.act(|source| source.set_close_timeout(timeout.into()))
     }
 
-    /// Whether small writes are sent at once, rather than held back by the system until
-    /// earlier ones are acknowledged (`TCP_NODELAY`). `false` on what is no TCP socket.
+    /// Whether small writes are sent at once, instead of being held back by the system until
+    /// earlier ones are acknowledged (`TCP_NODELAY`). `false` if the connection is not a TCP
+    /// socket.
     ///
     /// This is on for TCP connections that this side has accepted or made: the loop sends the
-    /// output of a handler in one piece, so a delay would save nothing. For an
-    /// [adopted](crate::ReactorHandle::adopt_stream) socket, it is not changed.
+    /// output of a handler in one piece, so a delay would save nothing. The option of an
+    /// [adopted](crate::ReactorHandle::adopt_stream) socket is not changed.
     ///
     /// # Errors
     ///
@@ -150,17 +151,17 @@ impl<P: Protocol> Connection<P> {
         self.option(|socket| socket.tcp_nodelay())
     }
 
-    /// Sets what [`nodelay`](Self::nodelay) tells.
+    /// Sets [`nodelay`](Self::nodelay).
     ///
     /// # Errors
     ///
-    /// The connection is over, or the system refuses.
+    /// If the connection is over, or the system refuses.
     #[doc(alias = "setTcpNoDelay")]
     pub fn set_nodelay(&self, nodelay: bool) -> io::Result<()> {
         self.with_socket(|socket| socket.set_tcp_nodelay(nodelay))
     }
 
-    /// Whether the system asks an idle peer if it is still there.
+    /// Whether the system probes an idle peer (`SO_KEEPALIVE`).
     ///
     /// # Errors
     ///
@@ -175,8 +176,8 @@ impl<P: Protocol> Connection<P> {
     ///
     /// # Errors
     ///
-    /// A value is out of the range that systems allow (the message names it), the socket is
-    /// not one of TCP, or the connection is over. Nothing is changed then.
+    /// If a value is out of the range that systems allow (the message names the value), the
+    /// connection is not a TCP socket, or the connection is over. Then no option is changed.
     ///
     /// # Examples
     ///
@@ -205,12 +206,12 @@ impl<P: Protocol> Connection<P> {
         })
     }
 
-    /// Which user, group and process is at the other end of a UNIX socket: those it had when
-    /// it connected.
+    /// The user, group and process at the other end of a UNIX socket, as they were when it was
+    /// connected.
     ///
     /// # Errors
     ///
-    /// The connection is no UNIX socket, or is over; or the system does not tell.
+    /// If the connection is not a UNIX socket, or is over, or the system does not support this.
     #[doc(alias = "SO_PEERCRED")]
     #[doc(alias = "peer_cred")]
     pub fn peer_credentials(&self) -> io::Result<PeerCredentials> {
@@ -223,7 +224,7 @@ impl<P: Protocol> Connection<P> {
         source.transport().with_socket(f)
     }
 
-    /// An option that is off on what has no such option.
+    /// The value of an option; `false` for a connection that has no such option.
     fn option(&self, get: impl FnOnce(SockRef<'_>) -> io::Result<bool>) -> Result<bool, Gone> {
         let source = self.source()?;
         Ok(source.transport().with_socket(get).unwrap_or(false))

@@ -1,14 +1,14 @@
-//! Event source of a connection: which handler of the protocol is called when.
+//! Event source of a connection: calls the handlers of its protocol.
 //!
 //! ```text
 //!  start ──▶ connection_made ──▶ received* ──▶ read_closed? ──▶ connection_lost
 //!                  after each of them: the jobs that wait for the protocol
 //! ```
 //!
-//! Handlers are called from the loop only: when the socket is ready, or in
-//! [`Runnable::run_pending`] when something else gave the connection work. So a
-//! handler never meets another handler's borrow, and the stack does not grow with
-//! the number of connections that talk to one another.
+//! Handlers are called from the loop only: when the socket is ready, and in
+//! [`Runnable::run_pending`] when other code gave the connection work. So no handler runs while
+//! another one has borrowed the protocol, and the stack does not grow with the number of
+//! connections that talk to one another.
 
 use std::cell::{RefCell, RefMut};
 use std::io::IoSlice;
@@ -38,7 +38,8 @@ pub(crate) struct ConnectionSource<P: Protocol> {
     pub(super) transport: Transport,
     reactor: ReactorHandle,
     pub(super) mailbox: Mailbox<Self>,
-    /// Input that was read and is no whole frame yet, or has to wait.
+    /// Input that was read and not consumed: an incomplete frame, or frames that must not be
+    /// delivered yet.
     pub(super) rest: RefCell<Vec<u8>>,
     pub(super) cold: ColdCell,
 }
@@ -51,7 +52,8 @@ pub(crate) struct Open<P: Protocol> {
 }
 
 impl<P: Protocol> ConnectionSource<P> {
-    /// The transport is large: it is made in its place, not moved there.
+    /// Takes a function for the transport, so that this large value is made in its place and not
+    /// moved there.
     #[inline(always)]
     pub(super) fn new(core: &Rc<Core>, transport: impl FnOnce() -> Transport) -> Rc<Self> {
         Rc::new_cyclic(|me| Self {
@@ -68,10 +70,10 @@ impl<P: Protocol> ConnectionSource<P> {
         &self.transport
     }
 
-    /// Writes through a handle: as part of the handler that is running, if one is.
+    /// Writes through a handle. If a handler of this connection is running, the bytes count as its
+    /// output; otherwise, as unprompted output.
     pub(super) fn write_by_handle(&self, bytes: &[u8]) {
-        // The protocol is borrowed: its handler is on the stack, and has called this through a
-        // handle.
+        // The protocol is borrowed, so a handler is running, and has called this through a handle.
         if self.mailbox.open.try_borrow_mut().is_err() {
             self.write(bytes);
         } else {
@@ -79,8 +81,8 @@ impl<P: Protocol> ConnectionSource<P> {
         }
     }
 
-    /// Writes a beginning of `pieces` through a handle, until the high-water mark is passed; gives
-    /// its length.
+    /// Writes the beginning of `pieces` through a handle, until the unsent output is above the
+    /// high-water mark. Returns the number of bytes written.
     pub(super) fn write_some_by_handle(&self, pieces: &[IoSlice<'_>]) -> usize {
         let mut room = self.transport.room();
         let sent = self.transport.send_some(pieces);
@@ -103,7 +105,7 @@ impl<P: Protocol> ConnectionSource<P> {
         taken
     }
 
-    /// Writes; tells a push producer in time that enough waits.
+    /// Writes. If that exceeds the high-water mark, pauses a push producer at once.
     #[inline]
     pub(super) fn write(&self, bytes: &[u8]) {
         if !self.transport.write_little(bytes) {
@@ -114,14 +116,14 @@ impl<P: Protocol> ConnectionSource<P> {
     #[inline(never)]
     fn write_much(&self, bytes: &[u8]) {
         self.transport.write_much(bytes);
-        // At once and not when the handler returns: a push producer writes in a loop until it is
-        // paused.
+        // Paused at once and not when the handler returns, because a push producer may write in a
+        // loop until it is paused.
         if self.transport.has_producer() {
             self.pause_producer();
         }
     }
 
-    /// Calls `f`, which runs no code of users, with the cold state.
+    /// Calls `f` with the cold state. `f` must not run user code.
     pub(super) fn with_cold<R>(&self, f: impl FnOnce(&mut ColdState) -> R) -> R {
         self.transport.flags.set(Flags::HAS_COLD_STATE);
         self.cold.with(f)
@@ -193,7 +195,7 @@ impl<P: Protocol> ConnectionSource<P> {
     pub(super) fn input_failed(&self, failure: Failure) {
         self.transport.fail(failure.clone());
         let _span = self.cold.span().map(tracing::Span::entered);
-        // The failure is of a user's framing: formatting it may panic.
+        // Contained, because the failure is of a user's framing, and formatting it may panic.
         contain("the log of a failure", || {
             tracing::warn!(
                 target: "reactor",
@@ -212,7 +214,7 @@ impl<P: Protocol> ConnectionSource<P> {
         report(&of, Some(std::any::type_name::<P>()), failure);
     }
 
-    /// Deals with all that is ready but what there is to read; says whether to read that.
+    /// Handles all readiness except ordinary input. Returns whether the caller is to read.
     #[cold]
     fn is_to_be_read(&self, ready: Ready) -> bool {
         let is_write_blocked = self.transport.is_write_blocked();
@@ -228,7 +230,7 @@ impl<P: Protocol> ConnectionSource<P> {
         if ready.is_hung_up() && !is_write_blocked && !is_reading {
             self.transport.look_into_hang_up();
         }
-        // Sending may have found out that it is over.
+        // `is_reading` again, because the flush may have found out that the connection is over.
         let is_to_be_read = ready.is_readable() && is_reading && self.transport.is_reading();
         if is_to_be_read && self.transport.flags.has_any(Flags::FILTERED) {
             self.read_filtered();
@@ -239,12 +241,12 @@ impl<P: Protocol> ConnectionSource<P> {
 
     // --- settling ---
 
-    /// Does what is left to do: jobs, frames that had to wait, sending, ending.
+    /// Does all pending work of the connection: runs jobs, delivers frames that had to wait, sends,
+    /// ends.
     #[inline]
     pub(super) fn settle_now(&self) {
-        // The usual case: there is output, and nothing else to do.
-        // If this flush sends all, the second test finds nothing, and the connection is done with
-        // two comparisons.
+        // The usual case: there is output, and nothing else to do. If this flush sends all output,
+        // the second test finds no work, so the usual case takes two comparisons.
         if self.left_to_do() == Flags::HAS_OUTPUT {
             self.transport.flush();
         }
@@ -264,7 +266,8 @@ impl<P: Protocol> ConnectionSource<P> {
 
     #[inline(never)]
     fn settle_all(&self) {
-        // A handler further up the stack has the protocol; its caller settles.
+        // A handler further up the stack has borrowed the protocol; the caller of that handler
+        // settles the connection.
         let Ok(mut open) = self.mailbox.open.try_borrow_mut() else {
             return;
         };
@@ -285,7 +288,8 @@ impl<P: Protocol> ConnectionSource<P> {
             self.transport.throttle_if_blocked();
         }
         if self.transport.flags.has_any(Flags::HAS_UNDECODED) && self.transport.takes_frames() {
-            // After the flush: frames were held back until their answers had room.
+            // After the flush, because frames may have been held back until there was room for
+            // their answers.
             self.deliver_rest();
             if self.transport.can_flush() {
                 self.transport.flush();
@@ -294,8 +298,8 @@ impl<P: Protocol> ConnectionSource<P> {
         if self.has_cold() || self.transport.is_to_be_watched() {
             self.settle_flow();
         }
-        // After all output of jobs and frames. `shut_write` waits for an empty buffer, and says
-        // `true` once.
+        // After all output of jobs and frames, because `shut_write` waits for an empty buffer. It
+        // returns `true` once.
         if self.transport.shut_write()
             && let Some(open) = &mut *self.mailbox.open.borrow_mut()
         {
@@ -306,8 +310,8 @@ impl<P: Protocol> ConnectionSource<P> {
         if self.transport.has_write_failed() {
             self.read_arrived();
         }
-        // The interest last: all of the above may change what the connection waits for. Not for one
-        // that ends below.
+        // The interest is updated last, because all steps above may change it, and not for a
+        // connection that ends below.
         if self.transport.is_alive() {
             self.transport.update_interest();
         }
@@ -316,10 +320,10 @@ impl<P: Protocol> ConnectionSource<P> {
         }
     }
 
-    /// Begins to close because the reactor stops, and sends what the system takes. Nothing happens
-    /// if the connection is closing already, or if nothing can be sent: while the filters that
-    /// it begins with are not open, and while one that was put in later is not and nothing
-    /// waits for it.
+    /// Begins to close because the reactor stops, and sends the output that the system takes. Does
+    /// nothing if the connection is closing already, or has nothing that could be sent: while the
+    /// filters with which it begins are not open, and while a filter that was inserted later is
+    /// opening and no output waits.
     fn close_because_of_stop(&self) {
         let flags = self.transport.flags.get();
         let is_opening = flags.has_any(Flags::FILTER_OPENING) && self.transport.waiting() == 0;
@@ -331,12 +335,14 @@ impl<P: Protocol> ConnectionSource<P> {
         }
     }
 
-    /// Ends the connection: calls `connection_lost`, and drops what it has.
+    /// Ends the connection: calls `connection_lost`, closes the socket, and drops the protocol and
+    /// all other state.
     #[inline(never)]
     fn finish(&self, reason: ConnectionClosed) {
         let is_cut_short = self.transport.flags.has_any(Flags::ABORTING);
         let close = match reason {
-            // Output was dropped: an orderly close would let the peer take what it got for all.
+            // Output was dropped, so the close must not be orderly: the peer would take the bytes
+            // that it got for the whole output.
             ConnectionClosed::Failed(_) | ConnectionClosed::IdleTimeout { .. } if is_cut_short => {
                 Close::Reset
             }
@@ -360,8 +366,8 @@ impl<P: Protocol> ConnectionSource<P> {
         if let Some(open) = &mut *open
             && is_made
         {
-            // Jobs that were posted before the end still see the protocol; `connection_lost` is its
-            // last call.
+            // Jobs that were posted before the end still run, because `connection_lost` is to be
+            // the last call of the protocol.
             self.run_jobs(open);
             let _span = cold.as_ref().and_then(|cold| cold.span.clone());
             let _span = _span.map(tracing::Span::entered);
@@ -370,21 +376,22 @@ impl<P: Protocol> ConnectionSource<P> {
                 Ok(())
             });
         }
-        // Taken out before it is dropped: the drop of a protocol is code of the user, and may use
-        // this connection's handles. They find it gone.
+        // Taken out of its cell before it is dropped, because the drop of a protocol is user code,
+        // and may use handles of this connection, which then report `Gone`.
         let dead = open.take();
         drop(open);
-        // Keeps `self` from being dropped before the end of this.
+        // Keeps `self` alive until the end of this function.
         let me = self.mailbox.upgrade();
-        // Closed before the drops and the waiters: a callback may connect again, or bind the same
-        // address.
+        // The socket is closed before user code runs in drops and waiters, because a callback may
+        // connect again, or bind the same address.
         self.transport.close(close);
         self.transport.core().counters.connection_lost();
         self.transport.core().is_over(self.transport.key());
         drop(self.rest.take());
         self.discard(dead);
         if let Some(cold) = cold {
-            // Last: these fire Deferreds, whose callbacks find everything of this connection gone.
+            // Last, because this fires Deferreds, and their callbacks are to find the connection
+            // gone.
             cold.finish(told);
         }
         drop(me);
@@ -422,7 +429,7 @@ impl<P: Protocol> MailboxOwner for ConnectionSource<P> {
         Gone
     }
 
-    /// `Input` while a handler for input runs, or a job that has this cause.
+    /// `Input` while a handler of input runs, or a job that such a handler has caused.
     fn cause(&self) -> Cause {
         if self.mailbox.is_busy() && !self.transport.flags.has_any(Flags::UNPROMPTED) {
             Cause::Input
@@ -462,7 +469,7 @@ impl<P: Protocol> MailboxOwner for ConnectionSource<P> {
 
     #[cold]
     fn handler_failed(&self, failure: Failure) {
-        // A failure is counted: the reason of the close and the log have the same one.
+        // A failure is reference-counted, so the reason of the close and the log share one.
         self.transport.fail(failure.clone());
         self.report(failure);
     }
@@ -475,7 +482,8 @@ impl<P: Protocol> MailboxOwner for ConnectionSource<P> {
     }
 }
 
-/// The status is in the flags, where the hot path looks at it together with the rest.
+/// The status of the mailbox is in the flags, so that the hot path tests it together with the other
+/// flags.
 impl<P: Protocol> MailboxStatus for ConnectionSource<P> {
     fn is_closed(&self) -> bool {
         self.transport.is_closed()
@@ -501,9 +509,8 @@ impl<P: Protocol> MailboxStatus for ConnectionSource<P> {
 impl<P: Protocol> EventSource for ConnectionSource<P> {
     #[inline]
     fn ready(self: Rc<Self>, ready: Ready) {
-        // The usual case: there is input, and nothing else to do.
-        // One comparison of `ready`, one of the flags: a connection with input and nothing special
-        // takes this path.
+        // The usual case: there is input, and nothing else to do. One comparison of `ready` and one
+        // of the flags select this path.
         let stands_against = Flags::NOT_READING
             .union(Flags::WRITE_BLOCKED)
             .union(Flags::FILTERED);
@@ -524,7 +531,7 @@ impl<P: Protocol> EventSource for ConnectionSource<P> {
     }
 
     fn shut_down(self: Rc<Self>) {
-        // Output that the system takes at once is still sent; nothing waits for the rest.
+        // Sends the output that the system takes at once; the rest is dropped.
         self.close_because_of_stop();
         self.transport.abort(ConnectionClosed::ReactorStopped);
         self.settle_now();

@@ -1,9 +1,10 @@
 //! `switch_to`: another protocol takes over a connection, in the middle of the input.
 //!
 //! A connection's source has its protocol as a type parameter, so the next protocol gets a source
-//! of its own, in the same place of the registry. The transport, with the filters and what waits
-//! to be sent, and the undecoded input move there. The source that is left is closed: handles on
-//! it are `Gone`, and what the protocol has asked for ends as at the end of a connection.
+//! of its own, in the same place of the registry. The transport, with its filters and unsent
+//! output, and the undecoded input move to the new source. The old source is closed: methods of its
+//! handles fail with `Gone`, and the timers and waits of the old protocol end as at the end of a
+//! connection.
 
 use std::rc::{Rc, Weak};
 
@@ -22,15 +23,15 @@ use crate::panics::contain;
 
 impl<P: Protocol> Context<'_, P> {
     /// Hands the connection to another protocol when the handler returns, before the next frame.
-    /// The input that was not decoded goes to the framing of the new one, after its
+    /// Input that was not decoded goes to the framing of the new protocol, after its
     /// [`connection_made`](Protocol::connection_made). (Twisted: `transport.protocol = other`.)
     ///
-    /// Output that waits, filters, the idle timeout, limits and options stay. What belongs to the
-    /// protocol ends with it, as at the end of a connection: its timers and jobs, the waits of
+    /// Unsent output, filters, the idle timeout, limits and options stay. The following end with
+    /// the old protocol, as at the end of a connection: its timers and jobs, the waits of
     /// `when_or_cancel`, its pauses, a producer, and a [`pump`](crate::pump) with its other
-    /// connection. Its handles are [`Gone`](crate::Gone), except that the Deferreds of
-    /// [`closed`](crate::Connection::closed) and [`drained`](crate::Connection::drained) still
-    /// wait. It is dropped, and its `connection_lost` is not called.
+    /// connection. Methods of its handles fail with [`Gone`](crate::Gone); but pending Deferreds of
+    /// [`closed`](crate::Connection::closed) and [`drained`](crate::Connection::drained) still wait
+    /// for this connection. The old protocol is dropped, and its `connection_lost` is not called.
     ///
     /// If the connection is closing or the handler fails, the connection keeps its protocol, and
     /// the new one is dropped. If this is called twice in a handler, the last call counts.
@@ -77,19 +78,19 @@ impl<P: Protocol> Context<'_, P> {
         self.switch_behind(protocol, Vec::new(), |_| {});
     }
 
-    /// As [`switch_to`](Self::switch_to), and gives `unread` to the framing of the new protocol,
-    /// before the input that was not decoded: for bytes that this protocol has taken, and that
-    /// belong to the next one. The Deferred fires with the new protocol's handle, after its
+    /// As [`switch_to`](Self::switch_to), but the framing of the new protocol gets `unread` before
+    /// the input that was not decoded. `unread` is for bytes that this protocol has received, but
+    /// that belong to the next one. The Deferred fires with the new protocol's handle, after its
     /// `connection_made`.
     ///
     /// # Errors
     ///
     /// Through the Deferred: [`Abandoned`](deferred::Abandoned) if the connection keeps its
-    /// protocol, since it is closing.
+    /// protocol, because it is closing.
     ///
     /// # Examples
     ///
-    /// A protocol that waits for a decision, and keeps what comes until then:
+    /// A protocol that waits for a decision, and keeps the input until then:
     ///
     /// ```
     /// use reactor::{Context, Lines, Protocol, Raw, testing};
@@ -139,7 +140,7 @@ impl<P: Protocol> Context<'_, P> {
     ) -> Deferred<Connection<Q>> {
         let (trigger, switched) = Deferred::pair();
         self.switch_behind(protocol, unread, move |connection| {
-            // Errs if it was cancelled: then nothing waits.
+            // Errs if the Deferred was cancelled: then nothing waits for it.
             let _ = trigger.callback(connection);
         });
         switched
@@ -164,8 +165,8 @@ impl<P: Protocol> Context<'_, P> {
 }
 
 impl<P: Protocol> ConnectionSource<P> {
-    /// Hands the connection over, if that was asked for and it is open; says whether it did. Not
-    /// to be called while a handler runs.
+    /// Hands the connection over, if `switch_to` was called and the connection is open. Returns
+    /// whether it did. Not to be called while a handler runs.
     #[cold]
     pub(super) fn switch(&self) -> bool {
         let Some(switch) = self.cold.look(|cold| cold.switch.take()) else {
@@ -183,7 +184,7 @@ impl<P: Protocol> ConnectionSource<P> {
     fn switch_now<Q: Protocol>(&self, protocol: Q, unread: Vec<u8>) -> Connection<Q> {
         let core = Rc::clone(self.transport.core());
         let cold = self.cold.take();
-        // What the protocol gives back was read before what is not decoded yet.
+        // `unread` was received before the input that is not decoded yet.
         let mut rest = unread;
         rest.append(&mut self.rest.take());
         let has_rest = !rest.is_empty();
@@ -191,23 +192,24 @@ impl<P: Protocol> ConnectionSource<P> {
         next.rest.replace(rest);
         let kept = Flags::HAS_REST.union(Flags::HAS_UNDECODED);
         next.transport.flags.set_to(kept, has_rest);
-        // Weak, because the source owns the filters, and they the waker.
+        // Weak, because the source owns the filters, and the filters own the waker.
         let woken = Rc::downgrade(&next);
         next.transport.redirect_filters(move || {
             if let Some(next) = woken.upgrade() {
                 next.touch();
             }
         });
-        // The keys have the new source before any code of the user runs.
+        // The registry has the new source before any user code runs.
         place(&core, next.transport.keys(), Rc::clone(&next));
         if let Some(cold) = cold {
             next.take_over_cold(cold);
         }
-        // The old protocol goes first: only one of the two is there at a time.
+        // The old protocol is dropped before the new one begins, so that only one of them is live
+        // at a time.
         let open = self.mailbox.open.take();
         self.discard(open);
-        // Right before `begin`: until here, what the old protocol's drop does cannot have the new
-        // one called.
+        // Cleared right before `begin`, so that the drop of the old protocol cannot cause a call of
+        // the new one.
         next.transport.flags.clear(Flags::SWITCHING);
         if let Err(failure) = next.begin(protocol) {
             next.report(failure);
@@ -216,7 +218,7 @@ impl<P: Protocol> ConnectionSource<P> {
     }
 
     /// Takes over the state of the connection (limits, waiters of `closed` and `drained`, the idle
-    /// timeout), and ends the state of the protocol before.
+    /// timeout), and ends the state of the old protocol.
     fn take_over_cold(&self, mut cold: Box<ColdState>) {
         let cancelled = std::mem::take(&mut cold.cancel_on_close);
         let producer = cold.producer.take();
@@ -233,7 +235,8 @@ impl<P: Protocol> ConnectionSource<P> {
             idle.cancel();
             self.watch_idle(timeout, since);
         }
-        // After `put`, because these run code of users, for which nothing may be borrowed.
+        // After `put`, because the rest runs user code, for which the state must be in place and
+        // nothing borrowed.
         cancelled.cancel();
         if let Some(producer) = producer {
             end_producer(producer);

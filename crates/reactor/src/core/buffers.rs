@@ -1,35 +1,36 @@
-//! Buffers that the connections of a loop share: one to read into, and spare out-buffers.
+//! Buffers that the connections of a loop share: one buffer to read into, and spare output buffers.
 
 use std::cell::{Cell, RefCell};
 
-/// So that 64 KiB which TLS has encrypted come with one read.
+/// Size of the read buffer: 64 KiB of data that TLS has encrypted fit into one read.
 const READ_BUFFER: usize = 66 * 1024;
 
 /// Maximum number of reads of one descriptor in a turn, so that a descriptor that always has
 /// more input does not starve the others.
 pub(crate) const READS_PER_TURN: usize = 4;
 
-/// Largest capacity of a spare buffer, and the number of spares that are kept. A spare holds what
-/// one read brings, with a record of TLS that was incomplete before it, and what a filter adds.
+/// Largest capacity of a spare buffer: the bytes of one read, after an incomplete TLS record, with
+/// the bytes that a filter adds.
 const SPARE_CAPACITY: usize = 88 * 1024;
+/// Most spare buffers that are kept, besides the one that is taken next.
 const SPARE_BUFFERS: usize = 16;
 
-/// Boxed, so that one word is moved; an array, so that the length is known.
+/// Boxed, so that a move copies one word; an array, so that the compiler knows the length.
 pub(crate) type ReadBuffer = Box<[u8; READ_BUFFER]>;
 
-/// Boxed, so that one word is moved instead of three.
+/// Boxed, so that a move copies one word instead of three.
 pub(crate) type Spare = Box<Vec<u8>>;
 
 #[derive(Default)]
 pub(crate) struct Buffers {
-    /// Made at the first read.
+    /// Allocated by the first read.
     read: Cell<Option<ReadBuffer>>,
-    /// The one that was returned last, which is taken next.
+    /// The spare buffer that was returned last; it is taken next.
     spare: Cell<Option<Spare>>,
     spares: RefCell<Vec<Spare>>,
 }
 
-/// Allocated as a `Vec`: an array would be built on the stack first.
+/// Allocated as a `Vec`, because an array would be built on the stack first.
 #[cold]
 fn new_read_buffer() -> ReadBuffer {
     let buffer = vec![0; READ_BUFFER].into_boxed_slice();
@@ -39,8 +40,8 @@ fn new_read_buffer() -> ReadBuffer {
 }
 
 impl Buffers {
-    /// The buffer to read into. Its taker returns it; a second taker
-    /// gets a new one.
+    /// Takes the buffer to read into, which the caller returns with `return_read`. While it is
+    /// taken, a second caller gets a new one.
     #[inline]
     pub(crate) fn take_read(&self) -> ReadBuffer {
         match self.read.take() {
@@ -51,12 +52,12 @@ impl Buffers {
 
     #[inline]
     pub(crate) fn return_read(&self, buffer: ReadBuffer) {
-        // If a second one was taken, one of the two is dropped here.
+        // If a second buffer was taken, one of the two is dropped here.
         self.read.set(Some(buffer));
     }
 
-    /// An empty buffer, with room in it if there is one to spare: connections
-    /// with nothing to send own none.
+    /// Takes an empty buffer; it has capacity if there is a spare. Connections without unsent
+    /// output own no buffer.
     #[inline]
     pub(crate) fn take_spare(&self) -> Spare {
         match self.spare.take() {

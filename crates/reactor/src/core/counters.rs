@@ -1,9 +1,9 @@
-//! Counters of a reactor, and the cells that they are taken from.
+//! Counters of a reactor, and the cells that count.
 
 use std::cell::Cell;
 
-/// What a reactor has done since it was made, and what it has now: from
-/// [`ReactorHandle::counters`](crate::ReactorHandle::counters).
+/// Statistics of a reactor, from [`ReactorHandle::counters`](crate::ReactorHandle::counters):
+/// totals since it was made, and current numbers.
 ///
 /// # Examples
 ///
@@ -24,11 +24,11 @@ use std::cell::Cell;
 pub struct Counters {
     /// Turns of the loop.
     pub turns: u64,
-    /// Events of descriptors, among them those of the loop's own waker and timer.
+    /// Events of descriptors, including those of the loop's own waker and timer.
     pub events: u64,
     /// Delayed calls that were made.
     pub delayed_calls: u64,
-    /// Delayed calls that wait.
+    /// Delayed calls that are scheduled now.
     pub waiting_calls: usize,
     /// Calls from other threads that were made.
     pub jobs: u64,
@@ -37,7 +37,7 @@ pub struct Counters {
     pub slow_callbacks: u64,
     /// Connections that were made.
     pub connections_made: u64,
-    /// Connections that are there.
+    /// Connections that are open now.
     pub connections: usize,
     /// Bytes that connections have received.
     pub bytes_received: u64,
@@ -45,7 +45,7 @@ pub struct Counters {
     pub bytes_sent: u64,
 }
 
-/// The cells that are counted up.
+/// The counting cells.
 #[derive(Default)]
 pub(crate) struct Counting {
     turns: Cell<u64>,
@@ -76,8 +76,8 @@ impl Counting {
             jobs: self.jobs.get(),
             slow_callbacks: self.slow_callbacks.get(),
             connections_made: made,
-            // Only a connection that was made is lost, so this cannot underflow; those at the same
-            // time are limited by descriptors, so they fit.
+            // Only a connection that was made is lost, so this cannot underflow; the number of open
+            // ones is limited by descriptors, so it fits.
             connections: (made - self.connections_lost.get()) as usize,
             bytes_received: self.bytes_received.get(),
             bytes_sent: self.bytes_sent.get(),
@@ -107,7 +107,7 @@ impl Counting {
         add(&self.slow_callbacks, 1);
     }
 
-    /// Gives the number of the connection.
+    /// Counts a connection, and returns its sequence number.
     pub(crate) fn connection_made(&self) -> u64 {
         add(&self.connections_made, 1);
         self.connections_made.get()

@@ -1,9 +1,9 @@
-//! Draining: at a stop, connections and children may be sent what was written before, for a
-//! limited time.
+//! Draining: at a stop, output that was written to connections and child processes is still sent,
+//! for a limited time.
 //!
-//! A handler that has written something may rely on it that this is sent, and the peer may
-//! be slow. So a source that has something to send does not end with the others: it begins to
-//! close, and the shutdown waits until all of these are over, or the timeout is.
+//! A handler may rely on its output being sent, but the peer may be slow. So a source with unsent
+//! output does not end at once, but begins to close, and the shutdown waits until all such sources
+//! have ended, or until the timeout.
 
 use std::collections::HashSet;
 use std::rc::Rc;
@@ -16,12 +16,12 @@ use crate::panics::contain;
 use crate::poll::Key;
 
 impl Core {
-    /// Closes all sources but the loop's own: at once those that have nothing to send. The Deferred
+    /// Closes all sources except the loop's own: those without unsent output at once. The Deferred
     /// fires when the others have ended, too.
     pub(super) fn disconnect_all(self: &Rc<Self>) -> Deferred<()> {
         let may_wait = !self.shutdown_timeout.get().is_zero();
         let drained = self.begin_draining();
-        // A copy of the list, since sources leave the registry when they end.
+        // Iterates over a copy of the list, because sources leave the registry when they end.
         for (key, source) in self.registry.all_with_keys() {
             if source.is_internal() {
                 continue;
@@ -40,7 +40,7 @@ impl Core {
             }
         }
         if self.state.get() != Lifecycle::ShuttingDown {
-            // A handler has called `crash`, which has dropped the trigger of this.
+            // A handler has called `crash`, which has dropped the trigger of `drained`.
             return drained;
         }
         let is_drained = match &*self.draining.borrow() {
@@ -48,7 +48,7 @@ impl Core {
             None => true,
         };
         if is_drained {
-            // First: the next line drops its trigger.
+            // Ignored first, because the next line drops its trigger.
             drained.ignore();
             self.forget_draining();
             return succeed(());
@@ -57,7 +57,7 @@ impl Core {
         drained
     }
 
-    /// Has `is_over` take note of sources that end.
+    /// Makes the `Draining`, in which `is_over` notes the sources that end.
     fn begin_draining(self: &Rc<Self>) -> Deferred<()> {
         // Weak, because the core owns its timers.
         let core = Rc::downgrade(self);
@@ -77,7 +77,8 @@ impl Core {
         drained
     }
 
-    /// Notes that the source under `key` has ended, which the shutdown may wait for.
+    /// Notes that the source under `key` has ended. If it was the last for which the shutdown
+    /// waits, draining is over.
     pub(crate) fn is_over(&self, key: Key) {
         if let Some(draining) = &mut *self.draining.borrow_mut()
             && draining.left.remove(&key)
@@ -90,14 +91,14 @@ impl Core {
 
     fn set_drained(&self) {
         self.state.set(Lifecycle::Drained);
-        // No event of a descriptor would end the wait.
+        // The loop must not wait, because no event of a descriptor would end the wait.
         self.skips_wait.set(true);
     }
 
-    /// Shuts down the sources that are still closing: the timeout is over.
+    /// Called at the timeout: shuts down the sources that are still closing.
     fn give_up_draining(&self) {
         let left = match &*self.draining.borrow() {
-            // Cloned: shutting a source down calls `is_over`, which borrows the set.
+            // Cloned, because the shutdown of a source calls `is_over`, which borrows the set.
             Some(draining) => draining.left.clone(),
             None => return,
         };
@@ -111,7 +112,7 @@ impl Core {
         }
     }
 
-    /// Resumes the shutdown, since no connection is closing any more.
+    /// Resumes the shutdown, because no source is closing any more.
     #[cold]
     pub(super) fn end_draining(&self) {
         self.state.set(Lifecycle::ShuttingDown);
@@ -122,7 +123,7 @@ impl Core {
         }
     }
 
-    /// Forgets a shutdown that waits: the loop has crashed, or is dropped.
+    /// Drops the wait of a shutdown, because the loop has crashed or is dropped.
     pub(super) fn forget_draining(&self) {
         if let Some(draining) = self.draining.take() {
             draining.timeout.cancel();

@@ -8,10 +8,10 @@
 //!    └────────────────────┴── crash ──────── the last trigger of shutdown ────────────┘
 //! ```
 //!
-//! The loop turns in every state but `Idle`. While `ShuttingDown`, it turns for as
-//! long as a trigger's Deferred is waited for. Between the first triggers and the others,
-//! it is `Draining` as long as connections or children are sent what was written, then
-//! `Drained` to the end of the turn, and `ShuttingDown` again (`draining`).
+//! The loop turns in every state except `Idle`. In `ShuttingDown`, it turns while it waits for the
+//! Deferred of a trigger. After the triggers of the phase `Before`, it is `Draining` while unsent
+//! output of connections and children is sent, then `Drained` until the end of the turn, and then
+//! `ShuttingDown` again (see `draining`).
 
 use std::rc::Rc;
 
@@ -25,7 +25,7 @@ use crate::poll::Entered;
 use crate::system_event::{Phase, SystemEvent};
 use crate::tasks;
 
-/// The loop is turning for as long as this lives.
+/// Guard: the loop is turning as long as this value lives.
 pub(super) struct Turning<'a> {
     core: &'a Core,
     _entered: Entered,
@@ -35,7 +35,8 @@ impl Drop for Turning<'_> {
     fn drop(&mut self) {
         self.core.is_turning.set(false);
         if !self.core.is_running() {
-            // Stopped or crashed: no further turn answers the threads that wait.
+            // The loop was stopped or has crashed, so no further turn would answer the threads that
+            // wait.
             self.core.shared.blocking_calls.stop();
         }
     }
@@ -46,7 +47,7 @@ impl Core {
         self.state.get() != Lifecycle::Idle
     }
 
-    /// Whether it was stopped, and has not shut down yet.
+    /// Whether the loop was stopped, and has not shut down yet.
     pub(crate) fn is_stopping(&self) -> bool {
         !matches!(self.state.get(), Lifecycle::Idle | Lifecycle::Running)
     }
@@ -56,10 +57,10 @@ impl Core {
         self.is_turning.get()
     }
 
-    /// Begins to turn, and to run if it was idle.
+    /// Begins to turn; starts the loop if it was idle.
     #[inline]
     pub(super) fn begin(self: &Rc<Self>) -> Result<Turning<'_>, RunError> {
-        // A handler has called `run`, `turn` or `block_on` of its own loop.
+        // Set already if a handler has called `run`, `turn` or `block_on` of its own loop.
         if self.is_turning.replace(true) {
             return Err(RunError::AlreadyRunning);
         }
@@ -83,7 +84,7 @@ impl Core {
     fn start_up(self: &Rc<Self>) {
         self.skips_wait.set(false);
         self.state.set(Lifecycle::Running);
-        // Before the triggers: threads that one of them starts may call into the loop.
+        // Before the triggers, because a trigger may start threads that call into the loop.
         self.shared.blocking_calls.resume();
         self.fire_system_event(SystemEvent::Startup).detach();
     }
@@ -95,7 +96,7 @@ impl Core {
                 return;
             }
             Lifecycle::Running => {}
-            // It is stopping already, which is what the caller wants.
+            // The loop is stopping already, so the request is fulfilled.
             _ => return,
         }
         // The shutdown begins at the end of this turn, not inside of the handler that has called
@@ -134,7 +135,7 @@ impl Core {
         let core = Rc::downgrade(self);
         self.fire_system_event(SystemEvent::Shutdown)
             .add_both(move |_| {
-                // `crash` may have ended it while that was waited for, and it may run again.
+                // `crash` may have ended the shutdown meanwhile, and the loop may run again.
                 if let Some(core) = core.upgrade()
                     && core.state.get() == Lifecycle::ShuttingDown
                 {
@@ -146,7 +147,7 @@ impl Core {
             .detach();
     }
 
-    /// Calls the triggers of `event`; the Deferred fires after the last of them.
+    /// Calls the triggers of `event`. The Deferred fires after the last of them.
     pub(crate) fn fire_system_event(self: &Rc<Self>, event: SystemEvent) -> Deferred<()> {
         let mut waited_for = Vec::new();
         while let Some(trigger) = self.system_events.take_next(Phase::Before, event) {
@@ -156,7 +157,7 @@ impl Core {
         }
         // Weak, as in `shut_down`.
         let core = Rc::downgrade(self);
-        // A reactor that is dropped has dropped its triggers.
+        // If the reactor was dropped, its triggers were dropped, too.
         let go_on = move || match core.upgrade() {
             Some(core) => core.finish_system_event(event),
             None => succeed(()),
@@ -176,7 +177,7 @@ impl Core {
             return succeed(());
         }
         if self.state.get() != Lifecycle::ShuttingDown {
-            // It has crashed while that was waited for.
+            // The loop has crashed while the triggers before were waited for.
             return succeed(());
         }
         let core = Rc::downgrade(self);
@@ -190,7 +191,7 @@ impl Core {
     fn run_last_phases(&self, event: SystemEvent) {
         for phase in [Phase::During, Phase::After] {
             while let Some(trigger) = self.system_events.take_next(phase, event) {
-                // Only the triggers before the event are waited for, as in Twisted.
+                // Only the triggers of the phase `Before` are waited for, as in Twisted.
                 contain("a system event trigger", || {
                     trigger().log_error().ignore();
                 });
@@ -198,7 +199,7 @@ impl Core {
         }
     }
 
-    /// Calls `f` when the loop has started, or now if it has.
+    /// Calls `f` when the loop has started, or now if it is running.
     pub(crate) fn call_when_running<F, O>(&self, f: F)
     where
         F: FnOnce() -> O + 'static,

@@ -1,20 +1,20 @@
-//! The loop: what its handles share, and one turn of it.
+//! The event loop: its state, and the order of a turn.
 //!
 //! A turn, in order:
 //!
-//! 1. the calls from other threads that are there, and async bodies that were woken,
-//! 2. the delayed calls that are due,
-//! 3. the run queue: connections that the first two steps gave work,
-//! 4. waiting for a descriptor: until the next delayed call at the latest, and
-//!    not at all if something is left to do,
-//! 5. the descriptors that are ready, one after the other, and async bodies that these
-//!    have woken,
-//! 6. the run queue again,
-//! 7. shutting down, if `stop` was called.
+//! 1. run the calls that other threads have posted, and the async bodies that were woken,
+//! 2. run the delayed calls that are due,
+//! 3. run the run queue: connections to which the first two steps gave work,
+//! 4. wait for events of descriptors: until the next delayed call at the latest, and not at all if
+//!    work is left,
+//! 5. call the sources of the descriptors that are ready, one after the other, and run the async
+//!    bodies that they have woken,
+//! 6. run the run queue again,
+//! 7. begin the shutdown, if `stop` was called.
 //!
-//! Each step deals with what was there when it began, so that nothing which asks
-//! to be called again can keep the others from their turn. INVARIANT: no cell of the loop is
-//! borrowed while user code runs.
+//! Each step handles only the work that existed when it began, so that code which requests further
+//! calls cannot starve the other steps. (The run queue takes a bounded number of rounds.)
+//! INVARIANT: no cell of the loop is borrowed while user code runs.
 
 mod buffers;
 mod counters;
@@ -55,10 +55,10 @@ use crate::registry::{EventSource, Placeholder, Registry};
 use crate::system_event::SystemEvents;
 use crate::tasks;
 
-/// Default of `set_shutdown_timeout`: how long a stop waits for output to be taken.
+/// Default of `set_shutdown_timeout`: how long a stop waits until unsent output is taken.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What handles share with the loop, and keep when it is dropped.
+/// State that handles share with the loop, and keep when the loop is dropped.
 pub(crate) struct Shared {
     pub(crate) time: Time,
     pub(crate) inbox: Arc<Inbox<Rc<Core>>>,
@@ -81,13 +81,13 @@ pub(crate) struct Core {
     /// The time, read once per turn; cleared when user code has run.
     turn_now: Cell<Option<Duration>>,
     state: Cell<Lifecycle>,
-    /// Set while the shutdown closes what is there, and waits for what has something to send.
+    /// `Some` while the shutdown closes the sources, and waits for those with unsent output.
     draining: RefCell<Option<Draining>>,
-    /// How long the shutdown waits for them.
+    /// How long the shutdown waits for these sources.
     pub(crate) shutdown_timeout: Cell<Duration>,
     // Set by `begin`, cleared by the drop of its `Turning`.
     is_turning: Cell<bool>,
-    /// The next wait returns at once: work is left of which no descriptor gives an event, or
+    /// The next wait returns at once, because work is left for which no descriptor has an event, or
     /// the lifecycle has changed. Set where that happens, cleared by that wait.
     pub(crate) skips_wait: Cell<bool>,
     /// Whether the last turn ran anything; for test reactors.
@@ -106,7 +106,7 @@ impl Core {
         Ok(Self::with(Poll::new(kind)?, Time::real()))
     }
 
-    /// A loop of a test, which asks no system.
+    /// A loop of a test, with a simulated network and a virtual clock.
     pub(crate) fn in_memory(network: Rc<Network>) -> Rc<Self> {
         Self::with(Poll::Memory(network), Time::at_rest())
     }
@@ -153,12 +153,12 @@ impl Core {
         self.is_gone.get()
     }
 
-    /// Number of this loop among those of its thread: its address.
+    /// Identifies this loop among those of its thread, by its address.
     fn id(&self) -> usize {
         std::ptr::from_ref(self).addr()
     }
 
-    /// Whether the last turn found nothing to do, and left nothing.
+    /// Whether the last turn found no work, and left none.
     pub(crate) fn is_at_rest(&self) -> bool {
         let has_unsent = self
             .network()
@@ -171,8 +171,8 @@ impl Core {
         self.poll.network()
     }
 
-    /// Fails in a test reactor, with the text `not`; called before the system is asked for
-    /// anything that cannot be undone.
+    /// Fails in a test reactor, with the text `not`. To be called before system calls that cannot
+    /// be undone.
     pub(crate) fn require_system(&self, not: &'static str) -> io::Result<()> {
         match self.network() {
             None => Ok(()),
@@ -197,7 +197,7 @@ impl Core {
         self.poll.register(descriptor, self.next_key(), interest)
     }
 
-    /// Queues `runnable` once the next descriptor of this loop has been closed.
+    /// Adds `runnable` to the run queue when the next descriptor of this loop has been closed.
     pub(crate) fn run_after_close(self: &Rc<Self>, runnable: Weak<dyn Runnable>) {
         // Weak, because the core owns the poller.
         let core = Rc::downgrade(self);
@@ -208,7 +208,7 @@ impl Core {
         });
     }
 
-    /// Adds the source that a descriptor was just registered for.
+    /// Inserts the source for which a descriptor was just registered.
     pub(crate) fn insert(&self, source: Rc<dyn EventSource>) {
         self.registry.insert(source);
     }
@@ -218,9 +218,9 @@ impl Core {
         self.registry.insert(Rc::new(Placeholder))
     }
 
-    /// Ends the loop: drops calls that wait and shuts down what is registered.
+    /// Ends the loop: drops pending calls, and shuts down the registered sources.
     pub(crate) fn end(&self) {
-        // First: a request to the loop by what runs below fails, because the loop is gone.
+        // Set first, so that requests to the loop by the code that runs below fail.
         self.is_gone.set(true);
         self.forget_draining();
         tasks::deactivate(self.id());
@@ -229,15 +229,16 @@ impl Core {
         if self.poll.is_of_other_process() {
             return self.end_in_child();
         }
-        // Other threads are turned away before anything is dropped, so that none posts to, or waits
-        // for, what is about to go.
+        // Other threads are refused before anything is dropped, so that none posts to the loop, or
+        // waits for it, while it ends.
         self.shared.inbox.close();
         self.shared.blocking_calls.close();
         // Jobs contain the panics of their drops.
         drop(self.jobs.take());
         drop_each("the drop of a trigger", self.system_events.take_all());
         for source in self.registry.take_all() {
-            // Calls it on a clone: the last reference must not be dropped while a panic unwinds.
+            // Called on a clone, because the last reference must not be dropped while a panic
+            // unwinds.
             contain("what was shut down", || Rc::clone(&source).shut_down());
             drop_contained("the drop of what was shut down", source);
         }
@@ -248,14 +249,16 @@ impl Core {
         for delivery in self.pending_replies.take_all() {
             contain("what waits for a thread", || delivery(Err(ReactorGone)));
         }
-        // After the sources and the extensions, whose ends cancel timers of theirs.
+        // Cleared after the sources and the extensions, which cancel their own timers when they
+        // end.
         self.timers.clear();
         drop_each("the drop of a connection", self.run_queue.take_all());
     }
 
-    /// Closes descriptors and drops the rest, in a process that was forked from the loop's: no
-    /// handler is called, and nothing sent, shut down or removed, since the parent has it all,
-    /// too. No lock is taken that another thread may have had.
+    /// Closes descriptors and drops all other state, in a process that was forked from that of the
+    /// loop. No handler is called, and nothing is sent, shut down or unregistered, because the
+    /// parent uses the same sockets. No lock is taken that another thread may have held at the
+    /// fork.
     fn end_in_child(&self) {
         drop(self.jobs.take());
         drop(self.system_events.take_all());

@@ -1,11 +1,12 @@
-//! Run queue: sources (connections, ports, children) with pending work, which the loop does
-//! between handlers, before it waits for descriptors.
+//! Run queue: sources (connections, ports, children) with pending work. The loop runs them between
+//! handlers, and before it waits for descriptors.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-/// Maximum number of rounds in one turn: connections may queue one another without end.
+/// Maximum number of rounds in one turn. Bounded, because connections may queue one another without
+/// end.
 pub(super) const ROUNDS: usize = 16;
 
 /// A source that may have pending work.
@@ -13,11 +14,11 @@ pub(crate) trait Runnable {
     fn run_pending(self: Rc<Self>);
 }
 
-/// The runnables, in the order of queueing.
+/// The queued runnables, in the order in which they were added.
 #[derive(Default)]
 pub(super) struct RunQueue {
     list: RefCell<VecDeque<Rc<dyn Runnable>>>,
-    /// Length of the list, which each turn asks for without a borrow.
+    /// Length of the list, so that each turn can test it without a borrow.
     count: Cell<usize>,
 }
 
@@ -58,7 +59,7 @@ mod tests {
     use crate::core::Core;
     use crate::memory::Network;
 
-    /// Notes its name, and queues itself as often as `left` says.
+    /// Logs its name, and queues itself again `left` times.
     struct Noting {
         core: Weak<Core>,
         name: &'static str,

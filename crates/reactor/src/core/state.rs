@@ -1,6 +1,6 @@
-//! State of the loop: the states of its lifecycle, and what a shutdown that drains carries.
+//! State of the loop: the states of its lifecycle, and the data of a shutdown that drains.
 //!
-//! `lifecycle` and `draining` have all transitions between them, and the picture of these.
+//! All transitions are in `lifecycle`, which has a diagram, and in `draining`.
 
 use std::collections::HashSet;
 
@@ -10,38 +10,40 @@ use crate::poll::Key;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Lifecycle {
-    /// Not running: before the first turn, and after a shutdown or a crash. `block_on` and
-    /// `turn` leave it, too; between two calls of theirs the loop is `Running`.
+    /// Not running: before the first turn, and after a shutdown or a crash. Left by `run`,
+    /// `block_on` and `turn`; between two calls of `block_on` or `turn`, the loop stays `Running`.
     #[default]
     Idle,
-    /// From the first turn on. Left by `stop` or `crash`.
+    /// Entered at the first turn. Left by `stop` and `crash`.
     Running,
-    /// The triggers of the shutdown are called, or one of their Deferreds is waited for. Entered
-    /// at the end of the turn that has called `stop`, and once more when draining is over; left
-    /// for `Draining`, and for `Idle` after the last trigger.
+    /// The triggers of the shutdown are being called, or the loop waits for a Deferred of one of
+    /// them. Entered at the end of the turn that has called `stop`, and once more when draining is
+    /// over; left for `Draining`, and for `Idle` after the last trigger.
     ShuttingDown,
-    /// Connections and children are sent what was written to them. There is a [`Draining`]
-    /// then, which has the keys of those that are left. Left for `Drained`.
+    /// Unsent output of connections and children is being sent. Their keys are in the [`Draining`].
+    /// Left for `Drained`.
     Draining,
     // INVARIANT: the states from here on need work at the end of the turn, see
     // `ends_with_the_turn`.
     /// `stop` was called in this turn.
     Stopping,
-    /// The last of those that were drained has ended, or their time is over. The shutdown
-    /// goes on at the end of the turn, since a handler may be what has ended it.
+    /// The last of these sources has ended, or the timeout has passed. The shutdown continues at
+    /// the end of the turn, and not at once, because a handler that is still running may have ended
+    /// the source.
     Drained,
 }
 
 impl Lifecycle {
     #[inline(always)]
     pub(super) fn ends_with_the_turn(self) -> bool {
-        // The variants have the numbers of their order above.
+        // The discriminants follow the order of the variants above.
         self as u8 >= Self::Stopping as u8
     }
 }
 
-/// What the shutdown waits for after the first triggers. It is there from `disconnect_all` on,
-/// also before the state is `Draining`: sources that end while others are told to are noted.
+/// The sources for which the shutdown waits after the triggers of the phase `Before`. Exists from
+/// `disconnect_all` on, even before the state is `Draining`, so that sources which end while others
+/// begin to close are noted.
 pub(super) struct Draining {
     /// Keys of the sources that are still closing.
     pub(super) left: HashSet<Key>,

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 /// The time since the loop was made.
 pub(crate) enum Time {
     Real(Instant),
-    /// Of a test, which moves it by hand.
+    /// The virtual time of a test, which the test advances.
     Virtual(Cell<Duration>),
 }
 
@@ -27,7 +27,7 @@ impl Time {
         }
     }
 
-    /// The time of the calendar: the system's; in a test, as if the loop was made at the epoch.
+    /// The calendar time: that of the system, or, in a test, the UNIX epoch plus the virtual time.
     pub(crate) fn wall(&self) -> SystemTime {
         match self {
             Self::Real(_) => SystemTime::now(),
@@ -35,7 +35,7 @@ impl Time {
         }
     }
 
-    /// Moves a test's time forward.
+    /// Sets the virtual time of a test; does nothing to real time.
     pub(crate) fn move_to(&self, time: Duration) {
         if let Self::Virtual(now) = self {
             now.set(time);

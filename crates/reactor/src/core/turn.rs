@@ -1,4 +1,4 @@
-//! One turn of the loop, and running it until it ends.
+//! One turn of the loop, and running turns until the loop ends.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -13,24 +13,24 @@ use crate::poll::{Events, Key, Ready, is_woken, take_woken};
 use crate::registry::EventSource;
 use crate::tasks;
 
-/// How many turns to take.
+/// Which turns to take.
 #[derive(Clone, Copy)]
 enum Turns<'a> {
-    /// One, which waits for at most that long.
+    /// One turn, which waits at most for this time; `None` waits without a limit.
     One(Option<Duration>),
-    /// Until the flag is set, if there is one, or the loop ends.
+    /// Turns until the flag, if there is one, is set, or the loop ends.
     Until(Option<&'a Cell<bool>>),
 }
 
 impl Core {
-    /// Runs until it is stopped, or crashes.
+    /// Runs until the loop is stopped, or crashes.
     pub(crate) fn run(self: &Rc<Self>) -> Result<(), RunError> {
         self.run_until(None)
     }
 
-    /// Runs until `is_done` is set, or until it is stopped.
+    /// Runs until `is_done` is set, or until the loop is stopped or crashes.
     pub(crate) fn run_until(self: &Rc<Self>, is_done: Option<&Cell<bool>>) -> Result<(), RunError> {
-        // The guard ends the turn also if it fails or panics.
+        // The guard ends the turning even if a turn fails or panics.
         let _turning = self.begin()?;
         if self.is_running() && !is_done.is_some_and(Cell::get) {
             self.take_turns(Turns::Until(is_done))?;
@@ -38,22 +38,22 @@ impl Core {
         Ok(())
     }
 
-    /// One turn; says whether the loop has ended in it.
+    /// Takes one turn. Returns whether the loop has ended in it.
     pub(crate) fn run_once(self: &Rc<Self>, timeout: Option<Duration>) -> Result<bool, RunError> {
         let _turning = self.begin()?;
         if is_woken() || self.shared.inbox.has_jobs() {
-            // A wake between turns is an event of this one.
+            // A wake between two turns counts as an event, so this turn does not wait.
             self.skips_wait.set(true);
         }
         self.take_turns(Turns::One(timeout))?;
         Ok(!self.is_running())
     }
 
-    /// The one place that has the code of a turn, with all that it inlines.
+    /// Not inlined, so that the code of a turn, with all that is inlined into it, exists once.
     #[inline(never)]
     fn take_turns(self: &Rc<Self>, turns: Turns<'_>) -> Result<(), RunError> {
-        // Taken out of the core and put back: its buffers are kept from turn to turn, and nothing
-        // is borrowed while sources run.
+        // Taken out of the core and put back at the end, so that the buffers are reused, and no
+        // cell is borrowed while sources run.
         let mut events = self.events.take().unwrap_or_default();
         let (timeout, is_done) = match turns {
             Turns::One(timeout) => (timeout, None),
@@ -83,11 +83,12 @@ impl Core {
             return Err(RunError::OtherProcess);
         }
         self.counters.turn();
-        // Taken first: a wake from here on is for the next look.
+        // Taken before any work, so that a wake from here on is seen by the next test.
         let is_woken_by_now = take_woken();
         let mut look = self.timers.next_look();
-        // `|` and not `||`: each of them has its turn. Their order is that of the architecture:
-        // calls from threads, bodies, delayed calls, then the pending work of all of them.
+        // `|` and not `||`, so that each of them runs. They run in the order that the documentation
+        // of this module promises: calls from threads, async bodies, delayed calls, then the run
+        // queue.
         let has_called = self.run_jobs()
             | self.run_tasks(is_woken_by_now)
             | self.run_timers(look, timeout.is_some())
@@ -100,8 +101,8 @@ impl Core {
         let waited = self.poll.wait(events, self.time_to_wait(look, timeout));
         self.turn_now.set(None);
         if let Err(error) = waited {
-            // A loop whose poller fails cannot go on. It is idle again, so that `run` can be called
-            // again.
+            // A loop whose poller fails cannot continue. It becomes idle, so that `run` can be
+            // called again.
             self.was_busy.set(has_called);
             self.state.set(Lifecycle::Idle);
             return Err(error.into());
@@ -110,10 +111,9 @@ impl Core {
         self.counters.events(count);
         self.was_busy.set(has_called || count > 0);
 
-        // Bodies that this turn's events have woken run now, so that their output goes out in this
-        // turn and not after another wait.
+        // Async bodies that were woken since, by an event of this turn or by another thread, run
+        // now, so that their output is sent in this turn and not after another wait.
         if is_woken() || self.poll.hides_wakes() {
-            // By an event, or by another thread: what these bodies write is sent in this turn.
             if self.run_woken_tasks() {
                 self.was_busy.set(true);
             }
@@ -123,7 +123,7 @@ impl Core {
         Ok(())
     }
 
-    /// Calls the sources that are ready, one after the other; says how many there were.
+    /// Calls the sources that are ready, one after the other. Returns the number of events.
     #[inline]
     fn dispatch(&self, events: &Events) -> usize {
         let (of_epoll, of_others) = (events.of_epoll(), events.of_others());
@@ -141,11 +141,11 @@ impl Core {
 
     #[inline(always)]
     fn dispatch_all(&self, mut events: impl ExactSizeIterator<Item = (Key, Ready)>) {
-        // Each round is one `contain`: after a panic of a source, the next round goes on behind its
-        // event.
+        // Each round is one `contain`. After a panic of a source, the next round continues with the
+        // event after it.
         while events.len() > 0 {
-            // Guarded as a whole: sources contain what their users do, so a panic is
-            // rare, and costs the others nothing but this.
+            // One `contain` for many events, because sources contain panics of user code
+            // themselves: a panic here is rare.
             contain("what an event called", || {
                 for (key, ready) in events.by_ref() {
                     if let Some(source) = self.source(key) {
@@ -170,11 +170,11 @@ impl Core {
         }
     }
 
-    /// The source of an event, unless it has been removed since the wait gave the event.
+    /// The source of an event, unless it was removed since the poller returned the event.
     #[inline]
     fn source(&self, key: Key) -> Option<Rc<dyn EventSource>> {
-        // By key and generation: an earlier event of this turn may have removed the source, and
-        // another may have its slot.
+        // The key has a generation, because an earlier event of this turn may have removed the
+        // source, and another source may use its slot.
         let source = self.registry.get(key);
         if source.is_none() {
             self.poll.own_event(key);
@@ -197,18 +197,19 @@ impl Core {
         }
     }
 
-    /// The time, read once until user code runs.
+    /// The current time. The clock is read once, and again after user code has run.
     fn turn_now(&self) -> Duration {
         let now = self.turn_now.get().unwrap_or_else(|| self.now());
         self.turn_now.set(Some(now));
         now
     }
 
-    /// The timeout of the wait: until it is time to `look` again, or `timeout` is over.
+    /// The timeout of the wait: until it is time to `look` at the timers again, or at most
+    /// `timeout`.
     #[inline]
     fn time_to_wait(&self, look: Option<Duration>, timeout: Option<Duration>) -> Option<Duration> {
-        // Looked at after all work of the turn: a wake during it is not lost, because nothing is
-        // between this look and the wait but the wait itself, which the event descriptor ends.
+        // Tested after all work of the turn, so that a wake during that work is seen here. A later
+        // wake ends the wait by an event of the waker.
         if self.skips_wait.get() || is_woken() || self.shared.inbox.has_jobs() {
             self.skips_wait.set(false);
             return Some(Duration::ZERO);
@@ -219,7 +220,8 @@ impl Core {
         }
     }
 
-    /// The same, if the timer descriptor is not set for `look` yet: sets it, if there is one.
+    /// The timeout of the wait if the timer descriptor is not set for `look` yet. Sets that, if
+    /// there is one.
     #[inline(never)]
     fn time_until(&self, look: Duration, timeout: Option<Duration>) -> Option<Duration> {
         let until_then = look.saturating_sub(self.turn_now());
@@ -232,7 +234,7 @@ impl Core {
         Some(until_then)
     }
 
-    /// Makes the calls from other threads; says whether there were any.
+    /// Makes the calls from other threads. Returns whether there were any.
     #[inline]
     fn run_jobs(self: &Rc<Self>) -> bool {
         self.shared.inbox.has_jobs() && self.run_waiting_jobs()
@@ -240,8 +242,8 @@ impl Core {
 
     #[cold]
     fn run_waiting_jobs(self: &Rc<Self>) -> bool {
-        // Two vectors that change places: the lock of the inbox is held for the exchange only, and
-        // a job that posts another finds it open. The new one waits for the next turn.
+        // Two vectors change places, so the lock of the inbox is held for the exchange only, and a
+        // job may post another one, which waits for the next turn.
         let mut jobs = self.jobs.take();
         self.shared.inbox.take(&mut jobs);
         let has_called = !jobs.is_empty();
@@ -285,10 +287,10 @@ impl Core {
         true
     }
 
-    /// Resumes woken async bodies; says whether there were any.
+    /// Resumes woken async bodies. Returns whether there were any.
     ///
-    /// A turn that was not marked as woken asks only whether there are any: this loop is the
-    /// active one of its thread then, and no loop inside of its turns has changed that.
+    /// Without the mark, `tasks::activate` is not called: this loop is still the active one of its
+    /// thread, because no other loop has run inside of its turns.
     #[inline(always)]
     fn run_tasks(&self, is_marked: bool) -> bool {
         if is_marked {
@@ -310,16 +312,18 @@ impl Core {
         has_called
     }
 
-    /// Has this loop woken for async bodies, unless it is in a turn, or another one is.
+    /// Has wake-ups of async bodies wake this loop, unless this or another loop of the thread is in
+    /// a turn.
     #[inline]
     pub(crate) fn listen_for_tasks(&self) {
         tasks::activate_between_turns(self.id(), || self.poll.waker());
     }
 
-    /// Makes the delayed calls that are due, if it is time to `look`; says whether it was.
+    /// Makes the delayed calls that are due, if it is time to `look`. Returns whether it was.
     ///
-    /// If the wait of this turn ends by itself when it is time, that is soon enough, and
-    /// the clock need not be read; unless the caller of `turn` does not let it wait.
+    /// If the poller ends the wait of this turn at that time by itself, the clock need not be read
+    /// now. With a timeout from the caller of `turn`, it is read, because the turn may not wait so
+    /// long.
     #[inline]
     fn run_timers(&self, look: Option<Duration>, has_timeout: bool) -> bool {
         match look {

@@ -1,4 +1,4 @@
-//! Address families of datagrams: what differs between UDP and UNIX sockets.
+//! Address families of datagram sockets: the differences between UDP and UNIX sockets.
 
 use std::fmt;
 use std::io;
@@ -12,8 +12,8 @@ use socket2::{SockAddr, SockRef};
 use crate::address::{Address, UnixAddress};
 use crate::sys::socket::unix_from_rustix;
 
-/// An address that datagrams come from and go to: [`SocketAddr`] for UDP,
-/// [`UnixAddress`] for UNIX sockets.
+/// Address of the sender or receiver of a datagram: [`SocketAddr`] for UDP, [`UnixAddress`] for
+/// UNIX sockets.
 ///
 /// The trait is sealed.
 ///
@@ -55,8 +55,8 @@ pub(crate) mod sealed {
 
     #[expect(unnameable_types, reason = "it seals the trait")]
     pub trait Family: Sized + 'static {
-        /// The network may report, some time later, that no program receives: it is not the
-        /// datagram which is sent just then that is refused.
+        /// Whether an error "connection refused" may be about an earlier datagram: over a network,
+        /// the report that no program receives arrives some time after the send.
         const IS_REFUSED_LATE: bool;
 
         #[doc(hidden)]
@@ -65,7 +65,7 @@ pub(crate) mod sealed {
         #[doc(hidden)]
         fn to_system(&self) -> io::Result<SockAddr>;
 
-        /// Its address in the network of a test, which has UDP only.
+        /// The address in the simulated network of a test, which has UDP only.
         #[doc(hidden)]
         fn as_inet(&self) -> Option<SocketAddr>;
 
@@ -87,7 +87,7 @@ pub(crate) mod sealed {
         #[doc(hidden)]
         fn can_reach(&self, other: &Self) -> bool;
 
-        /// Whether a datagram from `other` is one of a peer that has this address.
+        /// Whether a datagram from `other` is from the peer with this address.
         #[doc(hidden)]
         fn is_peer(&self, other: &Self) -> bool;
 
@@ -101,14 +101,14 @@ pub(crate) mod sealed {
         }
     }
 
-    /// On Linux, the length of a datagram is given even if it did not fit.
+    /// On Linux, `TRUNC` makes the system return the full length of a datagram that did not fit.
     #[cfg(any(target_os = "linux", target_os = "android"))]
     const RECEIVE_FLAGS: RecvFlags = RecvFlags::TRUNC.union(RecvFlags::DONTWAIT);
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
     const RECEIVE_FLAGS: RecvFlags = RecvFlags::DONTWAIT;
 }
 
-// No call waits: one that was adopted need not be non-blocking.
+// `DONTWAIT` in each call, because an adopted socket may be in blocking mode.
 #[cfg(not(target_vendor = "apple"))]
 pub(super) const SEND_FLAGS: SendFlags = SendFlags::NOSIGNAL.union(SendFlags::DONTWAIT);
 #[cfg(target_vendor = "apple")]
@@ -153,7 +153,8 @@ impl sealed::Family for SocketAddr {
     }
 
     fn is_peer(&self, other: &Self) -> bool {
-        // The rest of an address of version 6 may be filled in by the system.
+        // Compares only address and port, because the system may fill in the other fields of an
+        // IPv6 address.
         (self.ip(), self.port()) == (other.ip(), other.port())
     }
 }
@@ -206,8 +207,8 @@ impl sealed::Family for UnixAddress {
 
 fn to_rustix(address: &UnixAddress) -> Result<SocketAddrUnix, Errno> {
     match address {
-        // A path with a zero byte is refused by `new`.
-        // An empty path would be the unnamed address, or have Linux choose a name.
+        // `SocketAddrUnix::new` refuses a path with a zero byte. An empty path is refused here,
+        // because it would mean the unnamed address, or have Linux choose a name.
         UnixAddress::Path(path) if path.as_os_str().is_empty() => Err(Errno::INVAL),
         UnixAddress::Path(path) => SocketAddrUnix::new(path.as_os_str()),
         #[cfg(any(target_os = "linux", target_os = "android"))]
