@@ -1,9 +1,9 @@
 //! Reserved descriptor, for a process that has no others left (`EMFILE`).
 //!
-//! A process that has used all its descriptors cannot accept a connection, not even to close
-//! it: connections stay in the backlog, and the listener is readable in each turn. So the
-//! reactor closes its reserved descriptor; with the free one it accepts a waiting connection
-//! and closes it, and then reserves a descriptor again.
+//! A process that has used all its descriptors cannot accept a connection, not even to close it:
+//! connections stay in the backlog, and the listener is readable in each turn. So the reactor
+//! closes its reserved descriptor; with the freed descriptor, it accepts a waiting connection and
+//! closes it, and then reserves a descriptor again.
 
 use std::cell::Cell;
 use std::fs::File;
@@ -21,8 +21,8 @@ impl ReservedFd {
     /// Opens the reserved descriptor, if there is none.
     pub(crate) fn fill(&self) {
         let descriptor = self.descriptor.take();
-        // If the open fails, there is none until the next call, and waiting connections stay in
-        // the backlog.
+        // If the open fails, no descriptor is reserved until the next call, and waiting connections
+        // stay in the backlog.
         let descriptor = descriptor.or_else(|| File::open("/dev/null").map(Into::into).ok());
         self.descriptor.set(descriptor);
     }

@@ -68,8 +68,8 @@ impl<P: DatagramProtocol> DatagramContext<'_, P> {
     ///
     /// # Errors
     ///
-    /// The datagram is dropped: it is too long, the address is of another family than the port's,
-    /// the queue is full, or the system refuses it.
+    /// If the datagram is too long, the address is of another family than the port's, the queue is
+    /// full, or the system refuses the datagram. Then it is dropped.
     #[doc(alias = "transport.write")]
     pub fn send_to(
         &mut self,
@@ -84,7 +84,7 @@ impl<P: DatagramProtocol> DatagramContext<'_, P> {
     ///
     /// # Errors
     ///
-    /// As for that method; or the port is not connected.
+    /// As for [`send_to`](Self::send_to), and if the port is not connected.
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) -> Result<(), DatagramError> {
         self.source.send(bytes.as_ref(), None)
     }
@@ -95,7 +95,7 @@ impl<P: DatagramProtocol> DatagramContext<'_, P> {
     ///
     /// # Errors
     ///
-    /// The port is connected already, or the system refuses.
+    /// If the port is connected already, or the system refuses.
     ///
     /// # Examples
     ///
@@ -125,15 +125,15 @@ impl<P: DatagramProtocol> DatagramContext<'_, P> {
         self.source.connect(peer)
     }
 
-    /// Closes the port, when the handler returns.
+    /// Closes the port when the handler returns.
     #[doc(alias = "stopListening")]
     #[doc(alias = "loseConnection")]
     pub fn stop_listening(&mut self) {
-        // Not waited for: the port closes after the handler that has called this.
+        // The Deferred is not waited for, because the port closes after this handler.
         self.port().stop_listening().ignore();
     }
 
-    /// A handle on the port, to be kept elsewhere.
+    /// A handle on the port, which can be kept after the handler has returned.
     #[doc(alias = "transport")]
     pub fn port(&self) -> DatagramPort<P> {
         DatagramPort::new(self.source)

@@ -1,4 +1,5 @@
-//! `DatagramError`, of one datagram; `DatagramPortClosed`, why a port was closed.
+//! `DatagramError`, the error of one datagram, and `DatagramPortClosed`, the reason why a port was
+//! closed.
 
 use std::error::Error;
 use std::fmt;
@@ -42,11 +43,11 @@ pub enum DatagramError {
     QueueFull,
     /// No program listens at the address.
     Refused,
-    /// The address is not of the port's family: version 4 or 6.
+    /// The address is not of the port's family (IPv4 or IPv6).
     WrongFamily,
     /// The port is not connected, so each datagram needs an address.
     NotConnected,
-    /// A port can be connected once.
+    /// The port is connected already; a port can be connected only once.
     AlreadyConnected,
     /// The port is closed.
     PortClosed,
@@ -101,7 +102,7 @@ impl Error for DatagramError {
 ///
 /// # Examples
 ///
-/// Logs a loss of the port:
+/// A protocol that logs the loss of its port:
 ///
 /// ```
 /// # use reactor::{DatagramContext, DatagramProtocol, DatagramPortClosed, Reactor};
@@ -127,7 +128,7 @@ impl Error for DatagramError {
 pub enum DatagramPortClosed {
     /// The program called `stop_listening`.
     Stopped,
-    /// The socket has failed: each wake-up gave an error.
+    /// The socket has failed: 16 wake-ups in a row gave only errors.
     Lost(io::Error),
     /// The reactor was stopped or dropped.
     ReactorStopped,

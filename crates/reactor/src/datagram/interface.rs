@@ -5,7 +5,8 @@ use std::net::Ipv4Addr;
 
 use crate::sys::multicast::Selector;
 
-/// An interface of this host, through which a group is joined or sent to.
+/// A network interface of this host, through which a multicast group is joined, or datagrams are
+/// sent to it.
 ///
 /// # Examples
 ///
@@ -21,7 +22,7 @@ use crate::sys::multicast::Selector;
 ///
 /// # let reactor = Reactor::new()?;
 /// let port = reactor.listen_udp("0.0.0.0:0", Quiet)?;
-/// // In version 4, an interface goes by its address; this one is for tests.
+/// // With IPv4, an interface is given by its address; this one reaches only this host.
 /// let loopback = MulticastInterface::Address(Ipv4Addr::LOCALHOST);
 /// port.set_multicast_interface(loopback)?;
 /// assert!(port.set_multicast_interface(MulticastInterface::Index(1)).is_err());
@@ -30,16 +31,16 @@ use crate::sys::multicast::Selector;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum MulticastInterface {
-    /// The one that the system chooses.
+    /// The interface that the system chooses.
     #[default]
     Any,
-    /// The one that has this address. Only for version 4.
+    /// The interface that has this address. Only for IPv4.
     Address(Ipv4Addr),
-    /// The one that has this number.
+    /// The interface that has this index.
     Index(u32),
 }
 
-/// The interface index of an IPv6 option: 0 leaves the choice to the system.
+/// The interface index for an IPv6 socket option.
 pub(super) fn index_v6(interface: MulticastInterface) -> io::Result<u32> {
     match interface {
         // 0 has the system choose, by its routes (RFC 3493, section 5.2).

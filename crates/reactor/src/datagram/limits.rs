@@ -1,7 +1,7 @@
-//! Limits of a datagram port, which the options of both families have.
+//! Limits of a datagram port: the options that UDP and UNIX ports have in common.
 
-/// The largest datagram that a port can be set to take: a read of the loop's buffer has to
-/// tell a longer one from one that fits.
+/// Upper bound of `max_packet_size`. The read buffer of the loop is larger than this, so that a
+/// longer datagram can be told from one that fits.
 const MAX_PACKET_SIZE: usize = 65_535;
 
 #[derive(Clone, Copy, Debug)]
@@ -13,7 +13,7 @@ pub(super) struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            // As Twisted's `listenUDP` has.
+            // The default of Twisted's `listenUDP`.
             max_packet_size: 8192,
             max_queued: 128,
         }
@@ -26,12 +26,12 @@ impl Limits {
     }
 }
 
-/// Gives options with a field `limits` the methods that set them.
+/// Implements the methods that set the limits, for an options type with a field `limits`.
 macro_rules! limit_methods {
     ($options:ty) => {
         impl $options {
-            /// The longest datagram that may come in, in bytes: 8192 unless this is called,
-            /// 65,535 at the most. A longer one is dropped, and the protocol gets
+            /// The longest datagram that the port receives, in bytes: 8192 by default, at most
+            /// 65,535. A longer one is dropped, and the protocol gets
             /// [`DatagramError::TooLong`](crate::DatagramError::TooLong) for it.
             #[doc(alias = "maxPacketSize")]
             pub fn max_packet_size(mut self, bytes: usize) -> Self {
@@ -39,8 +39,8 @@ macro_rules! limit_methods {
                 self
             }
 
-            /// How many datagrams may wait to be sent while the system has no room: 128 unless
-            /// this is called. A datagram beyond that is refused with
+            /// Most datagrams that are queued while the system has no room: 128 by default. A
+            /// further datagram is refused with
             /// [`DatagramError::QueueFull`](crate::DatagramError::QueueFull), and counted.
             pub fn max_queued(mut self, datagrams: usize) -> Self {
                 self.limits.max_queued = datagrams;

@@ -1,4 +1,4 @@
-//! Datagrams: UDP, and UNIX sockets for datagrams.
+//! Datagrams: UDP and UNIX datagram sockets.
 //!
 //! ```text
 //!   loop ──ready──▶ source ──datagram──▶ protocol

@@ -1,4 +1,4 @@
-//! Broadcast and multicast, on ports of the internet.
+//! Broadcast and multicast, on UDP ports.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -10,18 +10,18 @@ use super::port::DatagramPort;
 use super::protocol::DatagramProtocol;
 use crate::sys::multicast;
 
-/// The largest TTL: it is one byte of a packet.
+/// The largest TTL, which is one byte of a packet.
 const MOST_HOPS: u32 = 255;
 
 fn invalid(message: &'static str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, message)
 }
 
-/// Broadcast and multicast, which only UDP has.
+/// Broadcast and multicast, which only UDP ports have.
 ///
 /// # Examples
 ///
-/// All members of a group receive what is sent to it:
+/// All members of a group receive the datagrams that are sent to it:
 ///
 /// ```
 /// use reactor::{DatagramContext, DatagramProtocol, MulticastInterface, Reactor, UdpOptions};
@@ -58,13 +58,14 @@ fn invalid(message: &'static str) -> io::Error {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 impl<P: DatagramProtocol<Address = SocketAddr>> DatagramPort<P> {
-    /// Joins `group` on `interface`: the port receives the datagrams that are sent to it. A group
-    /// can be joined once for each interface.
+    /// Joins `group` on `interface`: the port receives the datagrams that are sent to the group. A
+    /// group can be joined once on each interface.
     ///
     /// # Errors
     ///
-    /// `InvalidInput` if `group` is no group, or not of the port's version; or what the
-    /// system says: it was joined, or there is no such interface.
+    /// `InvalidInput` if `group` is not a multicast address, or is not of the port's family.
+    /// Another error if the system refuses, because the group is joined already, or there is no
+    /// such interface.
     ///
     /// # Examples
     ///
@@ -99,7 +100,7 @@ impl<P: DatagramProtocol<Address = SocketAddr>> DatagramPort<P> {
     ///
     /// # Errors
     ///
-    /// As there; or it was not joined.
+    /// As for [`join_group`](Self::join_group), and if the group was not joined.
     pub fn leave_group(&self, group: IpAddr, interface: MulticastInterface) -> io::Result<()> {
         self.with_group(group, |socket, group| match group {
             IpAddr::V4(group) => {
@@ -123,18 +124,18 @@ impl<P: DatagramProtocol<Address = SocketAddr>> DatagramPort<P> {
         self.with_option(|socket, _is_v4| f(socket, group))
     }
 
-    /// Calls `f` with the socket, and whether it is one of version 4.
+    /// Calls `f` with the socket, and with `true` for IPv4.
     fn with_option<R>(&self, f: impl FnOnce(&SockRef<'_>, bool) -> io::Result<R>) -> io::Result<R> {
         let is_v4 = self.address().is_ipv4();
         self.with_socket(|socket| f(&SockRef::from(&socket), is_v4))
     }
 
-    /// Sends to groups through `interface` from now on.
+    /// Sets the interface through which datagrams to groups are sent.
     ///
     /// # Errors
     ///
-    /// There is no such interface; a port of version 4 wants its address, and one of
-    /// version 6 its number; or the port is closed.
+    /// If there is no such interface, an IPv4 port gets an index or an IPv6 port an address, or the
+    /// port is closed.
     pub fn set_multicast_interface(&self, interface: MulticastInterface) -> io::Result<()> {
         self.with_option(|socket, is_v4| {
             if !is_v4 {
@@ -150,12 +151,12 @@ impl<P: DatagramProtocol<Address = SocketAddr>> DatagramPort<P> {
         })
     }
 
-    /// Whether members of a group on this host receive what this port sends to it: true by
-    /// default.
+    /// Whether members of a group on this host receive the datagrams that this port sends to the
+    /// group: `true` by default.
     ///
     /// # Errors
     ///
-    /// The port is closed.
+    /// If the port is closed.
     pub fn multicast_loopback(&self) -> io::Result<bool> {
         self.with_option(|socket, is_v4| {
             if is_v4 {
@@ -170,7 +171,7 @@ impl<P: DatagramProtocol<Address = SocketAddr>> DatagramPort<P> {
     ///
     /// # Errors
     ///
-    /// The port is closed.
+    /// If the port is closed.
     pub fn set_multicast_loopback(&self, loopback: bool) -> io::Result<()> {
         self.with_option(|socket, is_v4| {
             if is_v4 {
@@ -186,7 +187,7 @@ impl<P: DatagramProtocol<Address = SocketAddr>> DatagramPort<P> {
     ///
     /// # Errors
     ///
-    /// The port is closed.
+    /// If the port is closed.
     pub fn multicast_ttl(&self) -> io::Result<u32> {
         self.with_option(|socket, is_v4| {
             if is_v4 {
@@ -197,14 +198,14 @@ impl<P: DatagramProtocol<Address = SocketAddr>> DatagramPort<P> {
         })
     }
 
-    /// Sets [`multicast_ttl`](Self::multicast_ttl), to 255 at the most.
+    /// Sets [`multicast_ttl`](Self::multicast_ttl), to at most 255.
     ///
     /// # Errors
     ///
-    /// It is too large, or the port is closed.
+    /// If `ttl` is too large, or the port is closed.
     pub fn set_multicast_ttl(&self, ttl: u32) -> io::Result<()> {
         if ttl > MOST_HOPS {
-            // The system takes the largest number of all for "the default".
+            // The system would take the largest `u32`, which is -1 as an `int`, for its default.
             let message = format!("a multicast TTL is 0 to {MOST_HOPS}, not {ttl}");
             return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
         }
@@ -221,7 +222,7 @@ impl<P: DatagramProtocol<Address = SocketAddr>> DatagramPort<P> {
     ///
     /// # Errors
     ///
-    /// The port is closed.
+    /// If the port is closed.
     pub fn broadcast(&self) -> io::Result<bool> {
         self.with_option(|socket, _is_v4| socket.broadcast())
     }
@@ -230,7 +231,7 @@ impl<P: DatagramProtocol<Address = SocketAddr>> DatagramPort<P> {
     ///
     /// # Errors
     ///
-    /// The port is closed.
+    /// If the port is closed.
     pub fn set_broadcast(&self, broadcast: bool) -> io::Result<()> {
         self.with_option(|socket, _is_v4| socket.set_broadcast(broadcast))
     }

@@ -1,4 +1,5 @@
-//! `DatagramPort`: handle on a port, for code of its thread outside of its own handlers.
+//! `DatagramPort`: handle on a port, for all code of its thread except the handlers of its
+//! protocol, which use a `DatagramContext`.
 
 use std::fmt;
 use std::io;
@@ -13,9 +14,9 @@ use super::protocol::DatagramProtocol;
 use super::source::DatagramSource;
 use crate::mailbox::{MailboxOwner, OwnerRef, handle_methods};
 
-/// Handle on a port for datagrams: for other protocols, callbacks and timers, and for methods that
-/// a [`DatagramContext`] does not have. `listen_udp`, its like, and [`DatagramContext::port`]
-/// return it.
+/// Handle on a datagram port, for other protocols, callbacks and timers, and with methods that a
+/// [`DatagramContext`] does not have. Returned by `listen_udp` and similar methods, and by
+/// [`DatagramContext::port`].
 ///
 /// Cheap to clone, and weak: dropping it does not close the port;
 /// [`stop_listening`](Self::stop_listening) does, and so does stopping or dropping the reactor.
@@ -90,14 +91,15 @@ impl<P: DatagramProtocol> DatagramPort<P> {
             .unwrap_or_else(closed)
     }
 
-    /// The address that the port listens on, with the port number that the system has chosen. A
-    /// closed port remembers it.
+    /// The address on which the port listens, with the port number that the system has chosen. It
+    /// is still known when the port is closed.
     #[doc(alias = "getHost")]
     #[doc(alias = "local_addr")]
     pub fn address(&self) -> P::Address {
         match self.source() {
             Ok(source) => source.address(),
-            // A closed port has no socket to ask: the address of when the handle was made.
+            // A closed port has no socket, so this is the address that the handle has stored when
+            // it was made.
             Err(_closed) => self.address.clone(),
         }
     }
@@ -106,7 +108,7 @@ impl<P: DatagramProtocol> DatagramPort<P> {
     ///
     /// # Errors
     ///
-    /// As for that method; or the port is closed.
+    /// As for that method, and if the port is closed.
     pub fn send_to(&self, bytes: impl AsRef<[u8]>, to: P::Address) -> Result<(), DatagramError> {
         self.source()?.send(bytes.as_ref(), Some(to))
     }
@@ -115,7 +117,7 @@ impl<P: DatagramProtocol> DatagramPort<P> {
     ///
     /// # Errors
     ///
-    /// As for [`send_to`](Self::send_to); or the port is not connected.
+    /// As for [`send_to`](Self::send_to), and if the port is not connected.
     pub fn send(&self, bytes: impl AsRef<[u8]>) -> Result<(), DatagramError> {
         self.source()?.send(bytes.as_ref(), None)
     }
@@ -124,7 +126,7 @@ impl<P: DatagramProtocol> DatagramPort<P> {
     ///
     /// # Errors
     ///
-    /// As for that method; or the port is closed.
+    /// As for that method, and if the port is closed.
     pub fn connect(&self, peer: P::Address) -> Result<(), DatagramError> {
         self.source()?.connect(peer)
     }

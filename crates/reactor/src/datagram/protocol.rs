@@ -42,11 +42,11 @@ use super::error::{DatagramError, DatagramPortClosed};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait DatagramProtocol: Sized + 'static {
-    /// Where datagrams come from: [`SocketAddr`](std::net::SocketAddr) for UDP,
+    /// Type of the addresses: [`SocketAddr`](std::net::SocketAddr) for UDP,
     /// [`UnixAddress`](crate::UnixAddress) for UNIX sockets.
     type Address: DatagramAddress;
 
-    /// The port is open. Called once, first, before `listen_udp` returns.
+    /// Called when the port is open: once, as the first handler, before `listen_udp` returns.
     ///
     /// # Errors
     ///
@@ -56,7 +56,7 @@ pub trait DatagramProtocol: Sized + 'static {
         Ok(())
     }
 
-    /// A datagram came in, which may be empty.
+    /// Called when a datagram has arrived, which may be empty.
     ///
     /// # Errors
     ///
@@ -68,8 +68,8 @@ pub trait DatagramProtocol: Sized + 'static {
         from: Self::Address,
     ) -> Result<()>;
 
-    /// The connected peer has refused a datagram: no program listens at its address (for UDP, the
-    /// peer's host has sent an ICMP error).
+    /// Called when the connected peer has refused a datagram: no program listens at its address
+    /// (for UDP, the peer's host has sent an ICMP error).
     ///
     /// Called for connected ports only: the system does not report the refusals of others.
     ///
@@ -106,8 +106,8 @@ pub trait DatagramProtocol: Sized + 'static {
         Ok(())
     }
 
-    /// One datagram has failed outside of a call that could return the error: a received one is too
-    /// long, or a queued one could not be sent. The default implementation logs it.
+    /// Called when a datagram has failed outside of a call that could return the error: a received
+    /// datagram is too long, or a queued one could not be sent. By default, the error is logged.
     ///
     /// # Errors
     ///
@@ -151,8 +151,8 @@ pub trait DatagramProtocol: Sized + 'static {
         Ok(())
     }
 
-    /// The port is closed. Called once, last, from the loop, if `start_protocol`
-    /// has succeeded. The port cannot send any more.
+    /// Called when the port is closed: once, as the last handler, from the loop, if
+    /// `start_protocol` has succeeded. The port can no longer send.
     fn stop_protocol(&mut self, cx: &mut DatagramContext<'_, Self>, reason: DatagramPortClosed) {
         let _ = (cx, reason);
     }

@@ -64,7 +64,7 @@ impl<A> Queue<A> {
         self.datagrams.pop_front()
     }
 
-    /// Puts a datagram back to the front, if the system had no room for it.
+    /// Puts a datagram back to the front, because the system had no room for it.
     pub(super) fn put_back(&mut self, datagram: Datagram<A>) {
         self.datagrams.push_front(datagram);
     }

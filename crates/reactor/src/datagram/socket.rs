@@ -1,4 +1,4 @@
-//! `RawDatagrams`: the socket of a datagram port, of the system or in memory.
+//! `RawDatagrams`: the socket of a datagram port: a real one, or a simulated one in memory.
 
 use std::io;
 use std::net::SocketAddr;
@@ -30,7 +30,7 @@ impl RawDatagrams {
     pub(super) fn set_interest(&self, interest: Interest) -> io::Result<()> {
         match self {
             Self::System(registration) => registration.set_interest(interest),
-            // Not in a poller: the loop always reads a socket in memory, and it always has room.
+            // A socket in memory is in no poller: the loop always reads it, and it always has room.
             Self::Memory(..) => Ok(()),
         }
     }
@@ -86,7 +86,8 @@ impl RawDatagrams {
         }
     }
 
-    /// The length of a datagram, even if the buffer has no room for all of it, and its sender.
+    /// Receives a datagram into `buffer`. Returns its full length, even if `buffer` is shorter, and
+    /// its sender.
     pub(super) fn receive<A: DatagramAddress>(
         &self,
         buffer: &mut [u8],
@@ -101,13 +102,14 @@ impl RawDatagrams {
         }
     }
 
-    /// Whether the poller would report it again and again, though a receive gives nothing.
+    /// Whether the poller would report this socket again and again, although a receive gives no
+    /// datagram.
     pub(super) fn has_hung_up(&self) -> bool {
         let Self::System(registration) = self else {
             return false;
         };
-        // With a timeout of zero, it only looks. `POLLHUP` and `POLLERR` are reported whatever is
-        // asked for.
+        // A timeout of zero, so `poll` does not wait. It reports `POLLHUP` and `POLLERR` even if
+        // they are not requested.
         let mut told = [PollFd::new(registration, PollFlags::IN)];
         let now = Timespec::default();
         rustix::event::poll(&mut told, Some(&now)).is_ok_and(|_| {
@@ -117,11 +119,11 @@ impl RawDatagrams {
         })
     }
 
-    /// The descriptor, for options that this crate has no method for here.
+    /// The descriptor, for socket options that `RawDatagrams` has no method for.
     ///
     /// # Errors
     ///
-    /// It is in memory.
+    /// If the socket is in memory.
     pub(super) fn as_system(&self) -> io::Result<BorrowedFd<'_>> {
         match self {
             Self::System(registration) => Ok(registration.as_fd()),

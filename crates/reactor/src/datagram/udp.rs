@@ -42,7 +42,7 @@ pub struct UdpOptions {
 limit_methods!(UdpOptions);
 
 impl UdpOptions {
-    /// Listens on `address`, with the default options. Port 0 lets the system choose one.
+    /// Listens on `address`, with the default options. With port 0, the system chooses a port.
     pub fn new(address: impl Into<HostPort>) -> Self {
         Self {
             address: address.into(),
@@ -82,7 +82,7 @@ impl UdpOptions {
         )?;
         socket.set_nonblocking(true)?;
         if address.is_ipv6() {
-            // Whether an IPv6 socket takes IPv4, too, differs from system to system by default.
+            // By default, it depends on the system whether an IPv6 socket takes IPv4, too.
             socket.set_only_v6(true)?;
         }
         if self.broadcast {
@@ -116,7 +116,7 @@ impl UdpOptions {
     }
 }
 
-/// The error for a name that would have to be looked up.
+/// The error text for a name that would have to be looked up.
 const BY_NAME: &str = "a name has to be looked up: `reactor.resolve(name, port)` gives addresses";
 
 impl<A: Into<HostPort>> From<A> for UdpOptions {
@@ -126,17 +126,17 @@ impl<A: Into<HostPort>> From<A> for UdpOptions {
 }
 
 impl ReactorHandle {
-    /// Listens on `address`, and gives `protocol` the datagrams that come in. Port 0 lets
-    /// the system choose one.
+    /// Listens on `address`, and gives received datagrams to `protocol`. With port 0, the system
+    /// chooses a port.
     ///
-    /// The only name that this takes is `localhost`, which is `127.0.0.1`. For another one, call
-    /// [`resolve`](Self::resolve), which does not block the loop, and listen on an address that it
-    /// gives. A port with an IPv6 address receives no IPv4 datagrams.
+    /// The only name that this takes is `localhost`, which is `127.0.0.1`. For another name, call
+    /// [`resolve`](Self::resolve), which does not block the loop, and listen on an address from its
+    /// result. A port with an IPv6 address receives no IPv4 datagrams.
     ///
     /// # Errors
     ///
-    /// The address is malformed, unavailable or in use, or is a name; or the failure of
-    /// `start_protocol`.
+    /// If the address is malformed, unavailable or in use, or is a name other than `localhost`; or
+    /// the failure of `start_protocol`.
     ///
     /// # Examples
     ///
@@ -204,7 +204,7 @@ impl ReactorHandle {
     ///
     /// # Errors
     ///
-    /// There is no route to the address; or the failure of `start_protocol`.
+    /// If there is no route to the address; or the failure of `start_protocol`.
     ///
     /// # Examples
     ///
@@ -263,8 +263,8 @@ impl ReactorHandle {
     ///
     /// # Errors
     ///
-    /// The descriptor is no datagram socket, or its address family is not that of the protocol;
-    /// or the failure of `start_protocol`.
+    /// If the descriptor is not a datagram socket, or its address family is not that of the
+    /// protocol; or the failure of `start_protocol`.
     ///
     /// # Examples
     ///

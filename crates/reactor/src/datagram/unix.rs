@@ -57,7 +57,7 @@ impl UnixDatagramOptions {
         self
     }
 
-    /// The permissions of the file: a process that may write to it may send. The default is
+    /// Sets the permissions of the file: a process with write permission may send. The default is
     /// `0o777` without the bits of the process's umask.
     pub fn mode(mut self, mode: u32) -> Self {
         self.mode = Some(mode);
@@ -78,20 +78,20 @@ impl<A: Into<UnixAddress>> From<A> for UnixDatagramOptions {
 }
 
 impl ReactorHandle {
-    /// Listens on a UNIX socket, and gives `protocol` the datagrams that come in.
+    /// Listens on a UNIX socket, and gives received datagrams to `protocol`.
     ///
-    /// Its file is removed when the port is closed. An abstract name, such as `"@log"`,
-    /// has none. To be answered, the sender needs a name, so it has to listen, too.
+    /// The file of the socket is removed when the port is closed. An abstract name, such as
+    /// `"@log"`, has no file. A sender can be answered only if it has a name, so it has to listen,
+    /// too.
     ///
-    /// If a receiver is full, datagrams wait for it in the order in which they were sent,
-    /// also those for others.
+    /// If the buffer of a receiver is full, all later datagrams of this port wait, even those for
+    /// other receivers, so that the order is kept.
     ///
     /// # Errors
     ///
-    /// The name is in use, or there is a file of that name that no process listens on any
-    /// more (see [`UnixDatagramOptions::lock`]); the directory is not there, or not to be
-    /// written to; the path is empty or contains a zero byte (`InvalidInput`); or what
-    /// `start_protocol` fails with.
+    /// If the address is in use, or a file with this path was left by a process that has ended (see
+    /// [`UnixDatagramOptions::lock`]); if the directory does not exist or is not writable; if the
+    /// path is empty or contains a zero byte (`InvalidInput`); or the failure of `start_protocol`.
     ///
     /// # Examples
     ///
@@ -140,7 +140,7 @@ impl ReactorHandle {
     ///
     /// # Errors
     ///
-    /// No process listens there; or the failure of `start_protocol`.
+    /// If no process listens on `peer`; or the failure of `start_protocol`.
     pub fn connect_unix_datagram<P>(
         &self,
         peer: impl Into<UnixAddress>,
@@ -183,7 +183,7 @@ impl ReactorHandle {
                 None
             }
         };
-        // If it fails, the drop of `file` removes the file of the socket again.
+        // If this fails, the drop of `file` removes the file of the socket.
         if let Some(peer) = &options.peer {
             socket.connect(&peer.to_system()?)?;
         }

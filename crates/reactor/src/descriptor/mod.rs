@@ -1,4 +1,4 @@
-//! `add_reader` and `add_writer`: any descriptor can be watched.
+//! `add_reader` and `add_writer`: callbacks for the readiness of any descriptor.
 
 mod reference;
 mod watched;
@@ -14,17 +14,17 @@ use crate::handle::ReactorHandle;
 use crate::poll::{Interest, Registration};
 
 impl ReactorHandle {
-    /// Calls `on_readable` whenever there is something to read from `descriptor`,
-    /// or it is at its end: once a turn, for as long as that is so.
+    /// Calls `on_readable` while `descriptor` has input or is at its end: once in each turn of the
+    /// loop.
     ///
-    /// The reactor owns the descriptor until [`Descriptor::remove`] gives it back; it
-    /// should not block. A descriptor from which nothing can come any more is reported
-    /// once, then let go of: see [`Descriptor::on_lost`]. A panic in `on_readable`
-    /// does the same. A regular file is always readable.
+    /// The reactor owns the descriptor until [`Descriptor::remove`] returns it. The descriptor
+    /// should be non-blocking. If it has hung up and has no more input, `on_readable` is called a
+    /// last time, and the descriptor is closed: see [`Descriptor::on_lost`]. It is closed after a
+    /// panic of `on_readable`, too. A regular file is always readable.
     ///
     /// # Errors
     ///
-    /// The system refuses to wait for it, or the reactor is gone.
+    /// If the system cannot wait for this kind of descriptor, or the reactor is gone.
     ///
     /// # Examples
     ///
@@ -64,13 +64,12 @@ impl ReactorHandle {
         Ok(descriptor)
     }
 
-    /// Calls `on_writable` whenever `descriptor` takes something to write: once a
-    /// turn, for as long as that is so. Otherwise as
-    /// [`add_reader`](Self::add_reader).
+    /// Calls `on_writable` while `descriptor` is ready to be written to: once in each turn of the
+    /// loop. Otherwise as [`add_reader`](Self::add_reader).
     ///
     /// # Errors
     ///
-    /// As for `add_reader`.
+    /// As for [`add_reader`](Self::add_reader).
     #[doc(alias = "addWriter")]
     #[doc(alias = "AsyncFd")]
     pub fn add_writer<F>(
@@ -96,9 +95,8 @@ impl ReactorHandle {
         Ok(handle)
     }
 
-    /// Lets go of all descriptors that were added with [`add_reader`](Self::add_reader)
-    /// and [`add_writer`](Self::add_writer), and gives them back. Connections and ports
-    /// stay.
+    /// Stops watching all descriptors that were added with [`add_reader`](Self::add_reader) and
+    /// [`add_writer`](Self::add_writer), and returns them. Connections and ports stay.
     ///
     /// # Examples
     ///
@@ -123,8 +121,8 @@ impl ReactorHandle {
     }
 }
 
-/// A descriptor that is watched. Clones stand for the same one; dropping them
-/// changes nothing.
+/// Handle on a watched descriptor. Clones are handles on the same descriptor; dropping them does
+/// not stop the watch.
 ///
 /// # Examples
 ///
@@ -163,16 +161,15 @@ impl Descriptor {
             .ok_or_else(gone)
     }
 
-    /// Calls `on_readable` whenever there is something to read: as
-    /// [`ReactorHandle::add_reader`]. It replaces the one before.
+    /// Sets the reader callback, which replaces an earlier one: see [`ReactorHandle::add_reader`].
     ///
     /// # Errors
     ///
-    /// It was removed or lost.
+    /// If the descriptor was removed or lost.
     ///
     /// # Examples
     ///
-    /// Something else is to be done with what comes next:
+    /// Replaces the callback for further input:
     ///
     /// ```
     /// use reactor::Reactor;
@@ -200,12 +197,11 @@ impl Descriptor {
         watched.update_interest()
     }
 
-    /// Calls `on_writable` whenever it takes something to write. It replaces the one
-    /// before.
+    /// Sets the writer callback, which replaces an earlier one: see [`ReactorHandle::add_writer`].
     ///
     /// # Errors
     ///
-    /// It was removed or lost.
+    /// If the descriptor was removed or lost.
     pub fn add_writer<F>(&self, on_writable: F) -> io::Result<()>
     where
         F: FnMut(DescriptorRef<'_>) + 'static,
@@ -220,8 +216,8 @@ impl Descriptor {
     pub fn remove_reader(&self) {
         if let Ok(watched) = self.watched() {
             watched.reader.clear();
-            // An error is one of the poller's, for which there is no caller to tell: the
-            // descriptor then comes up as ready without a reader, and nothing is called.
+            // Errs if the poller refuses; harmless: events of the descriptor then find no reader,
+            // and nothing is called.
             let _ = watched.update_interest();
         }
     }
@@ -235,9 +231,10 @@ impl Descriptor {
         }
     }
 
-    /// Calls `on_lost` if the descriptor goes bad: nothing more can be read from or
-    /// written to it. The reader or the writer is called before; the descriptor is
-    /// closed after. Without this, that is logged.
+    /// Calls `on_lost` when the descriptor is lost: it has hung up and has no more input, a
+    /// callback has panicked, or the reactor has stopped. At a hang-up, the reader or the writer is
+    /// called before; the descriptor is closed before `on_lost` runs. If no `on_lost` is set, the
+    /// loss is logged.
     ///
     /// # Examples
     ///
@@ -263,14 +260,14 @@ impl Descriptor {
         }
     }
 
-    /// Whether it is still watched.
+    /// Whether the descriptor is still watched.
     pub fn is_watched(&self) -> bool {
         self.watched().is_ok()
     }
 
-    /// Stops watching, and gives the descriptor back; `None` if that has happened
-    /// already, or if this is called by its own reader or writer: then it is closed
-    /// when that returns.
+    /// Stops watching, and returns the descriptor. Returns `None` if it was removed or lost before,
+    /// and if its own reader or writer calls this: then the descriptor is closed when that callback
+    /// returns.
     pub fn remove(&self) -> Option<OwnedFd> {
         self.watched
             .upgrade()?
@@ -280,7 +277,7 @@ impl Descriptor {
 }
 
 impl DescriptorRef<'_> {
-    /// A handle on it, to be kept.
+    /// A handle on the descriptor, which can be kept.
     pub fn descriptor(&self) -> Descriptor {
         Descriptor::new(self.watched)
     }

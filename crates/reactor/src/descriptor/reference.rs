@@ -7,8 +7,8 @@ use std::rc::Rc;
 
 use super::watched::Watched;
 
-/// A descriptor that is ready, in the hands of its reader or writer: to be read from, to
-/// be written to, or not to be watched any more.
+/// A descriptor that is ready, as its reader or writer callback gets it: to read, to write, or to
+/// stop watching.
 ///
 /// # Examples
 ///
@@ -44,7 +44,7 @@ pub struct DescriptorRef<'a> {
 }
 
 impl DescriptorRef<'_> {
-    /// Watches it no longer: it is closed when its reader or writer returns.
+    /// Stops watching the descriptor, and closes it when the callback returns.
     pub fn remove(&self) {
         drop(self.watched.remove());
     }

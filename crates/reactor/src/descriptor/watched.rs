@@ -20,22 +20,23 @@ type OnLost = Box<dyn FnOnce(io::Error)>;
 pub(super) struct Watched {
     core: Weak<Core>,
     key: Key,
-    /// Borrowed during a call. `None` once it was removed.
+    /// Borrowed while a callback runs. `None` once the descriptor was removed.
     registration: RefCell<Option<Registration>>,
     pub(super) reader: Callback,
     pub(super) writer: Callback,
     on_lost: Cell<Option<OnLost>>,
-    /// It was removed during a call, and goes when that returns.
+    /// The descriptor was removed by one of its callbacks, and is closed when that returns.
     // Set by a removal inside of a callback, never cleared.
     is_removed: Cell<bool>,
 }
 
-/// Callback of one direction. While it is called, it is not here, and may be
-/// replaced or removed.
+/// Callback of one direction. While it runs, it is taken out of `f`, and may be replaced or
+/// removed.
 #[derive(Default)]
 pub(super) struct Callback {
     f: Cell<Option<OnReady>>,
-    // Apart from `f`, which is empty while the callback runs.
+    // Set by `set`, cleared by `clear`. Not derived from `f`, which is empty while the callback
+    // runs.
     is_set: Cell<bool>,
 }
 
@@ -56,10 +57,10 @@ impl Callback {
         contain("a callback's drop", || drop(removed));
     }
 
-    /// Calls it; says whether it returned in order.
+    /// Calls the callback. Returns `false` if it has panicked.
     fn call(&self, descriptor: DescriptorRef<'_>) -> bool {
-        // Out of its cell for the call, in which it may be replaced or cleared: what is in the
-        // cell afterwards, and `is_set`, say which.
+        // Taken out of its cell for the call, during which it may be replaced or cleared.
+        // Afterwards, the cell and `is_set` tell which of the two has happened.
         let Some(mut f) = self.f.take() else {
             return true;
         };
@@ -69,7 +70,7 @@ impl Callback {
             has_returned = true;
         });
         match self.f.take() {
-            // Neither: it goes back.
+            // Neither replaced nor cleared: the callback is put back.
             None if self.is_set.get() => self.f.set(Some(f)),
             replacement => {
                 self.f.set(replacement);
@@ -83,7 +84,7 @@ impl Callback {
 impl Watched {
     pub(super) fn new(core: &Rc<Core>, registration: Registration) -> Self {
         Self {
-            // Weak, because the core owns this by its registry.
+            // Weak, because the registry of the core owns this.
             core: Rc::downgrade(core),
             key: registration.key(),
             registration: RefCell::new(Some(registration)),
@@ -109,7 +110,8 @@ impl Watched {
             writable: self.writer.is_set(),
         };
         match &*self.registration.borrow() {
-            // A level-triggered hang-up would come in each turn, and nothing handles it.
+            // Without interest, the poller would still report a hang-up in each turn, and nothing
+            // would handle it.
             Some(registration) if interest == Interest::NONE => registration.mask(),
             Some(registration) => registration.set_interest(interest),
             None => Err(io::Error::other(ReactorGone)),
@@ -120,8 +122,8 @@ impl Watched {
         if let Some(core) = self.core.upgrade() {
             drop(core.registry.remove(self.key));
         }
-        // A callback that removes its own descriptor: it has a borrow of that, so `ready` goes on
-        // with the removal when the callback has returned.
+        // Borrowed if a callback removes its own descriptor; then `ready` does the removal when the
+        // callback has returned.
         let Ok(mut registration) = self.registration.try_borrow_mut() else {
             self.is_removed.set(true);
             return None;
@@ -135,7 +137,7 @@ impl Watched {
     }
 
     fn lose(&self, error: io::Error) {
-        // Taken first, since `remove` drops it.
+        // Taken first, because `remove` drops the callback.
         let on_lost = self.on_lost.take();
         drop(self.remove());
         match on_lost {
@@ -144,17 +146,17 @@ impl Watched {
         }
     }
 
-    /// Whether nothing is left to be read.
+    /// Whether no input is left.
     fn is_drained(&self) -> bool {
-        // What cannot be counted (a device, a timer) counts as drained: the hang-up would come
-        // in each turn otherwise.
+        // A descriptor whose input cannot be counted (a device, a timer) counts as drained, because
+        // the hang-up would be reported in each turn otherwise.
         let registration = self.registration.borrow();
         let left = registration.as_ref().map(rustix::io::ioctl_fionread);
         !matches!(left, Some(Ok(1..)))
     }
 
-    /// What has gone wrong with a descriptor that was hung up, unless the callback
-    /// for it has heard of that.
+    /// The error of a descriptor that has hung up; `BrokenPipe` if there is none, or a callback has
+    /// got it already.
     fn take_error(&self) -> io::Error {
         let registration = self.registration.borrow();
         let error = registration

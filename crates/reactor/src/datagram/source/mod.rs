@@ -31,7 +31,7 @@ use crate::registry::EventSource;
 use crate::report::{Of, report};
 use crate::wait_list::WaitList;
 
-/// Number of bytes that one wake-up receives before other sources have their turn.
+/// Number of bytes that one wake-up receives before the loop calls other sources.
 const BYTES_PER_TURN: usize = 256 * 1024;
 
 /// Minimum number of bytes that a datagram counts for in `BYTES_PER_TURN`.
@@ -49,7 +49,8 @@ pub(crate) struct DatagramSource<P: DatagramProtocol> {
     key: Key,
     mailbox: Mailbox<Self>,
     status: PlainStatus,
-    /// Dropped when the port is closed, before its socket: the file of a UNIX socket, if any.
+    /// Value that is dropped when the port is closed, before its socket: for a UNIX socket, its
+    /// file, which the drop removes.
     cleanup: Cell<Option<Box<dyn Any>>>,
     /// `None` once the port is closed.
     socket: RefCell<Option<RawDatagrams>>,
@@ -193,8 +194,8 @@ impl<P: DatagramProtocol> DatagramSource<P> {
         let mut buffer = self.core.buffers.take_read();
         // One byte more than allowed, so that the length shows whether a datagram is too long.
         let room = buffer.len().min(self.max_packet_size + 1);
-        // A budget of bytes and not of datagrams, with a least cost for small ones: so floods of
-        // either kind leave the other sources their turn.
+        // A budget of bytes and not of datagrams, with a minimum cost for small ones, so that
+        // neither many small nor large datagrams starve the other sources.
         let mut left = BYTES_PER_TURN;
         let mut has_received = false;
         let mut last_error = None;
@@ -203,7 +204,7 @@ impl<P: DatagramProtocol> DatagramSource<P> {
             // Tested before each datagram, because a handler may close the port.
             while left > 0 && self.is_open() {
                 let received = self.with_socket(|socket| socket.receive(&mut buffer[..room]));
-                // `None` if the port was closed: as if the socket were drained.
+                // `None` if a handler has closed the port; handled as if the socket were drained.
                 let cost = match received.unwrap_or(Err(Errno::AGAIN)) {
                     Ok((length, Some(from))) => {
                         has_received = true;
@@ -215,7 +216,8 @@ impl<P: DatagramProtocol> DatagramSource<P> {
                         is_drained = true;
                         break;
                     }
-                    // Without a sender: the socket was shut down through another descriptor.
+                    // A datagram without a sender: the socket was shut down through another
+                    // descriptor.
                     Ok((_, None)) => {
                         last_error = Some(Errno::SHUTDOWN);
                         COST_OF_ERROR
@@ -290,8 +292,8 @@ impl<P: DatagramProtocol> DatagramSource<P> {
 
     // --- settling and ending ---
 
-    /// Runs the queued jobs. Then closes the port if that is due, else updates the events that
-    /// it waits for.
+    /// Runs the queued jobs. Then closes the port, if that is due; otherwise, updates the events
+    /// for which the port waits.
     fn settle_now(&self) {
         // A handler of this protocol is on the stack. The function that called the handler calls
         // `settle_now` after it.
@@ -308,7 +310,7 @@ impl<P: DatagramProtocol> DatagramSource<P> {
         }
     }
 
-    /// Sets the poller's interest, or the retry timer, to what the queue waits for.
+    /// Sets the poller's interest and the retry timer as the queue needs them.
     fn update_interest(&self) {
         let waits_for = self.queue.borrow().waits_for;
         let interest = Interest {
@@ -316,7 +318,7 @@ impl<P: DatagramProtocol> DatagramSource<P> {
             writable: waits_for == WaitsFor::Room,
         };
         let set = self.with_socket(|socket| socket.set_interest(interest));
-        // `end` makes the port runnable again, so it is closed by the next `settle_now`.
+        // `end` puts the port into the run queue, so the next `settle_now` closes it.
         if let Some(Err(error)) = set {
             self.end(DatagramPortClosed::Lost(error));
         }
@@ -325,8 +327,7 @@ impl<P: DatagramProtocol> DatagramSource<P> {
         }
     }
 
-    /// Queues the closing of the port for the loop. If there are several reasons, the first one
-    /// is kept.
+    /// Has the loop close the port. If there are several reasons, the first one is kept.
     fn end(&self, reason: DatagramPortClosed) {
         if self.status.is_closed() {
             return;
@@ -339,14 +340,15 @@ impl<P: DatagramProtocol> DatagramSource<P> {
         if self.status.is_closed() {
             return succeed(());
         }
-        // Before `end`, which closes the port from the loop, and fires the waiters.
+        // The waiter is added before `end`, after which the loop closes the port and fires the
+        // waiters.
         let stopped = self.stopping.add((), || ());
         self.end(DatagramPortClosed::Stopped);
         stopped
     }
 
-    /// Closes the port, calls `stop_protocol` with `reason`, and fires the waiters. `None`: the
-    /// protocol has not started, and `stop_protocol` is not called.
+    /// Closes the port, calls `stop_protocol` with `reason`, and fires the waiters. With `None`,
+    /// the protocol has not started, and `stop_protocol` is not called.
     fn finish(&self, reason: Option<DatagramPortClosed>) {
         // Keeps `self` alive to the end of this function.
         let me = self.mailbox.weak().upgrade();
@@ -401,7 +403,7 @@ impl<P: DatagramProtocol> MailboxOwner for DatagramSource<P> {
         DatagramError::PortClosed
     }
 
-    /// Handles report the port as closed from the moment a close is due.
+    /// True from the moment when a close is due, before the port is closed.
     fn is_gone(&self) -> bool {
         !self.is_open()
     }

@@ -26,7 +26,8 @@ impl<P: DatagramProtocol> DatagramSource<P> {
             None if self.peer.borrow().is_none() => return Err(DatagramError::NotConnected),
             _ => {}
         }
-        // Only then: a datagram must not overtake those that wait.
+        // Sent now only if the queue is empty, because a datagram must not overtake those in the
+        // queue.
         if self.queue.borrow().is_empty() {
             match self.send_now(bytes, to.as_ref()) {
                 Ok(()) => return Ok(()),
@@ -39,21 +40,21 @@ impl<P: DatagramProtocol> DatagramSource<P> {
             self.count_dropped(1);
             return Err(DatagramError::QueueFull);
         }
-        // Only from `Nothing`: a port that waits for time has learned that the report of room is
-        // false.
+        // Changed only from `Nothing`: a queue in `Time` has found that the poller reports the
+        // socket as writable although there is no room.
         if queue.waits_for == WaitsFor::Nothing {
             queue.waits_for = WaitsFor::Room;
         }
         let bytes = bytes.to_vec();
         queue.push(Datagram { bytes, to });
         drop(queue);
-        // The interest is set from the loop.
+        // The loop then sets the interest.
         self.touch();
         Ok(())
     }
 
     fn send_now(&self, bytes: &[u8], to: Option<&P::Address>) -> Result<(), Errno> {
-        // One time only: another refusal in a row is reported, so that the loop ends.
+        // Repeated only once: a second refusal in a row is returned, so that this loop ends.
         let mut was_refused = !P::Address::IS_REFUSED_LATE;
         loop {
             let sent = self.with_socket(|socket| socket.send(bytes, to));
@@ -64,7 +65,7 @@ impl<P: DatagramProtocol> DatagramSource<P> {
                     // The error reports the refusal of an earlier datagram: send this one again.
                     was_refused = true;
                     if self.peer.borrow().is_some() {
-                        // Hands the job back if the port is closed; the job is dropped.
+                        // `post` returns the job if the port is closed; then it is dropped.
                         drop(self.post(
                             Box::new(|protocol, cx| protocol.connection_refused(cx)),
                             Cause::Other,
@@ -76,7 +77,7 @@ impl<P: DatagramProtocol> DatagramSource<P> {
         }
     }
 
-    /// Sends datagrams that wait, until the system has no room.
+    /// Sends the queued datagrams, until the system has no room.
     pub(super) fn flush(&self) {
         let mut has_sent = false;
         loop {
@@ -93,9 +94,10 @@ impl<P: DatagramProtocol> DatagramSource<P> {
                 Err(error) if is_full(error) => {
                     let mut queue = self.queue.borrow_mut();
                     queue.put_back(datagram);
-                    // If a datagram was sent, the report of room was true, and the next one will
-                    // be. If none was, the report was false (a UNIX socket is writable although
-                    // its peer is full), so the next attempt waits for a delay instead.
+                    // If a datagram was sent, the poller had reported room correctly, and will do
+                    // so again. If none was sent, its report was false (a UNIX socket is writable
+                    // although the buffer of its peer is full), so the next attempt is made after a
+                    // delay instead.
                     queue.waits_for = if has_sent {
                         WaitsFor::Room
                     } else {
@@ -106,7 +108,7 @@ impl<P: DatagramProtocol> DatagramSource<P> {
                 Err(error) => {
                     self.count_dropped(1);
                     let error = DatagramError::of(error, datagram.bytes.len());
-                    // Hands the job back if the port is closed; the job is dropped.
+                    // `post` returns the job if the port is closed; then it is dropped.
                     drop(self.post(
                         Box::new(|protocol, cx| protocol.datagram_failed(cx, error)),
                         Cause::Other,
@@ -138,9 +140,9 @@ impl<P: DatagramProtocol> DatagramSource<P> {
     }
 }
 
-/// Whether there is no room for a datagram just now.
+/// Whether the system has no room for a datagram now.
 fn is_full(error: Errno) -> bool {
-    // `ENOBUFS` is what BSD systems and macOS say if the interface's queue is full. They do not
-    // report when it has room: the second attempt fails as well, and `WaitsFor::Time` follows.
+    // BSD systems and macOS return `ENOBUFS` if the interface's queue is full. They do not report
+    // when it has room: the second attempt fails, too, and `WaitsFor::Time` follows.
     matches!(error, Errno::AGAIN | Errno::NOBUFS)
 }
