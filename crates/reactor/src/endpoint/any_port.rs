@@ -80,7 +80,7 @@ where
 }
 
 impl AnyPort {
-    /// For an endpoint without a listening socket: its one connection exists already.
+    /// The port of an endpoint without a listening socket, whose one connection exists already.
     pub(super) fn none() -> Self {
         Self {
             ports: Rc::default(),
@@ -124,15 +124,16 @@ impl AnyPort {
     ///
     /// # Errors
     ///
-    /// One of the addresses cannot be listened on; sockets opened before it are closed again.
+    /// If the reactor cannot listen on one of the addresses. Then sockets that this call has opened
+    /// are closed again.
     pub fn start_listening(&self) -> Result<(), ListenError> {
         let mut opened = Vec::new();
         for port in self.ports.iter().filter(|port| !port.is_listening()) {
             match port.start() {
                 Ok(()) => opened.push(port),
                 Err(error) => {
-                    // All sockets or none: those that this call has opened are closed again.
-                    // Nothing waits for that, so an error is only logged.
+                    // All sockets or none: closes those that this call has opened. Nothing waits
+                    // for that, so an error is only logged.
                     for port in opened {
                         port.stop().log_error().ignore();
                     }
@@ -148,7 +149,7 @@ impl AnyPort {
         !self.ports.is_empty() && self.ports.iter().all(|port| port.is_listening())
     }
 
-    /// Accepts no connections until [`resume_accepting`](Self::resume_accepting): see
+    /// Stops accepting connections until [`resume_accepting`](Self::resume_accepting): see
     /// [`ListeningPort::pause_accepting`].
     pub fn pause_accepting(&self) {
         for port in &*self.ports {
@@ -165,12 +166,12 @@ impl AnyPort {
 }
 
 impl AnyPort {
-    /// A second descriptor of each socket that is listened on, in the order of
-    /// [`addresses`](Self::addresses): as [`ListeningPort::try_clone_socket`].
+    /// A second descriptor of each listening socket, in the order of
+    /// [`addresses`](Self::addresses): see [`ListeningPort::try_clone_socket`].
     ///
     /// # Errors
     ///
-    /// As for [`ListeningPort::try_clone_socket`], for one of them.
+    /// As for [`ListeningPort::try_clone_socket`].
     pub fn try_clone_sockets(&self) -> io::Result<Vec<OwnedFd>> {
         self.ports
             .iter()

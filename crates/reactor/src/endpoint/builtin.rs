@@ -216,8 +216,8 @@ fn haproxy_server(arguments: &mut Arguments<'_>) -> Result<Server> {
             message.to_owned(),
         ));
     }
-    // By the program's own parser: the endpoint may have a prefix that the program has added, such
-    // as `tls`.
+    // Parsed by the parser that is running, because the endpoint may have a prefix that the program
+    // has added, such as `tls`.
     let endpoint = arguments.parser().server(&endpoint)?;
     Ok(Box::new(proxy.endpoint(endpoint)))
 }

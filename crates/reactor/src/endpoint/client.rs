@@ -14,7 +14,7 @@ use crate::handle::ReactorHandle;
 ///
 /// [`Connect::connect`], which every endpoint has, connects with a protocol.
 ///
-/// | type | what it connects to |
+/// | type | connects to |
 /// |---|---|
 /// | [`TcpConnectOptions`](crate::TcpConnectOptions), [`SocketAddr`](std::net::SocketAddr), `(host, port)` | TCP |
 /// | [`UnixAddress`](crate::UnixAddress), [`Path`](std::path::Path) | UNIX sockets |
@@ -23,7 +23,7 @@ use crate::handle::ReactorHandle;
 ///
 /// # Examples
 ///
-/// Servers of one kind, which all listen on the same port number:
+/// An endpoint of your own, for servers that all listen on the same port number:
 ///
 /// ```
 /// # use reactor::testing::TestReactor;
@@ -107,8 +107,9 @@ pub trait Connect: ClientEndpoint {
     ///
     /// # Errors
     ///
-    /// The error of the connection attempt, or of `connection_made`. It comes from the loop, never
-    /// before this returns (unless the reactor is gone), so that a callback can stop the loop.
+    /// The error of the connection attempt, or of `connection_made`. The Deferred fails from the
+    /// loop, never before this method returns (unless the reactor is gone), so that a callback can
+    /// stop the loop.
     fn connect<P: Protocol>(&self, reactor: &ReactorHandle, protocol: P)
     -> Deferred<Connection<P>>;
 }

@@ -21,9 +21,9 @@ use crate::panics::contain;
 /// counts, so that several servers can have one limit. (Twisted: `LimitTotalConnectionsFactory`,
 /// `LimitConnectionsByPeer`.)
 ///
-/// Behind a load balancer, a limit per address counts the load balancer's, since a connection is
-/// refused or taken when it is accepted, before its PROXY header: limit the total here, and each
-/// client there.
+/// Behind a load balancer, all connections come from its address, because the limits are checked
+/// when a connection is accepted, before its PROXY header is read. So set only a total here, and
+/// limit each client in the load balancer.
 ///
 /// A connection above a limit is closed as soon as it is accepted, without a protocol. It is
 /// [counted](Self::refused), and [`on_refused`](Self::on_refused) can report it.
@@ -50,7 +50,7 @@ pub struct ConnectionLimits {
 
 #[derive(Default)]
 struct Shared {
-    /// `None`: no limit.
+    /// `None` means no limit, as in `per_address`.
     total: Cell<Option<usize>>,
     per_address: Cell<Option<usize>>,
     open: Cell<usize>,
@@ -99,8 +99,8 @@ impl ConnectionLimits {
         self
     }
 
-    /// Allows at most `limit` connections from one IP address. A UNIX socket has none, so its
-    /// connections count only towards the total.
+    /// Allows at most `limit` connections from one IP address. A peer on a UNIX socket has no IP
+    /// address, so its connections count only towards the total.
     #[must_use = "the limits are what this gives"]
     pub fn per_address(self, limit: usize) -> Self {
         self.shared.per_address.set(Some(limit));
@@ -140,8 +140,8 @@ impl ConnectionLimits {
         {
             return Err(TooManyConnections::Total { limit });
         }
-        // A socket for both families shows IPv4 peers as `::ffff:192.0.2.1`, which must count with
-        // the short form. A UNIX peer has no address: only the total limits it.
+        // A socket for both families reports IPv4 peers as `::ffff:192.0.2.1`, which must count as
+        // 192.0.2.1. A UNIX peer has no IP address, so only the total limits it.
         let address = peer.as_inet().map(|inet| inet.ip().to_canonical());
         if let Some(address) = address {
             let mut by_address = shared.by_address.borrow_mut();
@@ -153,7 +153,7 @@ impl ConnectionLimits {
             }
             by_address.insert(address, open + 1);
         }
-        // Counted when nothing can refuse any more.
+        // Counted here, after the last check that can refuse the connection.
         shared.open.set(shared.open.get() + 1);
         Ok(Place {
             limits: self.clone(),
@@ -165,13 +165,13 @@ impl ConnectionLimits {
     fn refuse(&self, refused: &TooManyConnections) {
         self.shared.refused.set(self.shared.refused.get() + 1);
         tracing::debug!(target: "reactor", %refused, "a connection is refused");
-        // Not borrowed while it runs: it may drop or ask these limits.
+        // Taken out while it runs, because it may drop these limits, or call their methods.
         let hook = self.shared.on_refused.take();
         if let Some(mut hook) = hook {
             contain("a hook for refused connections", || hook(refused));
             let mut place = self.shared.on_refused.borrow_mut();
-            // The hook may have set another one. Then it is dropped behind the borrow, as code of
-            // the user may run there.
+            // If the hook has set another hook, the old one is dropped, after the borrow, because
+            // its drop may run user code.
             let replaced = if place.is_none() {
                 place.replace(hook)
             } else {
@@ -194,7 +194,7 @@ impl fmt::Debug for ConnectionLimits {
     }
 }
 
-/// The place of one open connection: dropped with the connection, which uncounts it.
+/// Guard of one counted connection. Its drop, when the connection has closed, lowers the counts.
 struct Place {
     limits: ConnectionLimits,
     address: Option<IpAddr>,
@@ -208,7 +208,7 @@ impl Drop for Place {
             let mut by_address = shared.by_address.borrow_mut();
             match by_address.get_mut(&address) {
                 Some(open) if *open > 1 => *open -= 1,
-                // So the map holds only addresses with an open connection.
+                // Removed, so that the map holds only addresses with an open connection.
                 _ => drop(by_address.remove(&address)),
             }
         }
@@ -256,10 +256,10 @@ impl Accept for LimitedAccept {
                 return None;
             }
         };
-        // If that refuses, `place` is dropped, and frees itself.
+        // If the inner `accept` refuses, the drop of `place` lowers the counts.
         let begin = self.accept.accept(peer)?;
         Some(Box::new(move |mut connection| {
-            // Until the connection has closed, or is dropped before it opens.
+            // Kept until the connection has closed, or is dropped before it opens.
             connection.keep(place);
             begin(connection)
         }))

@@ -1,10 +1,10 @@
 //! Endpoints: destinations and listening addresses, as values and as strings.
 //!
-//! An endpoint makes connections without a protocol: a [`ClientEndpoint`] gives a
-//! [`PendingConnection`], a [`ServerEndpoint`] passes each one to an [`Accept`].
-//! Both traits are object-safe, so endpoints can be boxed, chosen at run time, and put over one
-//! another. [`Connect`] and [`Listen`] are the typed half, which every endpoint has: they take a
-//! protocol, or a factory.
+//! An endpoint makes connections without a protocol: a [`ClientEndpoint`] returns a
+//! [`PendingConnection`]; a [`ServerEndpoint`] passes each accepted one to an [`Accept`]. Both
+//! traits are object-safe, so endpoints can be boxed, chosen at run time, and wrapped around one
+//! another. [`Connect`] and [`Listen`], which every endpoint implements, add the methods with type
+//! parameters: they take a protocol or a factory.
 //!
 //! ```text
 //!   ClientEndpoint ──dial──────────▶ PendingConnection ──start(protocol)──▶ Connection

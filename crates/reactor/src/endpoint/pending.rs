@@ -73,8 +73,8 @@ pub struct PendingConnection {
     peer: Address,
     socket: Socket,
     filter: Option<Box<dyn Filter>>,
-    // Set by `behind`, never cleared. Shared with the port, which logs a failure behind a filter as
-    // one of the peer.
+    // Set by `behind`, never cleared. Shared with the function that starts accepted connections,
+    // which logs a failure as an error of the peer if there is a filter.
     has_filter: Rc<Cell<bool>>,
     /// Values of `keep`; dropped when the connection has closed.
     kept: Vec<Box<dyn Any>>,
@@ -125,8 +125,8 @@ impl PendingConnection {
         &self.peer
     }
 
-    /// Keeps `value` until the connection has closed, then drops it: the place in a limit, a lock,
-    /// a counter.
+    /// Keeps `value` until the connection has closed, then drops it. For guards, such as a lock or
+    /// a place in a limit.
     pub fn keep(&mut self, value: impl Any) {
         self.kept.push(Box::new(value));
     }
@@ -136,14 +136,15 @@ impl PendingConnection {
         self.has_filter.set(true);
         let filter: Box<dyn Filter> = Box::new(filter);
         self.filter = Some(match self.filter.take() {
-            // The one that came first is next to the socket.
+            // The filter that was added first is next to the socket.
             Some(lower) => Box::new(Pair::new(lower, filter)),
             None => filter,
         });
         self
     }
 
-    /// Whether the connection has a filter; later calls of [`behind`](Self::behind) set it, too.
+    /// A shared flag: whether the connection has a filter. Later calls of [`behind`](Self::behind)
+    /// set it, too.
     pub(super) fn has_filter(&self) -> Rc<Cell<bool>> {
         Rc::clone(&self.has_filter)
     }
@@ -154,10 +155,10 @@ impl PendingConnection {
     ///
     /// # Errors
     ///
-    /// The error of `connection_made` or of a filter; or the poller refuses the descriptor, or the
-    /// reactor is gone.
+    /// The failure of `connection_made` or of a filter; or an error if the poller refuses the
+    /// descriptor, or the reactor is gone.
     pub fn start<P: Protocol>(self, protocol: P) -> Deferred<Connection<P>> {
-        // Dropped with the closure, too, if the connection does not open.
+        // If the connection does not open, the drop of the closure drops `kept`.
         let on_close = (!self.kept.is_empty()).then(|| -> OnClose {
             let kept = self.kept;
             Box::new(move |_reason| drop(kept))

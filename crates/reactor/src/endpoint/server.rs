@@ -18,21 +18,21 @@ use crate::listening::{Accepted, Serve};
 use crate::panics::contain;
 use crate::report::{Of, report};
 
-/// An address to listen on: an address, a name, a path, a description, or a type of your own over
-/// another endpoint. (Twisted: `IStreamServerEndpoint`.)
+/// An address to listen on: an address, a name, a path, a description, or a type of your own that
+/// wraps another endpoint. (Twisted: `IStreamServerEndpoint`.)
 ///
 /// [`Listen::listen`], which every endpoint has, listens with a factory.
 ///
-/// | type | what it listens on |
+/// | type | listens on |
 /// |---|---|
-/// | [`TcpListenOptions`](crate::TcpListenOptions), [`SocketAddr`](std::net::SocketAddr), `(host, port)` | TCP: an address, all addresses of a name, or, with the host `*`, all of this computer, IPv4 and IPv6, under one port number |
+/// | [`TcpListenOptions`](crate::TcpListenOptions), [`SocketAddr`](std::net::SocketAddr), `(host, port)` | TCP: an address, all addresses of a name, or, with the host `*`, all addresses of this host, IPv4 and IPv6, with one port number |
 /// | [`UnixListenOptions`](crate::UnixListenOptions), [`UnixAddress`](crate::UnixAddress), [`Path`](std::path::Path) | a UNIX socket |
 /// | `str`, `String` | the description of an endpoint (`tcp:8080`, see [`EndpointParser`](super::EndpointParser)), or else a host and a port |
 /// | [`Stdio`](super::Stdio), [`InheritedFd`](super::InheritedFd), [`SystemdSocket`](super::SystemdSocket) | an inherited socket |
 ///
 /// # Examples
 ///
-/// An endpoint over another one, which refuses every second connection:
+/// An endpoint that wraps another one, and refuses every second connection:
 ///
 /// ```
 /// # use reactor::{Protocol, Raw, testing::TestReactor};
@@ -109,12 +109,13 @@ forward!(&E, Box<E>, Rc<E>);
 /// ```
 pub type Begin = Box<dyn FnOnce(PendingConnection) -> Deferred<()>>;
 
-/// The user of accepted connections: a [`Factory`] without its type of protocol, so that endpoints
-/// over other endpoints can pass it on.
+/// Gets the accepted connections: a [`Factory`] without a protocol type, so that an endpoint can
+/// pass it on to the endpoint that it wraps.
 ///
 /// # Examples
 ///
-/// An `Accept` of one protocol; [`ServerEndpoint`] has an example of one over another.
+/// An `Accept` for one protocol. [`ServerEndpoint`] has an example of an `Accept` that wraps
+/// another.
 ///
 /// ```
 /// # use reactor::{Protocol, Raw, testing::TestReactor};
@@ -137,17 +138,17 @@ pub type Begin = Box<dyn FnOnce(PendingConnection) -> Deferred<()>>;
 /// "127.0.0.1:80".listen_with(&reactor, Box::new(Local)).detach();
 /// ```
 pub trait Accept: 'static {
-    /// `peer` has connected. Returns the closure that starts the connection, which is called at
-    /// once, or `None` to close it.
+    /// Called when `peer` has connected. Returns the closure that starts the connection, which is
+    /// called at once, or `None` to close the connection.
     fn accept(&mut self, peer: &Address) -> Option<Begin>;
 
-    /// The port is open: see [`Factory::start_factory`].
+    /// Called when the port is open: see [`Factory::start_factory`].
     fn started(&mut self) {}
 
-    /// The port is closed: see [`Factory::stop_factory`].
+    /// Called when the port is closed: see [`Factory::stop_factory`].
     fn stopped(&mut self) {}
 
-    /// Accepting has failed, and pauses: see [`Factory::accept_failed`].
+    /// Called when accepting has failed, and pauses: see [`Factory::accept_failed`].
     fn accept_failed(&mut self, error: &io::Error, pause: Duration) {
         let _ = (error, pause);
     }
@@ -171,13 +172,13 @@ pub trait Accept: 'static {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait Listen: ServerEndpoint {
-    /// Listens; each client that connects gets a protocol of `factory`. The Deferred fires when
-    /// the port is open.
+    /// Listens. Each accepted connection gets a protocol of `factory`. The Deferred fires when the
+    /// port is open.
     ///
     /// # Errors
     ///
-    /// A [`ListenError`](crate::ListenError), or the error of an endpoint of your own. It comes
-    /// from the loop, never before this returns (unless the reactor is gone).
+    /// A [`ListenError`](crate::ListenError), or the error of an endpoint of your own. The Deferred
+    /// fails from the loop, never before this method returns (unless the reactor is gone).
     fn listen<F: Factory>(&self, reactor: &ReactorHandle, factory: F) -> Deferred<AnyPort>;
 }
 
@@ -227,12 +228,12 @@ pub(super) struct SharedAccept {
 
 struct Shared {
     reactor: ReactorHandle,
-    /// Borrowed during its calls.
+    /// Borrowed while a method of it runs.
     accept: RefCell<Box<dyn Accept>>,
     /// Number of open sockets.
     open: Cell<usize>,
-    /// Set by `announce`, when all sockets are open; never cleared. Before that, opening and
-    /// closing of sockets is not passed on, because another port number may have to be tried.
+    /// Set by `announce`, when all sockets are open; never cleared. Until then, opening and closing
+    /// of sockets is not passed on, because another port number may have to be tried.
     is_announced: Cell<bool>,
     /// Set if `stopped` is due while `accept` is borrowed: `Accept::accept` has closed the last
     /// port. Cleared in `prepare`, which then calls `stopped`.
@@ -252,7 +253,7 @@ impl SharedAccept {
         }
     }
 
-    /// All sockets are open.
+    /// Called when all sockets are open.
     pub(super) fn announce(&self) {
         self.shared.is_announced.set(true);
         self.shared.started();
@@ -261,7 +262,7 @@ impl SharedAccept {
 
 impl Shared {
     fn started(&self) {
-        // Borrowed if `accept` has opened a port again: it is not called inside of itself.
+        // Borrowed if `accept` itself has opened a port again; then it is not called.
         if let Ok(mut accept) = self.accept.try_borrow_mut() {
             contain("a factory", || accept.started());
         }
@@ -296,7 +297,7 @@ impl Serve for SharedAccept {
 
     fn prepare(&mut self, peer: &Address) -> Option<Self::Ready> {
         let begin = self.shared.accept.try_borrow_mut().ok()?.accept(peer);
-        // `accept` has closed the last port, and could not be called then.
+        // `accept` has closed the last port, and `stopped` could not be called while it ran.
         if self.shared.owes_stop.take() {
             self.shared.stopped();
         }
@@ -323,8 +324,8 @@ fn start(begin: Begin, connection: PendingConnection) {
         begin(connection)
             .add_errback(move |failure| {
                 if has_filter.get() {
-                    // A peer that does not speak the protocol of the filter is no error of
-                    // this program, so it is a warning.
+                    // Logged as a warning: if a peer does not speak the protocol of the filter,
+                    // that is not an error of this program.
                     tracing::warn!(target: "reactor", %peer, %failure, "a connection was not started");
                 } else {
                     report(&Of::Connection(&peer), None, failure);
@@ -347,8 +348,8 @@ pub(super) fn accept_one(
         }
     }
 
-    // The drop stops the factory: with the connection, or at the end of this function if there is
-    // none.
+    // The drop calls `stopped`: when the connection has closed, or at the end of this function if
+    // `accept` refuses it.
     let mut accept = StopWhenDropped(accept);
     contain("a factory", || accept.0.started());
     let mut begin = None;

@@ -12,8 +12,8 @@ use super::server::{Accept, ServerEndpoint, accept_one};
 use crate::handle::ReactorHandle;
 
 /// Standard input and output as one connection: see [`ReactorHandle::stdio`]. Use it once in a
-/// program: two connections would share the bytes. As a server it accepts that one
-/// connection. (Twisted: `StandardIOEndpoint`.)
+/// program, because two connections would share the input bytes. As a server endpoint, it accepts
+/// this one connection. (Twisted: `StandardIOEndpoint`.)
 ///
 /// # Examples
 ///

@@ -18,8 +18,8 @@ use crate::sys;
 const FIRST: RawFd = 3;
 
 /// A listening socket that systemd or another supervisor passes to the process with the variables
-/// `LISTEN_PID`, `LISTEN_FDS` and `LISTEN_FDNAMES`; found by its index, or by its name in the unit
-/// (`FileDescriptorName=`). (Twisted: `systemd:domain=INET:index=0`.)
+/// `LISTEN_PID`, `LISTEN_FDS` and `LISTEN_FDNAMES`; it is selected by its index, or by its name in
+/// the unit (`FileDescriptorName=`). (Twisted: `systemd:domain=INET:index=0`.)
 ///
 /// # Examples
 ///
@@ -104,11 +104,11 @@ impl SystemdSocket {
         }
     }
 
-    /// The number of the descriptor, by the environment in which the process `pid` was started.
-    /// `variable` reads it, so that tests need not change that of their process.
+    /// The number of the descriptor, according to the environment of the process `pid`. The
+    /// environment is read by `variable`, so that tests need not change that of their own process.
     fn find(&self, variable: impl Fn(&str) -> Option<String>, pid: u32) -> io::Result<RawFd> {
-        // A child inherits the variables, but not the sockets: they count only in the process whose
-        // ID they name.
+        // A child process inherits the variables, but not the sockets. So the variables count only
+        // in the process whose ID is in `LISTEN_PID`.
         let is_ours = variable("LISTEN_PID").and_then(|given| given.parse().ok()) == Some(pid);
         if !is_ours {
             return Err(bad(
@@ -125,14 +125,15 @@ impl SystemdSocket {
                 .filter(|index| *index < count)
                 .ok_or_else(|| bad(format!("only {count} sockets were passed (LISTEN_FDS)")))?,
             Which::Name(name) => {
-                // The names stand in the order of the descriptors. systemd sets one for each;
-                // another supervisor may set none.
+                // The names are in the order of the descriptors. systemd sets a name for each
+                // descriptor; another supervisor may set none.
                 let names = variable("LISTEN_FDNAMES").unwrap_or_default();
                 let mut matching = (0..count)
                     .zip(names.split(':'))
                     .filter(|(_index, given)| given == name)
                     .map(|(index, _given)| index);
-                // Several sockets of one unit have one name: to take the first would be a guess.
+                // Several sockets of one unit may have the same name; to take the first one would
+                // be a guess.
                 match (matching.next(), matching.next()) {
                     (Some(index), None) => index,
                     (Some(_), Some(_)) => {

@@ -111,7 +111,7 @@ fn open_all(
     let mut last = io::ErrorKind::AddrNotAvailable.into();
     for _ in 0..tries {
         match open_each(core, addresses, options, accept) {
-            // One of the addresses has the number in use: let the system choose another one.
+            // The number is in use at one of the addresses: let the system choose another one.
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => last = error,
             other => return other,
         }
@@ -139,8 +139,8 @@ fn open_each(
             Err(error) if is_without_ipv6(&address, &error) => unavailable = Some(error),
             Err(error) => {
                 for port in ports {
-                    // `accept` was not announced, so stopping calls no code of the user, and the
-                    // Deferred cannot fail.
+                    // `accept` was not announced, so stopping calls no user code, and the Deferred
+                    // cannot fail.
                     port.stop_listening().ignore();
                 }
                 return Err(error);

@@ -11,7 +11,7 @@ use crate::handle::ReactorHandle;
 use crate::tcp::{HostPort, Parsed};
 
 thread_local! {
-    /// Parser of strings that are used as endpoints directly: the prefixes of this crate.
+    /// Parser for strings that are used as endpoints directly. It has the prefixes of this crate.
     static BUILT_IN: EndpointParser = EndpointParser::new();
 }
 

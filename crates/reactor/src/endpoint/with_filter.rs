@@ -18,8 +18,8 @@ use crate::handle::ReactorHandle;
 
 type MakeFilter = Rc<dyn Fn(&Address) -> Box<dyn Filter>>;
 
-/// An endpoint over another one, whose connections begin with a filter. `connection_made` of
-/// clients and servers is called when the filter is open.
+/// An endpoint that wraps another one, and whose connections begin with a filter. On both sides,
+/// `connection_made` is called when the filter is open.
 ///
 /// [`ProxyProtocol::endpoint`] makes one for servers behind a load balancer, the crate
 /// `reactor-tls` makes them for TLS.
@@ -87,7 +87,8 @@ impl<E: fmt::Debug> fmt::Debug for WithFilter<E> {
     }
 }
 
-/// The server side: puts the filter below those of the upper `accept`.
+/// The server side: the filter is next to the socket, below the filters that the inner `accept`
+/// adds.
 struct AcceptWithFilter {
     accept: Box<dyn Accept>,
     make: MakeFilter,

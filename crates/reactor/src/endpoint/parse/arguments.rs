@@ -12,12 +12,12 @@ use super::tokens::{Token, Tokens, quote};
 type Result<T> = std::result::Result<T, EndpointError>;
 
 /// The arguments of an endpoint description, which the function given to
-/// [`EndpointParser::with_client`] or [`with_server`](EndpointParser::with_server) takes out one
-/// by one. An argument that is left when it returns is an error.
+/// [`EndpointParser::with_client`] or [`with_server`](EndpointParser::with_server) takes out one by
+/// one. If an argument is left when that function returns, the description is an error.
 ///
 /// An argument is found by its keyword (`port=80`), or, if it was given without one, by its
-/// position: [`take`](Self::take) looks for the keyword first, then takes the next of those
-/// that have none. [`keyword`](Self::keyword) takes no position.
+/// position: [`take`](Self::take) looks for the keyword first, then takes the next argument without
+/// a keyword. [`keyword`](Self::keyword) looks for the keyword only.
 ///
 /// # Examples
 ///
@@ -51,18 +51,18 @@ impl<'a> Arguments<'a> {
         }
     }
 
-    /// The parser that is running, for an endpoint over another one whose description is an
+    /// The parser that is running. For an endpoint that wraps another one, whose description is an
     /// argument or the [`rest`](Self::rest).
     pub fn parser(&self) -> &'a EndpointParser {
         self.parser
     }
 
-    /// Takes the argument `name`: by keyword, or else the next one without a keyword.
+    /// Takes the argument with the keyword `name`, or else the next one without a keyword.
     pub fn take(&mut self, name: &str) -> Option<String> {
         self.take_text(name).map(Cow::into_owned)
     }
 
-    /// [`take`](Self::take), as a part of the description where it has no escapes.
+    /// As [`take`](Self::take), but borrows from the description if the argument has no escapes.
     pub(in crate::endpoint) fn take_text(&mut self, name: &str) -> Option<Cow<'a, str>> {
         self.keyword_text(name)
             .or_else(|| self.take_where(|token| token.name.is_none()))
@@ -77,7 +77,8 @@ impl<'a> Arguments<'a> {
         self.require_text(name).map(Cow::into_owned)
     }
 
-    /// [`require`](Self::require), as a part of the description where it has no escapes.
+    /// As [`require`](Self::require), but borrows from the description if the argument has no
+    /// escapes.
     pub(in crate::endpoint) fn require_text(&mut self, name: &str) -> Result<Cow<'a, str>> {
         self.take_text(name).ok_or_else(|| {
             EndpointError::new(
@@ -150,8 +151,7 @@ impl<'a> Arguments<'a> {
         let Some(value) = self.keyword_text(name) else {
             return Ok(None);
         };
-        // `try_from_secs_f64` refuses what `f64` parses beyond a time: negative numbers, `inf` and
-        // `nan`.
+        // `f64` also parses negative numbers, `inf` and `nan`; `try_from_secs_f64` refuses these.
         let seconds = value.parse().ok().map(Duration::try_from_secs_f64);
         match seconds {
             Some(Ok(seconds)) => Ok(Some(seconds)),
@@ -163,11 +163,11 @@ impl<'a> Arguments<'a> {
         }
     }
 
-    /// Takes all arguments that are left, as one description: for an endpoint over another one,
-    /// as in `haproxy:from=any:tcp:8080`.
+    /// Takes all arguments that are left, as one description. For an endpoint that wraps another
+    /// one, as in `haproxy:from=any:tcp:8080`.
     pub fn rest(&mut self) -> String {
-        // Escaped again, since the tokens are plain: the result is parsed as a description of its
-        // own.
+        // Escaped again, because the tokens have no escapes, and the result is parsed as a
+        // description.
         let pieces = self.left.drain(..).map(|Token { name, value }| match name {
             Some(name) => format!("{}={}", quote(&name), quote(&value)),
             None => quote(&value),
@@ -206,7 +206,7 @@ fn number(name: &str, value: &str, range: RangeInclusive<u32>) -> Result<u32> {
 
 impl fmt::Debug for Arguments<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Their number only, since a value may be a password.
+        // Shows only the number of arguments, because a value may be a password.
         f.debug_struct("Arguments")
             .field("left", &self.left.len())
             .finish_non_exhaustive()

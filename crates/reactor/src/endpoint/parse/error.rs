@@ -42,12 +42,12 @@ pub struct EndpointError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EndpointErrorKind {
-    /// The parser does not know the prefix, or not for this side (client or server). The message
-    /// lists the known ones.
+    /// The parser does not know the prefix, or knows it only for the other side (client or server).
+    /// The message lists the known prefixes.
     UnknownPrefix,
     /// A required argument is missing.
     Missing,
-    /// An argument is one too many, has an unknown keyword, or is given twice.
+    /// There is one argument too many, or an argument has an unknown keyword or is given twice.
     Unexpected,
     /// The value of an argument is invalid.
     BadValue,
@@ -80,7 +80,8 @@ impl EndpointError {
         Self::new(EndpointErrorKind::BadValue, message)
     }
 
-    /// Names the description that the error is about, unless a nested one is named already.
+    /// Stores the description, unless the error has one already, which is that of a nested
+    /// endpoint.
     pub(super) fn within(mut self, text: &str) -> Self {
         if self.text.is_empty() {
             text.clone_into(&mut self.text);

@@ -18,30 +18,31 @@ type Server = Box<dyn ServerEndpoint>;
 /// Makes endpoints from descriptions, as in a configuration file or on a command line: `tcp:8080`,
 /// `unix:/run/service.sock`. (Twisted: `clientFromString`, `serverFromString`.)
 ///
-/// A description is a prefix and its arguments, separated by colons. An argument may have a
-/// keyword (`timeout=5`); without one, it is known by its position. A backslash
-/// escapes the character behind it: see [`quote`](super::quote).
+/// A description is a prefix and its arguments, separated by colons. An argument may have a keyword
+/// (`timeout=5`); without one, its position tells which one it is. A backslash escapes the
+/// character after it: see [`quote`](super::quote).
 ///
-/// | server | |
+/// | server | listens on |
 /// |---|---|
-/// | `tcp:PORT[:interface=HOST][:backlog=N]` | without an interface, all addresses of this host, IPv4 and IPv6, under one port number |
-/// | `tcp4:…`, `tcp6:…` | the same, with one family only |
-/// | `unix:PATH[:mode=660][:backlog=N][:lockfile=1]` | `@name` for an abstract one; with a lock file unless `lockfile=0` |
+/// | `tcp:PORT[:interface=HOST][:backlog=N]` | a TCP port of one interface; by default, of all addresses of this host, IPv4 and IPv6, with one port number |
+/// | `tcp4:…`, `tcp6:…` | as `tcp`, with one family only |
+/// | `unix:PATH[:mode=660][:backlog=N][:lockfile=1]` | a UNIX socket, with a lock file unless `lockfile=0`; `@name` is an abstract name |
 /// | `stdio:` | standard input and output, as one connection |
-/// | `fd:NUMBER` | an inherited socket that listens |
+/// | `fd:NUMBER` | an inherited listening socket |
 /// | `systemd:[domain=INET][:index=N]` or `:name=NAME` | a socket that systemd passes |
 /// | `haproxy:from=IP[,IP…]:ENDPOINT` | another server endpoint, whose connections begin with a PROXY header, from these senders only; `from=any` for all |
 ///
-/// | client | |
+/// | client | connects to |
 /// |---|---|
-/// | `tcp:HOST:PORT[:timeout=30][:bindAddress=IP[:…]]` | all addresses of a name, as in RFC 8305 |
-/// | `tcp4:…`, `tcp6:…` | the same, with the addresses of one family only |
-/// | `unix:PATH[:timeout=30]` | |
-/// | `stdio:` | standard input and output |
+/// | `tcp:HOST:PORT[:timeout=30][:bindAddress=IP[:…]]` | a TCP port; a name with several addresses as in RFC 8305 (happy eyeballs) |
+/// | `tcp4:…`, `tcp6:…` | as `tcp`, with addresses of one family only |
+/// | `unix:PATH[:timeout=30]` | a UNIX socket |
+/// | `stdio:` | standard input and output, as one connection |
 /// | `fd:NUMBER`, `fd:IN:OUT` | an inherited connection: one socket, or two pipes |
 ///
-/// A parser is a value. Other crates add their prefixes to it (`reactor-tls` adds `tls:`), and so
-/// may you. No list is global, so one part of a program cannot change the prefixes of another.
+/// A parser is a value, to which other crates add their prefixes (`reactor-tls` adds `tls:`), and
+/// you may add yours. There is no global list, so one part of a program cannot change the prefixes
+/// of another.
 ///
 /// # Examples
 ///
@@ -66,7 +67,7 @@ pub struct EndpointParser {
 }
 
 impl EndpointParser {
-    /// A parser without prefixes: for a program that allows its users a few of its choice.
+    /// A parser without prefixes, to which the program adds those that it allows.
     pub fn empty() -> Self {
         Self {
             clients: BTreeMap::new(),
@@ -74,8 +75,8 @@ impl EndpointParser {
         }
     }
 
-    /// Adds a prefix for clients, or replaces it. `make` takes its arguments; one that it leaves
-    /// makes the description an error.
+    /// Adds a prefix for clients, or replaces it. `make` takes the arguments of a description; if
+    /// it leaves one, the description is an error.
     ///
     /// # Examples
     ///

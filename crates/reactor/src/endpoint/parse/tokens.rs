@@ -12,8 +12,8 @@ pub(super) struct Token<'a> {
     pub(super) value: Cow<'a, str>,
 }
 
-/// The arguments of a description. Few have more, and a connect by a string should not allocate for
-/// its words.
+/// The arguments of a description. Room for 4 is inline, because few descriptions have more, and a
+/// connect by a string should not allocate.
 pub(super) type Tokens<'a> = SmallVec<[Token<'a>; 4]>;
 
 /// Splits a description into its prefix and its arguments. `None` if it ends in the middle of
