@@ -47,12 +47,12 @@ impl HttpError {
         }
     }
 
-    /// 400: the request makes no sense.
+    /// 400: the request is invalid.
     pub fn bad_request(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::BAD_REQUEST).with_message(message)
     }
 
-    /// 403: the client may not.
+    /// 403: the client is not allowed to do this.
     pub fn forbidden() -> Self {
         Self::new(StatusCode::FORBIDDEN)
     }
@@ -112,8 +112,9 @@ impl fmt::Display for HttpError {
 
 impl Error for HttpError {}
 
-/// The client is gone before its answer was sent whole: what
-/// [`Request::notify_finish`](crate::Request::notify_finish) fails with.
+/// The client went before its answer was sent completely.
+/// [`Request::notify_finish`](crate::Request::notify_finish) and the writes of a
+/// [`BodyWriter`](crate::BodyWriter) fail with this error.
 ///
 /// # Examples
 ///

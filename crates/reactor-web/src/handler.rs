@@ -9,15 +9,15 @@ use crate::response::{Answer, Reply};
 
 /// Answers requests.
 ///
-/// Closures are handlers: those of a [`Request`] that return what [`Reply`] takes, now or later.
-/// Implement it for a type that has state of its own, as [`Answer`] shows. A handler is never
-/// moved to another thread, so it may hold an `Rc`.
+/// A closure is a handler if it takes a [`Request`] and returns what [`Reply`] accepts, now or
+/// later. Implement the trait for a type that has state of its own, as [`Answer`] shows. A handler
+/// is never moved to another thread, so it may hold an `Rc`.
 ///
-/// `M` is inferred, and has to do with closures only.
+/// `M` is inferred; only the implementation for closures uses it.
 ///
 /// # Examples
 ///
-/// Where a method takes a handler, not a closure, the argument's type is to be written:
+/// Where a method takes any handler, write the type of a closure's argument:
 ///
 /// ```
 /// use reactor_web::{App, Request, testing::TestClient};
@@ -32,11 +32,12 @@ use crate::response::{Answer, Reply};
     note = "a handler is a closure `|req: Request| ..` that returns what `Reply` takes, or a type that implements `Handler`"
 )]
 pub trait Handler<M = ()>: 'static {
-    /// Answers `request`. Dropping the answer cancels what it waits for: the client is gone.
+    /// Answers `request`. If the client goes, the answer is dropped, which cancels what it waits
+    /// for.
     fn handle(&self, request: Request) -> Answer;
 
-    /// Called when the app is about to be served: before requests, and once for each time that
-    /// the handler was added. By default, there is nothing to do.
+    /// Called before the app is served, once for each place where the handler was added. Does
+    /// nothing by default.
     ///
     /// # Errors
     ///
@@ -47,7 +48,7 @@ pub trait Handler<M = ()>: 'static {
     }
 }
 
-/// Marks the [`Handler`] that a closure is. Inferred.
+/// Marks the [`Handler`] implementation of closures. Inferred.
 #[derive(Debug)]
 #[doc(hidden)]
 pub struct ByClosure<M>(std::marker::PhantomData<M>);
@@ -62,7 +63,7 @@ where
     }
 }
 
-/// A handler whose type is forgotten.
+/// A handler whose type is erased.
 pub(crate) type AnyHandler = Rc<dyn Erased>;
 
 pub(crate) trait Erased {
@@ -85,12 +86,12 @@ impl<H: Handler<M>, M> Erased for Typed<H, M> {
     }
 }
 
-/// Forgets the type of `handler`.
+/// Erases the type of `handler`.
 pub(crate) fn erase<M: 'static>(handler: impl Handler<M>) -> AnyHandler {
     Rc::new(Typed(handler, std::marker::PhantomData::<M>))
 }
 
-/// Calls `handler`; a panic of it becomes a failure.
+/// Calls `handler`; its panic becomes a failure.
 pub(crate) fn call(handler: &dyn Erased, request: Request) -> Answer {
     match Failure::catch(|| handler.handle(request)) {
         Ok(answer) => answer,

@@ -1,7 +1,7 @@
-//! Text in HTML.
+//! `escape_html`: escapes text for HTML.
 
-/// `text` as it is to stand in HTML, in an element or in the quotes of an attribute: what users have
-/// written cannot become a tag.
+/// Escapes `text` for HTML, in an element or in a quoted attribute value, so that text from users
+/// cannot become markup.
 ///
 /// # Examples
 ///

@@ -9,7 +9,7 @@
 //!   client goes, what the handler waits for is cancelled.
 //! - **[`hyper`] below**, which parses and writes HTTP. Routes, answers, limits and streams
 //!   are ours.
-//! - **Bounds by default** on what a client sends, and how slowly: see [`Limits`].
+//! - **Limits by default** on how much a client sends, and how slowly: see [`Limits`].
 //! - **Tests without sockets and without waiting**: see [`testing`].
 //!
 //! ```no_run
@@ -38,16 +38,16 @@
 //! | find a handler for a path | [`App`]: parameters, methods, nesting, hosts |
 //! | read a request | [`Request`]: parameters, query, cookies, JSON, forms, files |
 //! | answer | [`Reply`], and [`IntoResponse`] for values |
-//! | answer bit by bit | [`Body::channel`] |
+//! | stream an answer | [`Body::channel`] |
 //! | send events as they happen | [`EventFeed`] to all browsers, [`Events`] to one |
 //! | answer with files | `Files`, or `Request::send_file` in a handler |
 //! | answer with an error | [`HttpError`]; [`App::error_page`] for how it looks |
 //! | log, limit, time out, authenticate | [`middleware`] |
 //! | remember a browser, log users in | `sessions`, with the feature of that name |
-//! | be around all handlers, or some | [`App::wrap`], [`App::group`], [`Middleware`] |
+//! | run code around all handlers, or some | [`App::wrap`], [`App::group`], [`Middleware`] |
 //! | know that the client is gone | [`Request::notify_finish`] |
 //! | ask other servers | [`Client`] |
-//! | have other servers answer | `reverse::ReverseProxy`, with the feature `reverse-proxy` |
+//! | forward requests to other servers | `reverse::ReverseProxy`, with the feature `reverse-proxy` |
 //! | speak another protocol after a request | [`Request::upgrade`]; `ws` for WebSocket |
 //! | stop without losing an answer | [`Site::finish`], which the stop of a reactor calls by itself |
 //!
@@ -96,7 +96,7 @@
 //! # Ok::<(), Failure>(())
 //! ```
 //!
-//! In `App`'s methods, the type of a closure's argument is inferred; that of an `async` closure is
+//! In `App`'s methods, the type of a closure's argument is inferred; that of an `async` closure has
 //! to be written, as here.
 //!
 //! # axum in the loop
@@ -104,7 +104,7 @@
 //! A `Router` of axum is served by `service_fn` on an [`Io`]: see the example `web_axum`. There is no
 //! Tokio runtime, and axum asks for futures that are `Send`, so:
 //!
-//! | what of axum and tower-http | in the loop |
+//! | part of axum and tower-http | in the loop |
 //! |---|---|
 //! | routes, extractors, `Json`, `Form`, state, limits | work |
 //! | tracing, compression | work |
@@ -116,13 +116,13 @@
 //!
 //! | feature | what it adds |
 //! |---|---|
-//! | `tls`, on by default | [`Request::is_secure`] knows the connections of `reactor-tls`, behind whose endpoints a [`Site`] serves HTTPS |
+//! | `tls`, on by default | [`Request::is_secure`] is true for connections of `reactor-tls`; on one of its endpoints, a [`Site`] serves HTTPS |
 //! | `client`, on by default | [`Client`] |
-//! | `compression` | answers compressed by Brotli, zstd or gzip, requests decompressed: `Compression`, `Decompression`; and content that `Client` gets compressed |
+//! | `compression` | answers compressed by Brotli, zstd or gzip, requests decompressed: `Compression`, `Decompression`; and a `Client` that asks for compressed content |
 //! | `files`, on by default | a folder of files, and a file as an answer: `Files`, `Request::send_file` |
 //! | `cookies` | cookies of the [`Client`] |
 //! | `proxy` | proxies of the [`Client`] |
-//! | `reverse-proxy` | a handler that has other servers answer: `reverse` |
+//! | `reverse-proxy` | a handler that forwards requests to other servers: `reverse` |
 //! | `http2` | HTTP/2 on the same port as HTTP/1.1, by ALPN (`alpn(["h2", "http/1.1"])` of `reactor-tls`) or prior knowledge |
 //! | `json` | JSON in requests and answers, and in the access log |
 //! | `sessions` | `sessions`, `Csrf`, signed and encrypted cookies; turns on `json` |

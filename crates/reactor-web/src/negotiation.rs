@@ -11,10 +11,10 @@ pub(crate) enum Coding {
 }
 
 impl Coding {
-    /// All of them, the one that is taken first among equals first.
+    /// All codings, in the order of preference among those with equal weights.
     const ALL: [Self; 3] = [Self::Brotli, Self::Zstd, Self::Gzip];
 
-    /// Its name in a header.
+    /// The name of the coding in a header.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Brotli => "br",
@@ -26,7 +26,7 @@ impl Coding {
 
 #[cfg(feature = "compression")]
 impl Coding {
-    /// The one with this name in a header.
+    /// The coding with this name in a header.
     pub(crate) fn named(name: &str) -> Option<Self> {
         let is_named = |coding: &Self| name.eq_ignore_ascii_case(coding.name());
         let alias = name.eq_ignore_ascii_case("x-gzip").then_some(Self::Gzip);
@@ -34,17 +34,17 @@ impl Coding {
     }
 }
 
-/// The weights that a client gives to codings, in thousandths. 0 is: not this one.
+/// The weights that a client gives to codings, in thousandths. 0: the client refuses the coding.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Accepted {
     weights: [u16; Coding::ALL.len()],
-    /// That of the content as it is. It may be sent in any case: a client that takes nothing gets
-    /// what it can least complain of.
+    /// Weight of uncompressed content, to which the other weights are compared. Even at 0, a client
+    /// that accepts no coding gets the content uncompressed.
     identity: u16,
 }
 
 impl Accepted {
-    /// What the headers of a request say.
+    /// The weights in the headers of a request.
     pub(crate) fn of(headers: &HeaderMap) -> Self {
         let mut accepted = Self::default();
         let mut named = [None; Coding::ALL.len()];
@@ -67,14 +67,14 @@ impl Accepted {
             }
         }
         for (weight, named) in accepted.weights.iter_mut().zip(named) {
-            // `*` is for those that are not named (RFC 9110, 12.5.3).
+            // `*` stands for the codings that are not named (RFC 9110, 12.5.3).
             *weight = named.or(rest).unwrap_or(0);
         }
         accepted
     }
 
-    /// The codings to try, the best first: those that the client takes, and does not like less than
-    /// the content as it is.
+    /// The codings to try, the preferred one first: those that the client accepts with at least the
+    /// weight of uncompressed content.
     pub(crate) fn best(self) -> impl Iterator<Item = Coding> {
         let mut codings: Vec<_> = Coding::ALL.into_iter().zip(self.weights).collect();
         codings.retain(|(_, weight)| *weight > 0 && *weight >= self.identity);
@@ -92,6 +92,6 @@ fn weight(parameters: &str) -> u16 {
     };
     let value = value.trim_start().strip_prefix('=').unwrap_or(value).trim();
     let weight = value.parse::<f32>().unwrap_or(1.0).clamp(0.0, 1.0);
-    // Of a number from 0 to 1, so it fits. What is no number is a 0.
+    // At most 1000, so it fits. The cast makes NaN, which `parse` accepts, a 0.
     (weight * 1000.0) as u16
 }

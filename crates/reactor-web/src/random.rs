@@ -1,4 +1,4 @@
-//! Random bytes of the operating system, for what strangers may not guess.
+//! Random bytes of the operating system, for values that nobody may guess.
 
 use deferred::{Failure, Result};
 
@@ -13,7 +13,7 @@ pub(crate) fn bytes<const N: usize>() -> Result<[u8; N]> {
     }
 }
 
-/// As hexadecimal digits.
+/// `bytes` as hexadecimal digits.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -39,7 +39,7 @@ struct Inner {
 }
 
 impl LoopTimer {
-    /// The clock of `reactor`.
+    /// A timer on the clock of `reactor`.
     pub fn new(reactor: &ReactorHandle) -> Self {
         let now = Instant::now();
         Self(SendWrapper::new(Inner {

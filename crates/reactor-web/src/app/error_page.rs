@@ -1,4 +1,4 @@
-//! `ErrorPages`: what a client gets to see of an error.
+//! `ErrorPages`: what a client sees of an error.
 
 use std::fmt::Write as _;
 
@@ -10,7 +10,7 @@ use crate::html::escape_html;
 use crate::request::FailurePages;
 use crate::response::{Html, Response};
 
-/// Makes answers of failures.
+/// Turns failures into answers.
 ///
 /// An [`HttpError`] in the chain of causes decides about the status and what the page says. Any
 /// other failure is the fault of the program: its story goes to the log, and the page says
@@ -44,7 +44,8 @@ impl FailurePages for ErrorPages {
         if is_ours {
             log(failure.context(request()));
         } else if error.status().is_server_error() {
-            // The handler has decided on it, so it has no story. Errors of clients are not logged.
+            // The handler has chosen this status, so no story is logged. Errors of clients (4xx)
+            // are not logged at all.
             tracing::warn!(target: "reactor_web", request = request(), %error, "a request has failed");
         }
         let own = match &self.page {
@@ -66,11 +67,11 @@ fn log(failure: Failure) {
     deferred::fail::<()>(failure).log_error().ignore();
 }
 
-/// The page of the app for an error; `None` if that fails, which goes to the log.
+/// The page of the app for an error; `None` if the page fails; that failure goes to the log.
 fn own_page(own: &OwnPage, error: &HttpError) -> Option<Response> {
     match Failure::catch(|| own(error)) {
         Ok(Ok(mut response)) => {
-            // A page that says nothing of its status gets that of the error.
+            // A page that has left its status at 200 gets the status of the error.
             if response.status() == StatusCode::OK {
                 *response.status_mut() = error.status();
             }

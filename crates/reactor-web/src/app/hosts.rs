@@ -1,17 +1,17 @@
-//! `Hosts`: apps by the name of the host.
+//! `Hosts`: virtual hosts, which choose a handler by the host that a request names.
 
 use deferred::Result;
 use http::{header, request};
 
 use crate::handler::AnyHandler;
 
-/// Apps by the name of the host.
+/// Handlers by the name of the host.
 #[derive(Default)]
 pub(super) struct Hosts(Vec<(Name, AnyHandler)>);
 
 enum Name {
     Exactly(String),
-    /// With a dot before it.
+    /// The suffix with its dot: `.example.org` for `*.example.org`.
     Below(String),
 }
 
@@ -29,12 +29,12 @@ impl Hosts {
         self.0.iter().try_for_each(|(_, handler)| handler.prepare())
     }
 
-    /// The app for a request: that of the exact name, else of the longest suffix.
+    /// The handler for a request: that of the exact name, else that of the longest suffix.
     pub(super) fn of(&self, head: &request::Parts) -> Option<&AnyHandler> {
         if self.0.is_empty() {
             return None;
         }
-        // Names of hosts have no letter case (RFC 9110, 4.2.3).
+        // Host names are compared without letter case (RFC 9110, 4.2.3).
         let host = name_of(head)?.to_ascii_lowercase();
         let length = |name: &Name| match name {
             Name::Exactly(exact) => (*exact == host).then_some(usize::MAX),
@@ -50,7 +50,8 @@ impl Hosts {
 
 /// The host that a request is for, without its port.
 fn name_of(head: &request::Parts) -> Option<&str> {
-    // A whole URL goes before `Host` (RFC 9112, 3.2.2). HTTP/2 has its `:authority` there.
+    // A target with a host takes precedence over `Host` (RFC 9112, 3.2.2). hyper puts the
+    // `:authority` of HTTP/2 there, too.
     if let Some(host) = head.uri.host() {
         return Some(host);
     }

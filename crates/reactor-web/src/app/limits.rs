@@ -1,8 +1,9 @@
-//! `Limits`: bounds of what a client may send, and for how long.
+//! `Limits`: how much a client may send, and how long it may take.
 
 use std::time::Duration;
 
-/// Bounds of what a client may send, and for how long it may go without taking an answer.
+/// Limits on how much a client may send, and how long it may take to send a request and to receive
+/// an answer.
 ///
 /// # Examples
 ///
@@ -29,14 +30,14 @@ pub struct Limits {
     pub body: u64,
     /// Bytes of the head of a request. More are a 431. At least 8 KiB.
     pub head: usize,
-    /// Number of headers of a request, 24,000 at most. More are a 431. More than 100 cost with every
-    /// request.
+    /// Number of headers of a request, 24,000 at most. More are a 431. A limit above 100 costs time
+    /// with every request.
     pub headers: usize,
     /// How long a client may take for a whole head, and how long a connection may be idle. A
     /// head that has begun gets a 408; then the connection is closed.
     pub head_timeout: Duration,
-    /// How long nothing may come of a body that a handler waits for. Then the connection is closed,
-    /// late as with `write_timeout`.
+    /// How long a client may send nothing of a body that a handler waits for. Then the connection
+    /// is closed, with the delay that `write_timeout` describes.
     pub body_timeout: Duration,
     /// How long a client may go without taking any bytes of its answer. Then the connection is
     /// aborted; up to a quarter of this time late, or up to half of `body_timeout` if that is
@@ -58,7 +59,7 @@ pub struct Limits {
     /// read it in another way, although RFC 9112 lets a server take it: lines that end with a bare
     /// LF or have a bare CR; both `Content-Length` and `Transfer-Encoding`, or one of them twice; a
     /// length with leading zeros; a coding other than `chunked`; whitespace around the size of a
-    /// chunk. Off by default, as it reads each byte that comes once more.
+    /// chunk. Off by default, because the check reads each received byte a second time.
     pub strict: bool,
 }
 

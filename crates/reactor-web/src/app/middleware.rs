@@ -10,19 +10,19 @@ use crate::handler::{AnyHandler, ByClosure, Erased, call};
 use crate::request::Request;
 use crate::response::{Answer, Reply, Response};
 
-/// Sees requests before a handler, and answers after it.
+/// Runs around a handler: sees requests before it, and answers after it.
 ///
-/// Closures and functions are middleware: those of a [`Request`] and the [`Next`] handler that
-/// return what [`Reply`] takes, now or later. [`middleware`](crate::middleware) has those that
-/// most sites need. [`App::wrap`](crate::App::wrap) puts one around all handlers of an app, and
-/// [`App::group`](crate::App::group) around some of its routes.
+/// A closure or function is middleware if it takes a [`Request`] and the [`Next`] handler, and
+/// returns what [`Reply`] accepts, now or later. The module [`middleware`](crate::middleware) has
+/// the middleware that most sites need. [`App::wrap`](crate::App::wrap) puts one around all
+/// handlers of an app, and [`App::group`](crate::App::group) around some of its routes.
 ///
-/// `M` is inferred, and has to do with closures only. The types of a closure's arguments are to
-/// be written.
+/// `M` is inferred; only the implementation for closures uses it. The types of a closure's
+/// arguments have to be written.
 ///
 /// # Examples
 ///
-/// One with state of its own:
+/// Middleware with state of its own:
 ///
 /// ```
 /// use reactor_web::{Answer, App, Middleware, Next, Request, testing::TestClient};
@@ -53,16 +53,16 @@ use crate::response::{Answer, Reply, Response};
     note = "middleware is a closure `|req: Request, next: Next| ..` that returns what `Reply` takes, or a type that implements `Middleware`"
 )]
 pub trait Middleware<M = ()>: 'static {
-    /// Answers `request`, by `next` or without it. Dropping the answer cancels what it waits
-    /// for: the client is gone.
+    /// Answers `request`, by `next` or without it. If the client goes, the answer is dropped, which
+    /// cancels what it waits for.
     fn handle(&self, request: Request, next: Next) -> Answer;
 
-    /// Called when the app is about to be served, before requests, for each place where the
-    /// middleware stands. By default, there is nothing to do.
+    /// Called before the app is served, once for each place where the middleware was added. Does
+    /// nothing by default.
     ///
     /// # Errors
     ///
-    /// The middleware cannot work as it is set. The app is not served then.
+    /// The middleware cannot work with its settings. The app is not served then.
     fn prepare(&self) -> Result<()> {
         Ok(())
     }
@@ -78,7 +78,7 @@ where
     }
 }
 
-/// The same middleware around several apps: what it counts, it counts for all of them.
+/// The same middleware around several apps, which share its state, such as what it counts.
 impl<T: Middleware + ?Sized> Middleware for Rc<T> {
     fn handle(&self, request: Request, next: Next) -> Answer {
         (**self).handle(request, next)
@@ -93,8 +93,8 @@ impl<T: Middleware + ?Sized> Middleware for Rc<T> {
 ///
 /// # Examples
 ///
-/// A header for each answer. [`respond`](Self::respond) makes errors answers, too, so that their
-/// pages get it as well:
+/// A header for each answer. [`respond`](Self::respond) turns an error into its page, so that error
+/// pages get the header, too:
 ///
 /// ```
 /// use http::HeaderValue;
@@ -117,16 +117,16 @@ pub struct Next {
 }
 
 impl Next {
-    /// Has the request answered. The answer may be awaited, or changed by [`Answer::map`]; it is
-    /// a failure if the handler, or other middleware, fails.
+    /// Lets the handler answer the request. The answer may be awaited, or changed by
+    /// [`Answer::map`]; it is a failure if the handler, or other middleware, fails.
     pub fn run(self, request: Request) -> Answer {
         call(&*self.handler, request)
     }
 
-    /// As [`run`](Self::run), with the page of a failure in its place: what the client gets.
+    /// As [`run`](Self::run), but a failure becomes its error page, which is what the client gets.
     ///
-    /// A failure is logged here, then. Middleware further out sees no failure but
-    /// [`Cancelled`], which is what comes of the answer if the client goes.
+    /// The failure is logged here. Outer middleware then sees no failure except [`Cancelled`], with
+    /// which the answer fails if the client goes.
     pub fn respond(self, request: Request) -> Answer {
         let pages = request.failure_pages();
         // For the log; the handler takes the request. Both clones are cheap.
@@ -135,7 +135,7 @@ impl Next {
             pages.answer(failure, &|| format!("{method} {}", uri.path()))
         };
         self.run(request).map(|result| match result {
-            // Not a page, and no story in the log for each client that goes.
+            // The client has gone: no page, and no entry in the log for such a common event.
             Err(failure) if failure.is::<Cancelled>() => Err(failure),
             result => Ok(result.unwrap_or_else(page)),
         })
@@ -148,7 +148,7 @@ impl fmt::Debug for Next {
     }
 }
 
-/// Middleware whose type is forgotten.
+/// Middleware whose type is erased.
 pub(super) type AnyMiddleware = Rc<dyn ErasedMiddleware>;
 
 pub(super) trait ErasedMiddleware {
@@ -169,7 +169,7 @@ impl<T: Middleware<M>, M> ErasedMiddleware for Typed<T, M> {
     }
 }
 
-/// Forgets the type of `middleware`.
+/// Erases the type of `middleware`.
 pub(super) fn erase_middleware<M: 'static>(middleware: impl Middleware<M>) -> AnyMiddleware {
     Rc::new(Typed(middleware, std::marker::PhantomData::<M>))
 }

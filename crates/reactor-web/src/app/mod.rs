@@ -30,18 +30,19 @@ use crate::response::{Answer, IntoResponse, Reply, Response};
 ///
 /// # Routes
 ///
-/// A pattern is a path. `{name}` takes one segment, or what is between a prefix and a suffix of
-/// it (`/page-{n}.html`); `{*rest}` at the end takes all that is left, of one segment at least.
-/// Fixed text goes before a parameter, whatever was added first. `{{` and `}}` are braces.
+/// A pattern is a path. `{name}` matches one segment, or the part of a segment between a fixed
+/// prefix and suffix (`/page-{n}.html`); `{*rest}` at the end matches the rest of the path, at
+/// least one segment. Fixed text takes precedence over a parameter, in whatever order the routes
+/// were added. `{{` and `}}` stand for braces.
 ///
 /// - A path that exists, with a method that does not: 405, with `Allow`.
-/// - `HEAD` is answered by the handler of `GET`, without the body; `OPTIONS` with the methods
-///   that there are. Either may have a handler of its own.
+/// - `HEAD` is answered by the handler of `GET`, without the body; `OPTIONS` with the list of
+///   methods. Either may have a handler of its own.
 /// - **Trailing slash**: `/page` and `/page/` are two paths. If only the other one exists, the
 ///   answer is a redirect to it, 308, so that a form is sent again as it was;
-///   [`strict_slashes`](Self::strict_slashes) makes that a 404. What is mounted is found with
-///   and without the slash.
-/// - Two routes that take the same path are an error when the app is served.
+///   [`strict_slashes`](Self::strict_slashes) makes that a 404. A mounted handler is found with and
+///   without the slash.
+/// - Two routes that match the same path are an error when the app is served.
 ///
 /// # Examples
 ///
@@ -62,10 +63,11 @@ use crate::response::{Answer, IntoResponse, Reply, Response};
 #[doc(alias = "Klein", alias = "Router")]
 #[must_use = "an app does nothing until it is served"]
 pub struct App {
-    // Not borrowed while a request is answered. `prepare` takes out what it builds.
+    // `prepare` takes the routes, hosts, fallback and middleware out. Not borrowed while a request
+    // is answered.
     draft: RefCell<Draft>,
     /// Set by `prepare`.
-    // An app is prepared once and by a shared reference: a mounted one is behind an `Rc`.
+    // In a cell, since `prepare` has only a shared reference: a mounted app is behind an `Rc`.
     built: OnceCell<AnyHandler>,
 }
 
@@ -82,7 +84,7 @@ struct Draft {
     is_strict: bool,
 }
 
-/// Adds a method for a method.
+/// Defines a method of `App` for each HTTP method.
 macro_rules! method_routes {
     ($($name:ident $method:ident),*) => {$(
         #[doc = concat!("Has `", stringify!($method), "` requests for `pattern` answered by `handler`.")]
@@ -133,15 +135,15 @@ impl App {
     }
 
     /// Has everything at and below `prefix` answered by `handler`: another app, files, a resource
-    /// tree, or a closure. It gets what is left of the path as [`Request::rest`].
+    /// tree, or a closure. The handler gets the rest of the path as [`Request::rest`].
     #[doc(alias = "nest", alias = "putChild")]
     #[track_caller]
     pub fn mount<M: 'static>(self, prefix: &str, handler: impl Handler<M>) -> Self {
         self.define(prefix, Kind::Mount, erase(handler))
     }
 
-    /// Has requests for the host `name` answered by `handler`, which is an app as a rule.
-    /// `*.example.org` is every name below `example.org`. Letter case and port do not count.
+    /// Has requests for the host `name` answered by `handler`, which usually is an app.
+    /// `*.example.org` is every name below `example.org`. Letter case and port are ignored.
     /// Requests for other hosts are answered by this app.
     ///
     /// # Examples
@@ -162,7 +164,7 @@ impl App {
         self
     }
 
-    /// Has requests that no route takes answered by `handler`, instead of with a 404.
+    /// Has requests that match no route answered by `handler`, instead of with a 404.
     pub fn fallback<F, R, M>(mut self, handler: F) -> Self
     where
         F: Fn(Request) -> R + 'static,
@@ -173,9 +175,9 @@ impl App {
         self
     }
 
-    /// Puts `middleware` around everything in this app, its 404 pages included: it gets a request,
-    /// asks the [`Next`] handler for the answer if it likes, and returns that, another one, or a
-    /// changed one. What was added last is the outermost.
+    /// Puts `middleware` around everything in this app, its 404 pages included. The middleware gets
+    /// each request, may ask the [`Next`] handler for the answer, and returns that answer, a
+    /// changed one, or another one. The middleware added last is the outermost.
     ///
     /// # Examples
     ///
@@ -200,9 +202,9 @@ impl App {
         self
     }
 
-    /// Puts `middleware` around those routes only that `routes` adds to an empty app. It runs when
-    /// such a route was found, so [`Request::route`] and its parameters are there; a path or a
-    /// method that has no route never comes to it.
+    /// Puts `middleware` around only the routes that `routes` adds to an empty app. The middleware
+    /// runs after such a route was found, so [`Request::route`] and the parameters are known; a
+    /// request whose path or method has no route never reaches it.
     ///
     /// The other settings of that app (its fallback, hosts, limits and pages) have no effect.
     ///
@@ -258,15 +260,16 @@ impl App {
         self
     }
 
-    /// Whether the page of a failure shows its story: for development only, as it tells
-    /// strangers about the program. For the app that is served, not those mounted in it.
+    /// Whether the page of a failure shows its story: for development only, as it tells strangers
+    /// about the program. Only the setting of the app that is served has an effect, not that of
+    /// mounted apps.
     pub fn debug(mut self, shows_failures: bool) -> Self {
         self.draft.get_mut().errors.set_debug(shows_failures);
         self
     }
 
-    /// Makes the pages of errors: 404, 405, 500 and the others. For the app that is served, not
-    /// those mounted in it.
+    /// Sets the function that makes the pages of errors: 404, 405, 500 and the others. Only that of
+    /// the app that is served has an effect, not that of mounted apps.
     ///
     /// # Examples
     ///
@@ -322,7 +325,7 @@ impl Handler for App {
     }
 
     fn prepare(&self) -> Result<()> {
-        // A handler of a user that has this app inside may call it twice.
+        // A user's handler that contains this app may call `prepare` twice.
         if self.built.get().is_some() {
             return Ok(());
         }
@@ -336,7 +339,7 @@ impl Handler for App {
             middleware.prepare()?;
             handler = wrapped(&middleware, handler);
         }
-        // Errs only if it is set, which was looked at above.
+        // Errs only if `built` is set already, which was checked above.
         let _ = self.built.set(handler);
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! `Routes`: from a path and a method to a handler.
+//! `Routes`: finds the handler for a path and a method.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -27,7 +27,7 @@ pub(super) struct Definition {
     pub(super) place: &'static Location<'static>,
 }
 
-/// What a handler is for.
+/// Which requests for a path a handler answers.
 #[derive(Debug)]
 pub(super) enum Kind {
     Method(Method),
@@ -37,7 +37,7 @@ pub(super) enum Kind {
 
 /// All routes of an app.
 pub(super) struct Routes {
-    // By the index of the endpoint. A mount has up to three patterns for one endpoint.
+    // From a pattern to an index in `endpoints`. A mount has up to three patterns for one endpoint.
     router: Router<usize>,
     endpoints: Vec<Endpoint>,
     hosts: Hosts,
@@ -45,13 +45,13 @@ pub(super) struct Routes {
     is_strict: bool,
 }
 
-/// What is at a path.
+/// The handlers of one path.
 struct Endpoint {
     route: Rc<Route>,
     methods: Vec<(Method, AnyHandler)>,
     any: Option<AnyHandler>,
     is_mount: bool,
-    // Made anew with each method that is added, so that a request only clones it.
+    // The value of `Allow`. Computed whenever a method is added, so that a request only clones it.
     allow: HeaderValue,
 }
 
@@ -70,8 +70,8 @@ impl Routes {
             fallback,
             is_strict,
         };
-        // By the exact pattern. Two patterns that differ and take the same path are refused by the
-        // router.
+        // Index of the endpoint by the exact pattern. The router refuses two different patterns
+        // that match the same path.
         let mut known = BTreeMap::new();
         for definition in definitions {
             let Definition {
@@ -108,7 +108,7 @@ impl Routes {
     /// Adds an endpoint without handlers at `pattern`.
     fn insert(&mut self, pattern: &str, is_mount: bool) -> Result<(), String> {
         let index = self.endpoints.len();
-        // The index that the endpoint below gets.
+        // `index` is the one that the `push` below gives to the endpoint.
         let mut insert = |pattern: String| {
             let inserted = self.router.insert(pattern, index);
             inserted.map_err(|error| error.to_string())
@@ -152,7 +152,7 @@ impl Routes {
     /// The same address with a slash at its end, or without it, if there is a route.
     fn other_slash(&self, request: &Request) -> Option<String> {
         let path = request.path();
-        // A browser takes `//host/` for another host.
+        // A browser would take a redirect to `//host/` for one to another host.
         if self.is_strict || path.starts_with("//") || path.starts_with("/\\") {
             return None;
         }
@@ -160,12 +160,12 @@ impl Routes {
             Some(without) => without.to_owned(),
             None => format!("{path}/"),
         };
-        // What is left for this app is looked up, and the whole path is redirected.
+        // This app's routes know only its rest of the path, but the redirect names the whole path.
         let found = self.router.at(&other(request.rest())).is_ok();
         let query = request.uri().query();
         let query = query.map_or(String::new(), |query| format!("?{query}"));
-        // As the client has sent it, percent-encoded: so nothing in it becomes a header or another
-        // path.
+        // The path is still percent-encoded, as the client has sent it, so nothing in it can become
+        // a header or another path.
         found.then(|| other(path) + &query)
     }
 }
@@ -178,9 +178,10 @@ impl Erased for Routes {
         // Taken out, since the match borrows the path of the request.
         let mut params = std::mem::take(request.params_mut());
         let whole = request.path();
-        // The `/` is no slice of `whole`, and has no parameters, since none is empty.
+        // This `/` is not a slice of `whole`, as `take_params` requires for parameters. But `/` has
+        // none, since a parameter is never empty.
         let path = match params.rest(whole) {
-            // An app is mounted at `/prefix`, and asked for just that.
+            // This app is mounted at `/prefix`, and the request is for `/prefix` itself.
             "" => "/",
             path => path,
         };
@@ -243,9 +244,11 @@ impl Endpoint {
 
     /// Adds the parameters to those of the apps above, and sets where the rest begins.
     fn take_params(&self, matched: &matchit::Params<'_, '_>, whole: &str, params: &mut Params) {
-        // `matchit` gives slices of the path that it has got, so their distance is the place in it.
+        // `matchit` returns slices of the path, so the difference of the addresses is the offset in
+        // `whole`.
         let start_of = |value: &str| value.as_ptr().addr() - whole.as_ptr().addr();
-        // A mount without a `{*rest}` match was asked for by its own path, with a slash or without.
+        // If a mount has matched without `{*rest}`, the request is for its own path, with a slash
+        // or without.
         let mut rest = whole.len() - usize::from(whole.ends_with('/'));
         for (index, (name, value)) in matched.iter().enumerate() {
             let start = start_of(value);
@@ -269,8 +272,8 @@ impl Endpoint {
             Method::HEAD => self.of(&Method::GET),
             _ => None,
         };
-        // The handler of `GET` goes before that of any method, since the answer to `HEAD` is to be
-        // that of `GET` (RFC 9110, 9.3.2).
+        // For `HEAD`, the handler of `GET` takes precedence over that of any method, since both
+        // answers have to agree (RFC 9110, 9.3.2).
         let handler = self.of(method).or_else(of_get).or(self.any.as_ref());
         match handler {
             Some(handler) => call(&**handler, request),
@@ -296,7 +299,7 @@ fn parameters(pattern: &str) -> Vec<String> {
         .collect()
 }
 
-/// A route cannot be added to an app: it conflicts with another one, or is no pattern.
+/// A route cannot be added to an app: it conflicts with another one, or its pattern is invalid.
 ///
 /// # Examples
 ///
@@ -323,7 +326,7 @@ impl RouteError {
         &self.pattern
     }
 
-    /// Where it was added.
+    /// Where in the program the route was added.
     pub fn place(&self) -> &'static Location<'static> {
         self.place
     }

@@ -1,4 +1,4 @@
-//! `BodyWriter`: a body that is written bit by bit, with back-pressure.
+//! `BodyWriter`: streams a body, with backpressure.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -15,7 +15,7 @@ use http_body::Frame;
 
 use crate::error::ClientGone;
 
-/// Bound of the bytes that were written and not taken; above it, a write is pending.
+/// Number of bytes written but not yet read from which on a write is pending.
 const CAPACITY: usize = 64 * 1024;
 
 /// Writes the content of an answer, from [`Body::channel`](crate::Body::channel).
@@ -39,8 +39,8 @@ const CAPACITY: usize = 64 * 1024;
 #[derive(Clone)]
 pub struct BodyWriter {
     shared: Rc<RefCell<Shared>>,
-    /// Counts the writers.
-    // Apart from `shared`, which the reading end holds, too.
+    /// Its strong count is the number of writers.
+    // That of `shared` is not, since the reading end holds `shared`, too.
     writers: Rc<()>,
 }
 
@@ -57,8 +57,8 @@ pub(super) struct Channel {
 #[derive(Default)]
 struct Shared {
     frames: VecDeque<Result<Frame<Bytes>>>,
-    /// Number of bytes in them.
-    // Trailers and failures count nothing: there is one of them at the end.
+    /// Number of bytes in `frames`.
+    // Trailers and failures are not counted: normally, one of them at most comes, at the end.
     waiting: usize,
     /// No writer is left.
     // Set by the drop of the last writer, and not cleared. What is in `frames` is still read.
@@ -66,9 +66,9 @@ struct Shared {
     /// The body was dropped.
     // Set by the drop of the body, and not cleared.
     is_gone: bool,
-    // Taken by the next frame, or by the end.
+    // Fired by the next frame, or by the end.
     reader: Option<Trigger<()>>,
-    // Taken all at once when there is room: each of them may write, above the bound, too.
+    // Fired all at once when there is room, although their writes together may exceed the bound.
     writers: Vec<Trigger<()>>,
 }
 
@@ -92,8 +92,8 @@ impl Channel {
             if let Some(frame) = shared.frames.pop_front() {
                 let taken = frame.as_ref().ok().and_then(Frame::data_ref);
                 shared.waiting -= taken.map_or(0, Bytes::len);
-                // Before the frame is returned: the callbacks write the next ones while hyper sends
-                // this one.
+                // Fired before the frame is returned, so that the next frames are written while
+                // hyper sends this one.
                 let resumed = if shared.waiting < CAPACITY {
                     std::mem::take(&mut shared.writers)
                 } else {
@@ -129,7 +129,8 @@ impl Channel {
 impl Drop for Channel {
     fn drop(&mut self) {
         drop(self.reading.take().map(Deferred::cancel_on_drop));
-        // Before the triggers: a writer that asks finds the client gone, and adds nothing.
+        // Set before the triggers fire, so that a callback that writes gets `ClientGone` and adds
+        // nothing.
         let mut shared = self.shared.borrow_mut();
         shared.is_gone = true;
         let frames = std::mem::take(&mut shared.frames);
@@ -138,15 +139,16 @@ impl Drop for Channel {
         // They may hold failures, whose drop is code of users.
         drop(frames);
         for writer in writers {
-            // Errs if it was cancelled: then nothing waits.
+            // Errs if the writer was cancelled: then nothing waits.
             let _ = writer.errback(ClientGone);
         }
     }
 }
 
 impl BodyWriter {
-    /// Writes `bytes`. The Deferred fires when there is room for more: at once, unless more than
-    /// 64 KiB wait for the client. A writer that does not wait for it is not stopped.
+    /// Writes `bytes`. The Deferred fires when there is room for more: at once, unless 64 KiB or
+    /// more wait for the client. A writer that does not wait for the Deferred is not stopped, and
+    /// its bytes stay in memory.
     ///
     /// # Errors
     ///
@@ -160,7 +162,7 @@ impl BodyWriter {
         self.push(Ok(Frame::data(bytes)))
     }
 
-    /// Writes the trailers, after which nothing is written.
+    /// Writes the trailers, after which nothing may be written.
     ///
     /// # Errors
     ///
@@ -169,10 +171,10 @@ impl BodyWriter {
         self.push(Ok(Frame::trailers(trailers)))
     }
 
-    /// Ends the connection without an end of the content, so that the client knows that
-    /// something is missing.
+    /// Breaks off the answer: the connection ends without an end of the content, so that the client
+    /// knows that something is missing.
     pub fn abort(&self, failure: impl Into<Failure>) {
-        // Fails if the client is gone: then nothing is left to end.
+        // Fails if the client is gone: then nothing is left to break off.
         self.push(Err(failure.into())).ignore();
     }
 
@@ -221,7 +223,7 @@ impl BodyWriter {
 
 impl Drop for BodyWriter {
     fn drop(&mut self) {
-        // One is in this writer.
+        // This writer is the last one.
         if Rc::strong_count(&self.writers) == 1 {
             let mut shared = self.shared.borrow_mut();
             shared.is_ended = true;
@@ -232,7 +234,7 @@ impl Drop for BodyWriter {
     }
 }
 
-/// Fires what waits. Errs if that was cancelled: then nothing waits.
+/// Fires the triggers. `callback` errs if the waiter was cancelled: then nothing waits.
 fn fire(triggers: impl IntoIterator<Item = Trigger<()>>) {
     for trigger in triggers {
         let _ = trigger.callback(());

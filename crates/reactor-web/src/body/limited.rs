@@ -1,4 +1,4 @@
-//! `Limited`: the body of a request, bounded.
+//! `Limited`: the body of a request, with a limit.
 
 use std::cell::Cell;
 use std::pin::Pin;
@@ -12,16 +12,17 @@ use hyper::body::Incoming;
 
 use crate::error::HttpError;
 
-/// What a connection receives, with the number of bytes that may still come.
+/// A body that a connection receives, with a limit on its bytes.
 pub(super) struct Limited {
     body: Incoming,
     limit: u64,
     received: u64,
     /// Set while a read is pending.
-    // Of the connection: the watchdog reads it. Requests of HTTP/2 share it, so the last poll
-    // decides.
+    // Belongs to the connection, whose watchdog reads it. Requests of HTTP/2 share it, so the last
+    // poll decides.
     is_awaited: Rc<Cell<bool>>,
-    /// The same for this body alone, where the connection has several: from [`Self::watch`].
+    /// The same for this body alone, since a connection of HTTP/2 has several. Set by
+    /// [`Self::watch`].
     watch: Option<Rc<Cell<bool>>>,
 }
 
@@ -72,7 +73,7 @@ impl Limited {
         };
         let frame = frame.map_err(|error| broken(&error))?;
         if let Some(bytes) = frame.data_ref() {
-            // Counted here, too: a chunked body has no length to be looked at.
+            // Counted here, too: a chunked body announces no length that could be checked above.
             self.received += bytes.len() as u64;
             if self.received > self.limit {
                 return Poll::Ready(Some(Err(self.too_large())));

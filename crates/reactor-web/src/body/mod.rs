@@ -58,7 +58,7 @@ impl Body {
         Self::default()
     }
 
-    /// Content that is written bit by bit, and the end that writes it.
+    /// A body that is streamed, and the writer for it.
     ///
     /// # Examples
     ///
@@ -126,22 +126,23 @@ impl Body {
         Self(Kind::Boxed(Box::pin(body)))
     }
 
-    /// The same content once more, if it is at hand.
+    /// A copy of the content, if all of it is in memory.
     #[cfg(feature = "client")]
     pub(crate) fn try_clone(&self) -> Option<Self> {
         match &self.0 {
             Kind::Empty => Some(Self::empty()),
             Kind::Full(bytes) => Some(Self(Kind::Full(bytes.clone()))),
-            // What was read of them is gone.
+            // These can be read only once.
             Kind::Incoming(_) | Kind::Channel(_) | Kind::Boxed(_) => None,
             #[cfg(feature = "sessions")]
             Kind::Resumed(_) => None,
         }
     }
 
-    /// What a connection receives, bounded. `is_awaited` is set while a read of it is pending.
+    /// A body that a connection receives, with a limit. `is_awaited` is set while a read of it is
+    /// pending.
     pub(crate) fn incoming(body: Incoming, limit: u64, is_awaited: &Rc<Cell<bool>>) -> Self {
-        // There is nothing to bound or to wait for, and such a body can be sent again.
+        // An empty body needs no limit and no wait, and as `Kind::Empty` it can be cloned.
         if http_body::Body::is_end_stream(&body) {
             return Self::empty();
         }
@@ -152,8 +153,8 @@ impl Body {
         )))
     }
 
-    /// Sets the most bytes of a request's body that are read; `None` for any number. More fail
-    /// with status 413. A body of an answer has no limit.
+    /// Limits the bytes of a request's body that are read; `None` for no limit. A longer body fails
+    /// with status 413. The body of an answer has no limit.
     pub fn set_limit(&mut self, limit: impl Into<Option<u64>>) {
         let limit = limit.into();
         match &mut self.0 {
@@ -164,19 +165,19 @@ impl Body {
         }
     }
 
-    /// This body as it was before `read` was read of it.
+    /// This body with `read`, which was read from it before, put back in front.
     #[cfg(feature = "sessions")]
     pub(crate) fn with_before(self, read: Vec<Bytes>) -> Self {
         Self(Kind::Resumed(Box::new(Resumed::new(read, self))))
     }
 
-    /// Whether it is bytes that are there, or nothing.
+    /// Whether all of the content is in memory.
     pub(crate) fn is_full(&self) -> bool {
         matches!(self.0, Kind::Empty | Kind::Full(_))
     }
 
-    /// Whether a read of it is pending, from now on; for a body that does not come from a client,
-    /// it never is.
+    /// A flag that says from now on whether a read of this body is pending. It stays false for a
+    /// body that does not come from a client.
     pub(crate) fn watch(&mut self) -> Rc<Cell<bool>> {
         match &mut self.0 {
             Kind::Incoming(incoming) => incoming.watch(),
@@ -219,7 +220,7 @@ impl Body {
         }
     }
 
-    /// All of it, if it is no longer than `limit` bytes.
+    /// The whole content, if it is no longer than `limit` bytes.
     ///
     /// # Errors
     ///
@@ -227,7 +228,8 @@ impl Body {
     /// anything is read if the length is known.
     pub async fn collect(&mut self, limit: u64) -> Result<Bytes> {
         let size = http_body::Body::size_hint(self);
-        // A client that waits for 100 (Continue) then gets its answer before it sends the body.
+        // Before the first read: a client that waits for 100 (Continue) gets the refusal before it
+        // sends the body.
         if size.lower() > limit {
             return Err(HttpError::body_too_large(limit).into());
         }

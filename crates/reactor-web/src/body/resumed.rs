@@ -1,4 +1,4 @@
-//! `Resumed`: a body of which something was read before its handler reads it.
+//! `Resumed`: a body with bytes put back that were read before its handler reads it.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -8,7 +8,7 @@ use bytes::Bytes;
 use deferred::{Failure, Result};
 use http_body::{Body, Frame, SizeHint};
 
-/// What was read, and the rest.
+/// The bytes that were read, and the rest of the body.
 pub(super) struct Resumed<B> {
     read: VecDeque<Bytes>,
     rest: B,
@@ -20,7 +20,7 @@ impl<B: Body<Data = Bytes, Error = Failure> + Unpin> Resumed<B> {
         Self { read, rest }
     }
 
-    /// The rest, which counts what was read of it before, too.
+    /// The rest of the body. Its limit also counts the bytes that were read before.
     pub(super) fn rest(&mut self) -> &mut B {
         &mut self.rest
     }
