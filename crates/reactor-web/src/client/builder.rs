@@ -27,7 +27,7 @@ impl Client {
         Self::builder().build(reactor)
     }
 
-    /// A client with other ones.
+    /// A builder for a client with other limits and timeouts.
     pub fn builder() -> ClientBuilder {
         ClientBuilder {
             config: Config::default(),
@@ -74,8 +74,8 @@ impl ClientBuilder {
         self
     }
 
-    /// The most time from the end of a request to the head of its answer, and in which the server
-    /// takes nothing of the request: 60 seconds, unless said otherwise.
+    /// The most time from the end of a request to the head of its answer, and the most time in
+    /// which the server takes no more of the request: 60 seconds, unless said otherwise.
     pub fn head_timeout(mut self, timeout: Duration) -> Self {
         self.config.timeouts.head = timeout;
         self
@@ -118,8 +118,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Sends a header with each request that does not set it. `User-Agent` and `Accept` are sent
-    /// unless said otherwise here.
+    /// Sends a header with each request that does not set it. Without a call for them, `User-Agent`
+    /// and `Accept` are sent with values of this library.
     pub fn default_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.config.headers.insert(name, value);
         self
@@ -129,17 +129,17 @@ impl ClientBuilder {
     /// answer as any other.
     ///
     /// After 301 and 302, POST becomes GET; after 303, all methods but HEAD do; after 307 and 308,
-    /// the request is sent as it was, with its body, which must not be a stream. To another
-    /// scheme, host or port, `Authorization` and `Cookie` do not go along.
+    /// the request is sent as it was, with its body, which must not be a stream. A redirect to
+    /// another scheme, host or port does not get `Authorization` and `Cookie`.
     #[doc(alias = "RedirectAgent", alias = "BrowserLikeRedirectAgent")]
     pub fn redirects(mut self, redirects: usize) -> Self {
         self.config.redirects = redirects;
         self
     }
 
-    /// Whether content is asked for compressed (gzip, brotli, zstd, deflate), and decompressed as it
-    /// is read: yes, unless said otherwise. A request that says itself what it accepts gets the
-    /// content as it comes.
+    /// Whether the client asks for compressed content (gzip, brotli, zstd, deflate), and
+    /// decompresses it as it is read: yes, unless said otherwise. A request with an
+    /// `Accept-Encoding` of its own gets the content as it comes.
     #[cfg(feature = "compression")]
     #[doc(alias = "ContentDecoderAgent")]
     pub fn decompress(mut self, decompresses: bool) -> Self {
@@ -154,8 +154,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Sends requests through a proxy. Without this, there is none, whatever the environment
-    /// says: [`Proxy::from_env`] reads it.
+    /// Sends requests through a proxy. By default there is none, even if the environment names one:
+    /// [`Proxy::from_env`] reads the environment.
     #[cfg(feature = "proxy")]
     pub fn proxy(mut self, proxy: Proxy) -> Self {
         self.config.proxy = Some(proxy.into_rule());
@@ -194,11 +194,12 @@ impl ClientBuilder {
         self
     }
 
-    /// As a reverse proxy needs it: requests and answers stay as they are, and the hosts of `unix`
+    /// Settings for a reverse proxy: requests and answers stay as they are, and the hosts of `unix`
     /// are UNIX sockets.
     #[cfg(feature = "reverse-proxy")]
     pub(crate) fn transparent(mut self, unix: Vec<(String, reactor::UnixAddress)>) -> Self {
-        // A redirect is the client's to follow, and content and headers are the upstream's.
+        // The client of the proxy follows redirects itself, and gets content and headers as the
+        // upstream sent them.
         self.config.redirects = 0;
         self.config.headers.clear();
         #[cfg(feature = "compression")]
@@ -225,8 +226,8 @@ impl ClientBuilder {
         self
     }
 
-    /// The TLS of https, in place of the usual one, which verifies servers by the roots of the
-    /// platform. For HTTP/2, it has to offer `h2` and `http/1.1`
+    /// The TLS configuration for https. The default one verifies servers by the root certificates
+    /// of the platform. For HTTP/2, `tls` has to offer `h2` and `http/1.1`
     /// ([`alpn`](reactor_tls::TlsClientBuilder::alpn)); for an upgrade, `h2` is left out.
     #[cfg(feature = "tls")]
     pub fn tls(mut self, tls: TlsClient) -> Self {
@@ -234,7 +235,7 @@ impl ClientBuilder {
         self
     }
 
-    /// Speaks HTTP/2 with servers of http, too, without asking them first.
+    /// Speaks HTTP/2 with servers of http, too, without negotiation (prior knowledge).
     #[cfg(feature = "http2")]
     pub fn http2_prior_knowledge(mut self) -> Self {
         self.config.http2_prior_knowledge = true;

@@ -14,25 +14,25 @@ use super::pool::PoolLimits;
 use super::proxy::ProxyRule;
 use super::watch::Timeouts;
 
-/// Connecting, the look-up of the name and TLS included.
+/// Timeout of connecting, the look-up of the name and TLS included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// From the end of a request to the head of its answer.
+/// Timeout from the end of a request to the head of its answer.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Between two pieces of the content of an answer.
+/// Timeout between two pieces of the content of an answer.
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Requests under way to one origin.
+/// Most requests under way to one origin.
 const IN_FLIGHT: usize = 100;
 
-/// Connections that are kept for one origin.
+/// Most idle connections that are kept for one origin.
 const IDLE: usize = 32;
 
-/// How long they are kept.
+/// How long an idle connection is kept.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Redirects that are followed.
+/// Most redirects that are followed.
 const REDIRECTS: usize = 10;
 
 /// The most bytes of an answer that are collected.
@@ -46,7 +46,7 @@ pub(super) struct Config {
     pub(super) timeouts: Timeouts,
     pub(super) pool: PoolLimits,
     pub(super) body_limit: u64,
-    /// Sent with each request that does not set them.
+    /// Headers sent with each request that does not set them.
     pub(super) headers: HeaderMap,
     pub(super) connector: Option<Connector>,
     pub(super) redirects: usize,

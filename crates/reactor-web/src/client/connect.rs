@@ -1,4 +1,4 @@
-//! Making a connection: TCP or what the program says, TLS, and the version of HTTP.
+//! Makes a connection: TCP or the program's connector, then TLS, then HTTP/1.1 or HTTP/2.
 
 use std::rc::Rc;
 
@@ -26,7 +26,7 @@ pub(super) async fn dial(
         let io = super::tunnel::open(client, destination, via, clock).await?;
         return begin(client, destination, io).await;
     }
-    // Only a tunnel needs it, for its own request.
+    // Only a tunnel needs `clock`, for its own request.
     #[cfg(not(feature = "proxy"))]
     let _: &Rc<Stopwatch> = clock;
     let origin = &destination.origin;
@@ -48,8 +48,8 @@ fn secure(
     pending: PendingConnection,
 ) -> Result<PendingConnection> {
     let tls = client.tls.get(destination.may_be_http2)?;
-    // The name of the URL, also if the connector goes elsewhere: the certificate is to be that of
-    // the server.
+    // The name in the URL counts even if the connector connects to another address: the certificate
+    // has to be that of the server that the URL names.
     Ok(pending.behind(tls.filter(destination.origin.host())?))
 }
 
@@ -61,7 +61,7 @@ fn secure(_: &Inner, _: &Destination, _: PendingConnection) -> Result<PendingCon
 #[cfg(feature = "http2")]
 async fn begin(client: &Inner, destination: &Destination, io: Io) -> Result<Conn, Failure> {
     let is_two = if destination.origin.is_secure {
-        // A server that knows no ALPN, or not `h2`, is asked in HTTP/1.1 (RFC 9113, 3.2).
+        // A server that does not choose `h2` by ALPN gets HTTP/1.1 (RFC 9113, 3.2).
         is_agreed(&io)
     } else {
         // RFC 9113, 3.3. `may_be_http2` leaves out upgrades and proxies.

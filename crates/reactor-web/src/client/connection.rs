@@ -32,8 +32,9 @@ pub(super) struct Conn {
     /// All clones of an HTTP/2 sender share one slot, so that the address of the slot identifies
     /// the connection (see `is_same`).
     upgrade: UpgradeSlot,
-    /// An earlier request was answered over it. So if it breaks before the next answer, the server
-    /// may have closed it as idle, and the request may be sent again over another connection.
+    /// An earlier request was answered over this connection. So if it breaks before the next
+    /// answer, the server may have closed it as idle, and the request may be sent again over
+    /// another connection.
     pub(super) is_used: bool,
     /// Time on the loop's clock at which the last request has ended.
     pub(super) idle_since: Duration,
@@ -131,7 +132,7 @@ impl Conn {
         }
     }
 
-    /// Whether a request can be sent over it now.
+    /// Whether a request can be sent over this connection now.
     pub(super) fn is_ready(&self) -> bool {
         match &self.sender {
             Sender::One(sender) => sender.is_ready(),
@@ -140,7 +141,7 @@ impl Conn {
         }
     }
 
-    /// Waits until a request can be sent over it.
+    /// Waits until a request can be sent over this connection.
     pub(super) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<hyper::Result<()>> {
         match &mut self.sender {
             Sender::One(sender) => sender.poll_ready(cx),

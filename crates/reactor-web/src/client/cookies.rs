@@ -20,13 +20,12 @@ const IN_ALL: usize = 3000;
 /// Cookies that servers have set, by the rules of RFC 6265: for
 /// [`ClientBuilder::cookies`](super::ClientBuilder::cookies). Clones share their cookies.
 ///
-/// Cookies end at their time by the clock of the system, also in a test whose clock is virtual.
-/// Beyond 100 cookies of one domain, or 3000 in all, no new one is taken; those that have expired do
-/// not count.
+/// Cookies expire by the clock of the system, even in a test whose clock is virtual. Beyond 100
+/// cookies of one domain, or 3000 in all, no new one is accepted; expired cookies do not count.
 ///
-/// A server may set cookies for its domain and those above it. That `co.uk` is no domain of one
-/// owner, says a list of public suffixes, which changes every few days. Without one, as by
-/// default, only the top-level domains are known to be public:
+/// A server may set cookies for its domain and its parent domains, but not for a public suffix such
+/// as `co.uk`, whose subdomains have different owners. The list of public suffixes changes every
+/// few days, so none is built in: by default, only the top-level domains count as public.
 /// [`with_public_suffixes`](Self::with_public_suffixes) takes a list.
 ///
 /// # Examples
@@ -62,12 +61,12 @@ impl CookieJar {
         Self::default()
     }
 
-    /// A jar that takes no cookies for the domains of `list`: the text of
+    /// A jar that accepts no cookies for the domains of `list`, which is the text of
     /// <https://publicsuffix.org/list/public_suffix_list.dat>.
     ///
     /// # Errors
     ///
-    /// `list` is no such list.
+    /// `list` cannot be parsed.
     pub fn with_public_suffixes(list: &str) -> Result<Self> {
         let parsed = list.parse::<publicsuffix::List>();
         let list = parsed.map_err(|error| Failure::msg(error.to_string()))?;
@@ -84,7 +83,7 @@ impl CookieJar {
         }
     }
 
-    /// The header `Cookie` of a request for `url`, if there is something to send.
+    /// The value of `Cookie` in a request for `url`; `None` if no cookie is to be sent.
     pub fn header(&self, url: &str) -> Option<String> {
         self.value(&Url::parse(url).ok()?)
     }
@@ -105,23 +104,23 @@ impl CookieJar {
     }
 
     fn insert(&self, url: &Url, cookie: Cookie<'static>) -> bool {
-        // It has the domain and the path then, also if the header has not named them.
+        // The conversion sets domain and path from `url` if the header has not named them.
         let Ok(cookie) = cookie_store::Cookie::try_from_raw_cookie(&cookie, url) else {
             return false;
         };
         let mut store = self.0.borrow_mut();
         let domain = String::from(&cookie.domain);
-        // One that replaces another, or deletes it, has to be taken also at the bound. Domain, path
-        // and name tell cookies apart (RFC 6265, 5.3).
+        // A cookie that replaces or deletes another one has to be accepted even at the bound.
+        // Domain, path and name identify a cookie (RFC 6265, 5.3).
         let is_known = store.contains_any(&domain, &cookie.path, cookie.name());
         if !is_known && is_full(&store, &domain) {
-            // The store keeps those that have expired.
+            // The store keeps expired cookies until they are removed.
             remove_expired(&mut store);
             if is_full(&store, &domain) {
                 return false;
             }
         }
-        // It refuses a cookie for a domain that `url` is not in, or that is public.
+        // `insert` refuses a cookie for a domain that `url` is not in, or that is public.
         store.insert(cookie.into_owned(), url).is_ok()
     }
 
@@ -147,7 +146,7 @@ impl CookieJar {
         (!pairs.is_empty()).then(|| pairs.join("; "))
     }
 
-    /// Adds what is for `url` to a request, unless it has cookies of its own.
+    /// Adds the cookies for `url` to the headers of a request, unless they have a `Cookie` already.
     pub(super) fn add_to(&self, headers: &mut HeaderMap, url: &Url) {
         if !headers.contains_key(header::COOKIE)
             && let Some(text) = self.value(url)
@@ -158,7 +157,7 @@ impl CookieJar {
     }
 }
 
-/// Whether another cookie of `domain` would be too much.
+/// Whether another cookie of `domain` would exceed a bound.
 fn is_full(store: &CookieStore, domain: &str) -> bool {
     let (mut of_domain, mut all) = (0, 0);
     for known in store.iter_any() {
@@ -184,7 +183,7 @@ fn remove_expired(store: &mut CookieStore) {
 
 impl fmt::Debug for CookieJar {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Their values are secrets.
+        // Without the cookies, whose values are secrets.
         f.debug_struct("CookieJar")
             .field("len", &self.len())
             .finish_non_exhaustive()

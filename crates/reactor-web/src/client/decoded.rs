@@ -1,4 +1,4 @@
-//! Content that is decompressed as it is read.
+//! Decompresses content as it is read.
 
 use std::io;
 
@@ -12,8 +12,8 @@ use crate::negotiation::Coding;
 /// Value of `Accept-Encoding`: the codings that a client can decompress.
 pub(super) const ACCEPTED: HeaderValue = HeaderValue::from_static("gzip, br, zstd, deflate");
 
-/// Decompresses `body`, if the headers say that it is compressed in one of the ways that are known
-/// here; then they say so no more.
+/// Decompresses `body` if `Content-Encoding` names a known coding. Then that header and
+/// `Content-Length` are removed.
 pub(super) fn decode(headers: &mut HeaderMap, body: Body) -> Body {
     let Some(encoding) = headers.get(header::CONTENT_ENCODING) else {
         return body;
@@ -31,7 +31,7 @@ pub(super) fn decode(headers: &mut HeaderMap, body: Body) -> Body {
         None => return body,
     };
     headers.remove(header::CONTENT_ENCODING);
-    // It is the length of the compressed content.
+    // This is the length of the compressed content.
     headers.remove(header::CONTENT_LENGTH);
     // No limit here: the limit applies where the content is collected.
     Body::boxed(Decoded::new(body, decoder, u64::MAX, unreadable))

@@ -1,4 +1,4 @@
-//! A connection to an origin: by TCP, or by what the program says.
+//! Connects to an origin: by TCP, or by the program's connector.
 
 use deferred::{Deferred, Result};
 use reactor::TcpConnectOptions;
@@ -17,14 +17,15 @@ pub(super) fn dial(client: &Inner, origin: &Origin) -> Deferred<PendingConnectio
     }
 }
 
-/// The connection, when it is open: after the handshake of TLS.
+/// Waits until the connection is open, the TLS handshake included.
 pub(super) async fn open(pending: PendingConnection) -> Result<Io> {
     let (trigger, opened) = Deferred::pair();
     let protocol = IoProtocol::new(move |io| {
-        // Errs if it was cancelled: then the connection is dropped here, which closes it.
+        // Errs if `open` was cancelled: then `io` is dropped here, which closes the connection.
         let _ = trigger.callback(io);
     });
-    // If it fails, the protocol is dropped, and with it the trigger: this failure says more.
+    // If `start` fails, it drops the protocol and so the trigger, with which `opened` would fail,
+    // too. The failure of `start` says more, so it is returned.
     let opened = opened.cancel_on_drop();
     pending.start(protocol).cancel_on_drop().await?;
     opened.await

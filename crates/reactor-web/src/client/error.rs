@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-/// Why a request of a [`Client`](crate::Client) has no answer, or an answer no content.
+/// Why a request of a [`Client`](crate::Client) has no answer, or why the content of an answer
+/// cannot be read.
 ///
 /// Failures of lower layers keep their types: [`ConnectError`](reactor::ConnectError) for a
 /// connection that cannot be made, a `TlsError` of `reactor-tls`, [`hyper::Error`] for a
@@ -43,7 +44,7 @@ pub enum ClientError {
     TimedOut {
         /// The step.
         step: Step,
-        /// How long it was given.
+        /// The timeout of the step.
         after: Duration,
     },
     /// [`ClientResponse::error_for_status`](super::ClientResponse::error_for_status): the answer
@@ -52,16 +53,17 @@ pub enum ClientError {
     Status {
         /// The status.
         status: StatusCode,
-        /// The URL that was answered so.
+        /// The URL that was answered with this status.
         url: String,
     },
     /// More redirects than [`ClientBuilder::redirects`](super::ClientBuilder::redirects) allows.
     #[non_exhaustive]
     TooManyRedirects {
-        /// How many were followed.
+        /// The most redirects that are followed.
         limit: usize,
     },
-    /// A redirect asks for the body once more, and it was a stream, which can be sent once.
+    /// A redirect asks for the body once more, but the body is a stream, which can be sent only
+    /// once.
     #[non_exhaustive]
     BodySpent {
         /// The status of the redirect.
@@ -73,7 +75,8 @@ pub enum ClientError {
         /// The status of the proxy's answer: 407 if it wants user and password.
         status: StatusCode,
     },
-    /// [`ClientResponse::upgrade`](super::ClientResponse::upgrade): the server stays with HTTP.
+    /// [`ClientResponse::upgrade`](super::ClientResponse::upgrade): the server has refused to
+    /// switch the protocol.
     #[non_exhaustive]
     NotUpgraded {
         /// The status of the answer.
@@ -101,8 +104,8 @@ pub enum ClientError {
 pub enum Step {
     /// Connecting: the look-up of the name, TCP, a proxy, TLS.
     Connect,
-    /// From the end of the request, or since the server has taken something of it, to the head of
-    /// the answer.
+    /// From the end of the request, or from the last time that the server took a piece of it, to
+    /// the head of the answer.
     Head,
     /// Between two pieces of the content.
     Read,

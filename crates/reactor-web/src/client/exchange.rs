@@ -37,7 +37,7 @@ pub(super) struct Target {
     pub(super) origin: http::Uri,
     /// Whether HTTP/1.1 sends the first form.
     pub(super) is_for_proxy: bool,
-    /// For HTTP/1.1, unless the request has a `Host` of its own.
+    /// Value of `Host` for HTTP/1.1, unless the request has a `Host` of its own.
     pub(super) host: HeaderValue,
 }
 
@@ -45,14 +45,14 @@ pub(super) struct Target {
 pub(super) struct Lease {
     // `None` before the connection is made, and after it was given back or handed over.
     conn: Option<Conn>,
-    // Dropped after `Drop` has run, so that `conn` is back in the pool, or gone, when the slot lets
-    // the next request go.
+    // Dropped after `Drop::drop` has run, so that `conn` is back in the pool, or closed, when the
+    // drop of the slot lets the next request proceed.
     slot: Slot,
     clock: Rc<Stopwatch>,
 }
 
 impl Lease {
-    /// Lets the connection go: HTTP on it ends with this answer.
+    /// Gives up the connection without aborting it: HTTP on it ends with this answer, an upgrade.
     fn let_go(mut self) {
         // Not aborted: its driver hands the connection to what waits for the upgrade.
         drop(self.conn.take());
@@ -66,7 +66,7 @@ impl Lease {
         }
     }
 
-    /// One of HTTP/1 ends with its request.
+    /// Nothing to exclude: a connection of HTTP/1 ends with its request.
     #[cfg(not(feature = "http2"))]
     fn retire(&self) {}
 
@@ -86,8 +86,8 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        // The other requests of an HTTP/2 connection go on, and new ones do not join them on a
-        // connection that may be dead. With HTTP/1, the abort below says it all.
+        // An HTTP/2 connection whose answer timed out may be dead. Its other requests go on, but no
+        // new ones use it. With HTTP/1, the abort below is enough.
         if self.clock.is_expired() {
             self.retire();
         }
@@ -100,7 +100,7 @@ impl Drop for Lease {
 /// An answer whose head is there.
 pub(super) struct Answered {
     pub(super) response: Response<Incoming>,
-    /// `None` if the connection is no more one of HTTP.
+    /// `None` if the connection was upgraded and no longer speaks HTTP.
     pub(super) lease: Option<Lease>,
     pub(super) upgraded: Option<Upgraded>,
 }
@@ -124,7 +124,8 @@ pub(super) async fn send(
             Grant::Kept(slot, conn) => (slot, conn),
             Grant::New(slot) => {
                 clock.wait_for(Step::Connect);
-                // Boxed, so that requests over kept connections are not larger for it.
+                // Boxed, so that the future of `dial` does not enlarge requests over kept
+                // connections.
                 let conn = Box::pin(connect::dial(client, destination, clock)).await?;
                 slot.dialed(&conn);
                 (slot, conn)
@@ -144,7 +145,7 @@ pub(super) async fn send(
             slot,
             clock: Rc::clone(clock),
         };
-        // Anew, since a proxy may have been asked first.
+        // Restarted, since a request to a proxy may have come first.
         clock.begin_request();
         clock.wait_for(Step::Head);
         let conn = lease.conn.insert(conn);
@@ -157,11 +158,11 @@ pub(super) async fn send(
                 return Ok(Answered::new(response, lease, upgraded));
             }
             Err(Refused { failure, unsent }) => {
-                // A connection that takes nothing more may stay open for other answers.
+                // A shared connection that takes no more requests may stay open for other answers.
                 lease.retire();
                 outgoing = match (unsent, again) {
-                    // Only what came over a kept connection is tried again: a new one that
-                    // takes nothing is the server's answer.
+                    // Only a request over a kept connection is sent again: if a new connection does
+                    // not take it, that is the server's answer.
                     (Some(request), _) if is_used => Outgoing::from_request(request, target),
                     (None, Some(again)) if is_stale(&failure) => again,
                     _ => return Err(failure),
@@ -171,7 +172,7 @@ pub(super) async fn send(
     }
 }
 
-/// `uri` with the host of a request that has one of its own, as `Host` is in HTTP/1.1.
+/// `uri` with `host`, the request's own `Host` header, as its authority.
 fn with_authority(uri: http::Uri, host: &HeaderValue) -> http::Uri {
     let Some(authority) = host.to_str().ok().and_then(|host| host.parse().ok()) else {
         return uri;
@@ -211,7 +212,7 @@ fn is_reset(error: &hyper::Error) -> bool {
 const DISCARDED: usize = 64 * 1024;
 
 impl Answered {
-    /// Reads the rest of the answer, for the sake of its connection.
+    /// Reads the rest of the answer, so that its connection can be used again.
     pub(super) async fn discard(self, clock: &Rc<Stopwatch>) {
         let Some(lease) = self.lease else {
             return;
@@ -228,7 +229,8 @@ impl Answered {
                 Some(Err(_)) => return,
                 None => break,
             }
-            // A new connection costs less than the rest. The lease ends this one.
+            // A new connection costs less than reading the rest. The drop of the lease closes this
+            // one.
             if count > DISCARDED {
                 return;
             }
@@ -257,13 +259,13 @@ impl Answered {
 }
 
 impl Outgoing {
-    /// Whether the connection may be for something else than HTTP after the answer.
+    /// Whether the request asks for an upgrade to another protocol.
     pub(super) fn is_upgrade(&self) -> bool {
         self.headers.contains_key(header::UPGRADE)
     }
 
-    /// The request once more, if the server may get it twice: its method is idempotent (RFC
-    /// 9110, 9.2.2), and its body is at hand.
+    /// A copy of the request, if the server may get it twice: its method is idempotent (RFC 9110,
+    /// 9.2.2), and its body is in memory.
     fn repeated(&self) -> Option<Self> {
         if !self.method.is_idempotent() {
             return None;
@@ -283,14 +285,15 @@ impl Outgoing {
         let headers = request.headers_mut();
         let mut absolute = self.target.absolute;
         if is_http2 {
-            // `:authority` says it.
+            // HTTP/2 has `:authority` instead.
             if let Some(host) = headers.remove(header::HOST) {
                 // RFC 9113, 8.3.1.
                 absolute = with_authority(absolute, &host);
             }
         } else {
             headers.entry(header::HOST).or_insert(self.target.host);
-            // Once, also if the request was prepared before for a connection that was stale.
+            // Added only once, even if the request was prepared before for a connection that was
+            // stale.
             let mut named = headers.get_all(header::CONNECTION).iter();
             if headers.contains_key(header::TE) && !named.any(|it| it == "te") {
                 // A proxy on the way must not pass it on (RFC 9110, 10.1.4).
@@ -310,7 +313,7 @@ impl Outgoing {
         request
     }
 
-    /// A request that was not sent.
+    /// Restores a request that was not sent.
     fn from_request(request: http::Request<Upload>, target: Target) -> Self {
         let (head, upload) = request.into_parts();
         Self {

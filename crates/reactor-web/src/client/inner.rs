@@ -1,4 +1,4 @@
-//! `Inner`: what the clones of a client, and its requests, share.
+//! `Inner`: the state behind a client.
 
 use std::rc::Rc;
 

@@ -43,8 +43,8 @@ struct State {
     waiting: VecDeque<Trigger<Grant>>,
     /// Whether the server is known to speak HTTP/1.1. Until then, one connection at most is
     /// made at a time to a server that may take all requests over it.
-    // Set by the first connection that speaks HTTP/1.1, and not cleared. One that speaks HTTP/2
-    // after that is shared all the same.
+    // Set by the first connection that speaks HTTP/1.1, and not cleared. A later connection that
+    // speaks HTTP/2 is shared nevertheless.
     #[cfg(feature = "http2")]
     is_one: bool,
 }
@@ -55,7 +55,7 @@ pub(super) enum Grant {
     New(Slot),
 }
 
-/// A place among the requests under way to an origin, until it is dropped.
+/// A place among the requests under way to a destination. Its drop frees the place.
 pub(super) struct Slot {
     line: Rc<Line>,
     /// Set until the connection is made.
@@ -64,7 +64,7 @@ pub(super) struct Slot {
     is_dialing: Cell<bool>,
 }
 
-/// Result of [`State::decide`], which has counted it already.
+/// Result of [`State::decide`], which has counted the request as active already, unless it waits.
 enum Decision {
     Take(Conn),
     Dial,
@@ -174,7 +174,7 @@ impl Line {
         false
     }
 
-    /// Grants connections to the requests that wait, in order, as long as there are any.
+    /// Grants connections to the waiting requests, in order, until one has to go on waiting.
     fn pump(self: &Rc<Self>) {
         loop {
             let mut state = self.state.borrow_mut();
@@ -242,8 +242,8 @@ impl Line {
         state.dialing -= 1;
         #[cfg(feature = "http2")]
         let replaced = match conn.share() {
-            // There may be one, if several connections were dialed before this server was found to
-            // speak HTTP/2. Its requests go on.
+            // There may be an earlier one, if several connections were dialed before this server
+            // was found to speak HTTP/2. Its requests go on.
             Some(shared) => state.shared.replace(shared),
             None => {
                 state.is_one = true;
@@ -261,7 +261,8 @@ impl Line {
 
     /// Takes back a connection whose answer has ended.
     pub(super) fn give_back(self: &Rc<Self>, mut conn: Conn) {
-        // The line has a share of it already. It is dropped here, which does not end it.
+        // The line has a sender for a shared connection already, so dropping this one does not end
+        // the connection.
         if conn.is_shared() || conn.is_closed() {
             return;
         }
@@ -308,7 +309,7 @@ impl Line {
         // The oldest is closed, since the server would close that one first. While requests wait,
         // none is closed: they take connections next.
         let surplus = if state.idle.len() > pool.limits().idle && state.waiting.is_empty() {
-            // The oldest; the list has at most the bound and one.
+            // The list is at most one above the bound, so one is enough.
             Some(state.idle.remove(0))
         } else {
             None
@@ -346,7 +347,8 @@ impl Line {
     pub(super) fn sweep(self: &Rc<Self>, before: Option<Duration>) -> Option<Duration> {
         let is_old = |conn: &Conn| before.is_none_or(|before| conn.idle_since <= before);
         let mut state = self.state.borrow_mut();
-        // Also what the server has closed, which `decide` would find only when a request comes.
+        // Also those that the server has closed, which `decide` would find only when a request
+        // comes.
         let (closing, kept): (Vec<_>, Vec<_>) = std::mem::take(&mut state.idle)
             .into_iter()
             .partition(|conn| is_old(conn) || conn.is_closed());
@@ -398,8 +400,7 @@ impl Slot {
         }
     }
 
-    /// Says that the connection was made. If it takes several requests at once, others that wait
-    /// get it, too.
+    /// Says that the connection was made. If it is HTTP/2, waiting requests get it, too.
     pub(super) fn dialed(&self, conn: &Conn) {
         self.is_dialing.set(false);
         self.line.dialed(conn);

@@ -19,12 +19,12 @@
 //! - [`ClientRequest`] is a request with headers, a query, a form, a timeout of its own.
 //! - [`ClientResponse`] is an answer: its head is there, its content comes as text, bytes, JSON, or
 //!   as a stream.
-//! - [`ClientBuilder`] has timeouts, limits, and what connections are made by.
+//! - [`ClientBuilder`] sets timeouts, limits, and how connections are made.
 //!
 //! # What is bounded
 //!
 //! Nothing waits for ever: connecting, the head of an answer, and each piece of its content have
-//! their timeouts ([`ClientBuilder`] has the defaults). A time for all of it together is
+//! their timeouts ([`ClientBuilder`] has the defaults). A limit on the time of a whole request is
 //! [`ClientBuilder::timeout`], or [`ClientRequest::timeout`] for one request.
 //!
 //! # Cancelling
@@ -130,8 +130,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// There is no answer: see [`ClientError`]. An answer that is an error is an answer:
-    /// [`ClientResponse::error_for_status`] makes an error of it.
+    /// There is no answer: see [`ClientError`]. An answer with an error status is not a failure:
+    /// [`ClientResponse::error_for_status`] turns it into one.
     #[track_caller]
     pub fn get(&self, url: impl AsRef<str>) -> Deferred<ClientResponse> {
         self.request(Method::GET, url).send()
@@ -141,13 +141,14 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// As there.
+    /// As for [`get`](Self::get).
     #[track_caller]
     pub fn head(&self, url: impl AsRef<str>) -> Deferred<ClientResponse> {
         self.request(Method::HEAD, url).send()
     }
 
-    /// Posts `body` to `url`, without a type. [`ClientRequest`] has forms, JSON and headers.
+    /// Posts `body` to `url`, without a `Content-Type`. [`ClientRequest`] has forms, JSON and
+    /// headers.
     ///
     /// # Errors
     ///
@@ -177,7 +178,7 @@ impl Client {
             .send()
     }
 
-    /// The loop.
+    /// The reactor in which the client runs.
     pub fn reactor(&self) -> &ReactorHandle {
         self.0.pool.reactor()
     }

@@ -1,4 +1,4 @@
-//! The way of a request: its headers, its destination, redirects, its answer.
+//! Performs a request: adds headers, chooses the destination, follows redirects.
 
 use std::pin::pin;
 use std::rc::Rc;
@@ -65,7 +65,7 @@ async fn answer(
     loop {
         // In the loop, because a redirect may lead to a URL with a user.
         authorize(&prepared.url, &mut prepared.headers);
-        // `follow` puts the next one in its place.
+        // `follow` sets the body of the next request.
         let body = std::mem::take(&mut prepared.body);
         let again = if limit > 0 { body.try_clone() } else { None };
         let answered = ask(client, prepared, body, clock).await?;
@@ -182,7 +182,7 @@ fn behind(direct: Destination, via: super::origin::Via, outgoing: &mut Outgoing)
         };
     }
     // The proxy gets whole URLs, so its connections are shared by all servers. They are HTTP/1.1:
-    // what the program knows of HTTP/2, it knows of the servers.
+    // `http2_prior_knowledge` is about the servers, not about the proxy.
     outgoing.target.is_for_proxy = true;
     if let Some(value) = via.authorization {
         outgoing.headers.insert(header::PROXY_AUTHORIZATION, value);

@@ -27,7 +27,8 @@ pub(super) struct PoolLimits {
 pub(super) struct Pool {
     reactor: ReactorHandle,
     limits: PoolLimits,
-    // Not borrowed while a connection is dropped or a request is granted: both may come back here.
+    // Not borrowed while a connection is dropped or a request is granted: both may call the pool
+    // again.
     lines: RefCell<HashMap<Destination, Rc<Line>>>,
     /// Ends connections that were idle for too long. Set while there are idle ones.
     // `sweep_later` sets it, `sweep` clears and sets it again as long as something is idle, `close`
@@ -97,7 +98,7 @@ impl Pool {
 
     /// Closes the idle connections, and keeps none from now on.
     pub(super) fn close(&self) {
-        // Before the sweep: a request that ends in it keeps nothing.
+        // Set before the sweep, so that a request that ends during it keeps no connection.
         self.is_closed.set(true);
         if let Some(sweep) = self.sweep.take() {
             sweep.cancel();
@@ -120,7 +121,7 @@ impl Pool {
         self.sweep_after(self.reactor.now());
     }
 
-    /// Sets the timer for a connection that is idle since then.
+    /// Sets the timer for a connection that has been idle since the time `since`.
     fn sweep_after(self: &Rc<Self>, since: Duration) {
         // Saturated, because the timeout may be `Duration::MAX`.
         let at = since.saturating_add(self.limits.idle_timeout);
@@ -136,7 +137,8 @@ impl Pool {
     }
 
     fn sweep(self: &Rc<Self>) {
-        // It has fired. Cleared first: a connection that becomes idle in here sets the next one.
+        // The timer has fired. Cleared first, so that a connection that becomes idle during the
+        // sweep can set the next one.
         drop(self.sweep.take());
         // A line has the time of each of its connections, so one timer is enough for all. It is due
         // for the oldest of them.

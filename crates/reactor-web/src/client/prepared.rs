@@ -1,4 +1,4 @@
-//! `Prepared`: a request that is complete.
+//! `Prepared`: a request with all of its parts, ready to be sent.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -8,7 +8,7 @@ use url::Url;
 use super::watch::Timeouts;
 use crate::body::Body;
 
-/// A request that is complete.
+/// A request with all of its parts, ready to be sent.
 pub(super) struct Prepared {
     pub(super) method: Method,
     pub(super) url: Url,
@@ -27,7 +27,7 @@ impl Prepared {
     }
 }
 
-/// The value of a header with user and password.
+/// The value of `Authorization` for user and password (Basic).
 pub(super) fn basic(user: &str, password: &str) -> HeaderValue {
     let encoded = STANDARD.encode(format!("{user}:{password}"));
     // Base64 has no character that a header may not have.

@@ -50,7 +50,7 @@ impl Proxy {
         })
     }
 
-    /// A proxy for requests of `http`.
+    /// A proxy for requests of `http` URLs.
     ///
     /// # Errors
     ///
@@ -62,7 +62,7 @@ impl Proxy {
         })
     }
 
-    /// A proxy for requests of `https`.
+    /// A proxy for requests of `https` URLs.
     ///
     /// # Errors
     ///
@@ -83,8 +83,8 @@ impl Proxy {
     }
 
     /// The proxies of the environment variables `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and
-    /// `NO_PROXY`, also in small letters. `HTTP_PROXY` in capital letters is not read if this
-    /// process is a CGI script, since a client could set it by a header.
+    /// `NO_PROXY`, in upper or lower case. `HTTP_PROXY` in upper case is not read if this process
+    /// is a CGI script, since a client could set it by a header.
     ///
     /// # Errors
     ///
@@ -123,7 +123,7 @@ impl Proxy {
     }
 }
 
-/// A [`Proxy`] in the form in which a request looks it up.
+/// A [`Proxy`] prepared for the look-up of each request.
 pub(super) struct ProxyRule(Matcher);
 
 impl ProxyRule {

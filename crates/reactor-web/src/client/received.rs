@@ -19,7 +19,7 @@ pub(super) struct Received {
     /// `None` after the end.
     lease: Option<Lease>,
     watch: Watch,
-    /// Whether it has failed, after which nothing is polled again.
+    /// Set when a read has failed: from then on, nothing is polled.
     is_broken: bool,
 }
 
@@ -53,7 +53,7 @@ impl Received {
 
     fn fail(&mut self, failure: Failure) -> Poll<Option<Result<Frame<Bytes>>>> {
         self.is_broken = true;
-        // Ends the connection, or the stream, though this body may be kept.
+        // Ends the connection, or the stream, even if the program keeps this body.
         drop(self.lease.take());
         Poll::Ready(Some(Err(failure)))
     }
@@ -71,13 +71,13 @@ impl Body for Received {
         if this.is_broken {
             return Poll::Ready(None);
         }
-        // After the end of a time, hyper is not asked: the failure is that of the timeout.
+        // Once a timeout has expired, hyper is not polled, so that the failure is that of the
+        // timeout.
         if !this.watch.clock().is_expired() {
             match Pin::new(&mut this.incoming).poll_frame(cx) {
                 Poll::Ready(Some(Ok(frame))) => {
                     this.watch.clock().pause();
-                    // Without a poll of its own for the end, since a reader with a known length
-                    // may not make one.
+                    // Checked here, since a reader that knows the length may not poll for the end.
                     this.finish_at_end();
                     return Poll::Ready(Some(Ok(frame)));
                 }

@@ -1,4 +1,4 @@
-//! Redirects: which request follows an answer that names another place.
+//! Redirects: the request that follows an answer with another location.
 
 use http::{HeaderMap, Method, StatusCode, header};
 use url::Url;
@@ -8,7 +8,7 @@ use super::origin::{Origin, shown};
 use super::prepared::Prepared;
 use crate::body::Body;
 
-/// Headers that describe content, and go with it.
+/// Headers that describe the content, and are removed with it.
 // RFC 9110, 15.4.
 const OF_CONTENT: [header::HeaderName; 6] = [
     header::CONTENT_TYPE,
@@ -19,7 +19,7 @@ const OF_CONTENT: [header::HeaderName; 6] = [
     header::TRANSFER_ENCODING,
 ];
 
-/// Headers that are for one origin only.
+/// Headers that another origin must not get.
 // A `Host` of the program's own names the first server; the others are secrets for it (RFC 9110,
 // 15.4).
 const OF_ORIGIN: [header::HeaderName; 4] = [
@@ -29,7 +29,7 @@ const OF_ORIGIN: [header::HeaderName; 4] = [
     header::PROXY_AUTHORIZATION,
 ];
 
-/// Where an answer sends the client, if it does: the value of `Location`, beside `url`.
+/// The URL to which an answer redirects, if it does: `Location`, resolved against `url`.
 pub(super) fn location(
     status: StatusCode,
     headers: &HeaderMap,
@@ -40,7 +40,7 @@ pub(super) fn location(
     if !matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308) {
         return Ok(None);
     }
-    // A redirect that names no place is an answer as any other.
+    // A redirect without `Location` is treated as any other answer.
     let Some(value) = headers.get(header::LOCATION) else {
         return Ok(None);
     };
@@ -57,7 +57,8 @@ pub(super) fn location(
     Ok(Some(next))
 }
 
-/// Makes of `request` the one that follows. Its body is `None` if it cannot be sent again.
+/// Turns `request` into the one that follows the redirect. `body` is a copy of its body, or `None`
+/// if that cannot be sent again.
 pub(super) fn follow(
     status: StatusCode,
     request: &mut Prepared,
@@ -80,7 +81,7 @@ pub(super) fn follow(
     } else {
         request.body = body.ok_or(ClientError::BodySpent { status })?;
     }
-    // The schemes are compared, too: what went over TLS does not go on in clear.
+    // The schemes are compared, too: secrets that went over TLS must not go on in clear.
     if Origin::of(&next)? != Origin::of(&request.url)? {
         for name in OF_ORIGIN {
             request.headers.remove(name);

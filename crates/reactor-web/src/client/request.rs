@@ -16,8 +16,8 @@ use super::prepared::{self, Prepared};
 use super::response::ClientResponse;
 use crate::body::Body;
 
-/// A request before it is sent, from [`Client::request`](crate::Client::request). What is wrong with it, such as a header
-/// with a line break, comes as the failure of [`send`](Self::send).
+/// A request before it is sent, from [`Client::request`](crate::Client::request). If something is
+/// wrong with it, such as a header with a line break, [`send`](Self::send) fails.
 ///
 /// # Examples
 ///
@@ -98,7 +98,7 @@ impl ClientRequest {
     /// Sets these headers, in place of those of the same names.
     pub fn headers(self, headers: HeaderMap) -> Self {
         self.with(|prepared| {
-            // As for a request of the crate `http`: nothing is copied.
+            // The usual case, as for `Client::send`: nothing is copied.
             if prepared.headers.is_empty() {
                 prepared.headers = headers;
                 return Ok(());
@@ -118,7 +118,7 @@ impl ClientRequest {
         })
     }
 
-    /// Adds to the query: pairs, or a type with a field for each value.
+    /// Adds parameters to the query: pairs, or a type with a field for each value.
     pub fn query(self, query: &(impl Serialize + ?Sized)) -> Self {
         self.with(|prepared| {
             let added = serde_urlencoded::to_string(query)?;
@@ -152,8 +152,8 @@ impl ClientRequest {
         })
     }
 
-    /// The content: text, bytes, or a stream of them, such as [`Body::channel`], which is read as
-    /// fast as the server takes it.
+    /// Sets the content: text, bytes, or a stream of them, such as [`Body::channel`], which is read
+    /// as fast as the server takes it.
     pub fn body(self, body: impl Into<Body>) -> Self {
         self.with(|prepared| {
             prepared.body = body.into();
@@ -161,7 +161,7 @@ impl ClientRequest {
         })
     }
 
-    /// The content is a form: pairs, or a type with a field for each value.
+    /// Sends a form as the content: pairs, or a type with a field for each value.
     pub fn form(self, form: &(impl Serialize + ?Sized)) -> Self {
         self.with(|prepared| {
             let form = serde_urlencoded::to_string(form)?;
@@ -170,7 +170,7 @@ impl ClientRequest {
         })
     }
 
-    /// The content is JSON.
+    /// Sends `value` as JSON.
     #[cfg(feature = "json")]
     pub fn json(self, value: &(impl Serialize + ?Sized)) -> Self {
         self.with(|prepared| {
@@ -180,7 +180,7 @@ impl ClientRequest {
         })
     }
 
-    /// The most time that all of it may take, to the last byte of the content, in place of
+    /// The most time that the whole request may take, to the last byte of the answer, in place of
     /// [`ClientBuilder::timeout`](super::ClientBuilder::timeout).
     pub fn timeout(self, timeout: Duration) -> Self {
         self.with(|prepared| {
@@ -189,8 +189,8 @@ impl ClientRequest {
         })
     }
 
-    /// Sends it. The Deferred fires when the head of the answer is there; cancelling it ends the
-    /// connection, or the stream.
+    /// Sends the request. The Deferred fires when the head of the answer is there; its cancel ends
+    /// the connection, or the stream.
     ///
     /// # Errors
     ///

@@ -16,7 +16,7 @@ use super::upgrade::Upgraded;
 use crate::body::Body;
 use crate::io::Io;
 
-/// What may stand before UTF-8 to mark it as such.
+/// Byte order mark, which may precede UTF-8 text.
 const BYTE_ORDER_MARK: char = '\u{FEFF}';
 
 /// An answer to a [`Client`](crate::Client): its head is there, its content is still to come.
@@ -84,12 +84,12 @@ impl ClientResponse {
         self.head.headers.get(name)?.to_str().ok()
     }
 
-    /// The URL that has answered, without its password: after redirects, the last one.
+    /// The URL that has answered, without user and password: after redirects, the last one.
     pub fn url(&self) -> String {
         shown(&self.url).into()
     }
 
-    /// The length of the content, if it was told.
+    /// The length of the content, if the server has told it.
     pub fn content_length(&self) -> Option<u64> {
         self.body.size_hint().exact()
     }
@@ -120,7 +120,7 @@ impl ClientResponse {
     }
 
     /// The whole content as text, in the encoding that its type names (`charset`), or else UTF-8.
-    /// Bytes that are not valid in it become U+FFFD. A byte order mark at the beginning is left out.
+    /// Invalid bytes become U+FFFD. A byte order mark at the beginning is left out.
     ///
     /// # Errors
     ///
@@ -132,7 +132,7 @@ impl ClientResponse {
             if encoding == encoding_rs::UTF_8 {
                 let mut text = match String::from_utf8(bytes.into()) {
                     Ok(text) => text,
-                    // The copy is made for wrong text only.
+                    // Only invalid text is copied.
                     Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
                 };
                 if text.starts_with(BYTE_ORDER_MARK) {
@@ -144,11 +144,11 @@ impl ClientResponse {
         })
     }
 
-    /// The whole content as JSON, whatever its type is said to be.
+    /// The whole content as JSON, whatever its `Content-Type` is.
     ///
     /// # Errors
     ///
-    /// As for [`bytes`](Self::bytes), and if it is no JSON or does not fit.
+    /// As for [`bytes`](Self::bytes), and if the content is not JSON or does not match `T`.
     ///
     /// # Examples
     ///
@@ -205,8 +205,8 @@ impl ClientResponse {
         self.body
     }
 
-    /// The connection, for what comes after HTTP on it: if the request had an `Upgrade` header, and
-    /// the status is 101. [`Io::switch_to`] gives it a protocol.
+    /// The connection, for the protocol that follows HTTP on it. The request must have had an
+    /// `Upgrade` header, and the status must be 101. [`Io::switch_to`] gives it a protocol.
     ///
     /// # Errors
     ///
@@ -214,7 +214,8 @@ impl ClientResponse {
     ///
     /// # Examples
     ///
-    /// A server that takes any upgrade, by hand, and the first bytes that it sends after that:
+    /// A server, written by hand, that accepts any upgrade; the client reads the first bytes that
+    /// come after it:
     ///
     /// ```
     /// use http::Method;
@@ -255,8 +256,8 @@ impl ClientResponse {
         }
     }
 
-    /// The answer as one of the crate `http`: so a handler of an [`App`](crate::App) may return
-    /// it.
+    /// The answer as a response of the crate `http`, which a handler of an [`App`](crate::App) may
+    /// return.
     pub fn into_http(self) -> http::Response<Body> {
         http::Response::from_parts(self.head, self.body)
     }
@@ -272,7 +273,7 @@ fn encoding_of(headers: &HeaderMap) -> &'static Encoding {
         is_it.then(|| value.trim().trim_matches('"'))
     });
     charset
-        // A name that is not known is as none.
+        // An unknown name is ignored.
         .and_then(|name| Encoding::for_label(name.as_bytes()))
         .unwrap_or(encoding_rs::UTF_8)
 }
@@ -283,7 +284,7 @@ async fn collect(mut body: Body, limit: u64) -> Result<Bytes> {
         true => Err(ClientError::BodyTooLarge { limit }),
         false => Ok(()),
     };
-    // By the length that the head has told, before anything is read.
+    // Checked by the length in the head, before anything is read.
     check(body.size_hint().lower())?;
     let Some(first) = body.next().await.transpose()? else {
         return Ok(Bytes::new());

@@ -5,13 +5,13 @@ use std::cell::OnceCell;
 use deferred::Result;
 use reactor_tls::TlsClient;
 
-/// The TLS of a client: what the program gives, or else the usual one, with the roots of the
-/// platform.
+/// The TLS configurations of a client: the program's, or else the default one, with the root
+/// certificates of the platform.
 #[derive(Default)]
 pub(super) struct Tls {
     usual: OnceCell<TlsClient>,
-    /// For connections that are to be HTTP/1.1; that of the program without `h2`, if it gives one.
-    // For upgrades: a server that agrees on `h2` by ALPN would not take them.
+    /// For connections that must speak HTTP/1.1: without `h2`.
+    // Needed for upgrades: HTTP/2, if the server chose `h2` by ALPN, has none.
     http1: OnceCell<TlsClient>,
 }
 

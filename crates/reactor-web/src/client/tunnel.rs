@@ -25,7 +25,7 @@ pub(super) async fn open(
 ) -> Result<Io> {
     let pending = dial::dial(client, &via.origin).cancel_on_drop().await?;
     let io = dial::open(pending).await?;
-    // CONNECT is sent by HTTP/1.1, before TLS: the proxy is one of http.
+    // CONNECT is sent by HTTP/1.1 without TLS: only proxies with `http` URLs are supported.
     let mut conn = Conn::one(io).await?;
     // Before the request is sent: the driver closes a connection that nothing waits for.
     let tunnel = upgrade::wait_for(conn.upgrade());
@@ -56,7 +56,7 @@ fn request(destination: &Destination, via: &Via, clock: &Rc<Stopwatch>) -> Resul
     // The target is host and port, both, and `Host` is the same (RFC 9112, 3.2.3 and 3.2).
     headers.insert(header::HOST, HeaderValue::try_from(&server)?);
     if let Some(value) = &via.authorization {
-        // Here only: the requests in the tunnel go to the server, which gets nothing of it.
+        // Sent only here: the requests in the tunnel go to the server, which must not get it.
         headers.insert(header::PROXY_AUTHORIZATION, value.clone());
     }
     let mut request = Request::new(Upload::new(Body::empty(), Rc::clone(clock)));

@@ -1,4 +1,4 @@
-//! A connection after HTTP: for WebSocket, and for the tunnel of a proxy.
+//! Hands over a connection that leaves HTTP: for WebSocket, and for the tunnel of a proxy.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -8,26 +8,26 @@ use deferred::{CancelOnDrop, Deferred, Trigger};
 
 use crate::io::Io;
 
-/// Where the driver of a connection finds what waits for the end of HTTP on it.
+/// Holds the trigger by which the driver of a connection hands it over when HTTP on it ends.
 pub(super) type UpgradeSlot = Rc<Cell<Option<Trigger<(Io, Bytes)>>>>;
 
-/// The connection and what was read too far, when HTTP on it has ended. Dropping it closes the
-/// connection.
+/// Fires when HTTP on the connection has ended, with the connection and the bytes that were read
+/// beyond HTTP. Its drop closes the connection.
 pub(super) type Upgraded = CancelOnDrop<(Io, Bytes)>;
 
 /// Waits for the end of HTTP on a connection.
 pub(super) fn wait_for(slot: &UpgradeSlot) -> Upgraded {
     let (trigger, upgraded) = Deferred::pair();
-    // In place of the trigger of an earlier request, if its answer was no upgrade. That wait is
-    // cancelled by now.
+    // Replaces the trigger of an earlier request whose answer was not an upgrade. The `Upgraded` of
+    // that request was dropped by now.
     slot.set(Some(trigger));
     upgraded.cancel_on_drop()
 }
 
-/// Gives the connection to what waits for it, or closes it.
+/// Gives the connection to the request that waits for it, or closes it.
 pub(super) fn hand_over(slot: &UpgradeSlot, io: Io, read: Bytes) {
     if let Some(trigger) = slot.take() {
-        // Errs if it was cancelled: then the connection is dropped here, which closes it.
+        // Errs if the wait was cancelled: then the connection is dropped here, which closes it.
         let _ = trigger.callback((io, read));
     }
 }

@@ -1,4 +1,4 @@
-//! `Upload`: the body of a request, which tells the clock how far it is.
+//! `Upload`: the body of a request, which reports its progress to the stopwatch.
 
 use std::pin::Pin;
 use std::rc::Rc;
@@ -11,7 +11,7 @@ use http_body::{Frame, SizeHint};
 use super::watch::Stopwatch;
 use crate::body::Body;
 
-/// A body that is sent. While it waits for its source, the server is not waited for.
+/// A body that is sent. While it waits for data of the program, no timeout of the server runs.
 pub(super) struct Upload {
     body: Body,
     clock: Rc<Stopwatch>,
@@ -23,8 +23,8 @@ impl Upload {
     }
 
     pub(super) fn into_body(mut self) -> Body {
-        // Not moved out, since an `Upload` has a `Drop`. That notes the request as sent, which
-        // `begin_request` takes back.
+        // Not moved out, since an `Upload` has a `Drop`. The drop notes the request as sent, which
+        // `begin_request` undoes.
         std::mem::take(&mut self.body)
     }
 }
@@ -38,8 +38,8 @@ impl http_body::Body for Upload {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>>>> {
         let polled = Pin::new(&mut self.body).poll_frame(cx);
-        // hyper polls when there is room for more: so a piece that is taken is progress of the
-        // server.
+        // hyper polls when there is room for more: so a piece that it takes means that the server
+        // has read earlier ones.
         self.clock.note_upload(polled.is_ready());
         polled
     }
@@ -55,7 +55,7 @@ impl http_body::Body for Upload {
 
 impl Drop for Upload {
     fn drop(&mut self) {
-        // hyper drops a body that it has sent whole.
+        // hyper drops a body when all of it is sent.
         self.clock.note_sent();
     }
 }

@@ -1,8 +1,8 @@
-//! `Watch`: the timeouts of one request, by one timer.
+//! `Watch`: the timeouts of one request, with one timer.
 //!
-//! The timer is set for the earliest time at which a step may expire. Progress does not change it:
-//! it only notes the time, and the timer, when it fires, is set again. So a piece of content costs
-//! no change of a timer.
+//! The timer is set for the earliest time at which a step may expire. Progress only notes the time;
+//! when the timer fires, it is set again for the rest. So a piece of content costs no change of a
+//! timer.
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
@@ -38,13 +38,13 @@ pub(super) struct Stopwatch {
     reactor: ReactorHandle,
     timeouts: Timeouts,
     started: Duration,
-    /// The step for which the client waits, and since when. `None` while the server is not to
-    /// blame: in the queue of a destination, while the program's body gives nothing to send, and
-    /// while the program does not read the content.
+    /// The step for which the client waits, and since when. `None` while the client does not wait
+    /// for the server: in the queue of a destination, while the program's body gives nothing to
+    /// send, and while the program does not read the content.
     step: Cell<Option<(Step, Duration)>>,
     /// The timer, and when it is due.
-    // At most one. It may be due before the step ends, after that was begun anew: then it only
-    // looks, and is set again.
+    // At most one. If the step was begun anew after the timer was set, the timer fires before the
+    // step expires, and `look` sets it again.
     timer: RefCell<Option<(DelayedCall, Duration)>>,
     /// Set when the head of the answer has come. From then on, the timeout is that of the content,
     /// even if the request is still being sent.
@@ -55,7 +55,7 @@ pub(super) struct Stopwatch {
     is_over: Cell<bool>,
     // Fired by `look` only, and with a failure only.
     trigger: Trigger<()>,
-    // Set with `trigger`, and not cleared. The lease asks it whether the connection may be dead.
+    // Set when `trigger` is fired, and not cleared. The lease reads it: the connection may be dead.
     is_expired: Cell<bool>,
 }
 
@@ -102,7 +102,7 @@ impl Watch {
         mut work: Pin<&mut impl Future<Output = Result<T>>>,
     ) -> Result<T> {
         std::future::poll_fn(|cx| {
-            // The work first: an answer that comes in the same turn as the timeout is an answer.
+            // The work first: an answer that comes in the same turn as the timeout counts.
             if let Poll::Ready(done) = work.as_mut().poll(cx) {
                 return Poll::Ready(done);
             }
@@ -130,8 +130,8 @@ impl Stopwatch {
         self.step.set(Some((step, self.reactor.now())));
         let due = self.timer.borrow().as_ref().map(|(_, due)| *due);
         let end = self.next().map(|(_, _, end)| end);
-        // A timer that is due earlier stays, and is set again when it fires: a new one for each
-        // piece of the content would cost more than one look in vain.
+        // A timer that is due earlier stays, and is set again when it fires: a new timer for each
+        // piece of the content would cost more than one needless `look`.
         if end.is_some_and(|end| due.is_none_or(|due| end < due)) {
             self.look();
         }
@@ -169,7 +169,7 @@ impl Stopwatch {
     /// The answer has ended.
     pub(super) fn stop(&self) {
         self.is_over.set(true);
-        // Also the timeout of the whole: the rest of the content is in memory.
+        // Also ends the timeout of the whole request: the rest of the content is in memory.
         if let Some((timer, _)) = self.timer.take() {
             timer.cancel();
         }
@@ -181,10 +181,11 @@ impl Stopwatch {
         self.pause();
     }
 
-    /// A body that is sent waits for its source (`false`), or a piece of it was taken (`true`).
+    /// hyper has taken a piece of the body that is sent (`true`), or waits for the program to
+    /// provide one (`false`).
     pub(super) fn note_upload(self: &Rc<Self>, is_taken: bool) {
         match (self.has_head.get(), is_taken) {
-            // The answer has begun, so its content counts.
+            // The answer has begun, so only the timeout of its content counts.
             (true, _) => {}
             (false, true) => self.wait_for(Step::Head),
             (false, false) => self.pause(),
@@ -230,7 +231,7 @@ impl Stopwatch {
         let left = end.saturating_sub(self.reactor.now());
         if left.is_zero() {
             self.is_expired.set(true);
-            // Errs if it was cancelled: then nothing waits.
+            // Errs if the request was cancelled: then nothing waits.
             let _ = self.trigger.errback(ClientError::TimedOut { step, after });
             return;
         }
@@ -247,7 +248,7 @@ impl Stopwatch {
 
     fn due(weak: &Weak<Self>) {
         if let Some(clock) = weak.upgrade() {
-            // It has fired. Taken out before `look`, which sets the next one.
+            // The timer has fired. Taken out before `look`, which sets the next one.
             drop(clock.timer.take());
             clock.look();
         }
