@@ -1,4 +1,4 @@
-//! Encoders and decoders of the content codings, with one face each.
+//! Encoders and decoders of the content codings, behind one type each.
 
 use std::io;
 
@@ -17,18 +17,19 @@ use compression_codecs::{
 
 use crate::negotiation::Coding;
 
-/// How hard each of them tries: as most servers have it, for answers that a client waits for.
+/// Compression levels: moderate ones, as in most servers, since a client waits for the answer.
 const BROTLI_QUALITY: i32 = 4;
 const GZIP_LEVEL: i32 = 6;
 const ZSTD_LEVEL: i32 = 3;
 
-/// Logarithm of brotli's window, 512 KiB. Its usual one of 4 MiB would be in memory for each answer.
+/// Logarithm of brotli's window, 512 KiB. The default of 4 MiB would take that much memory for each
+/// answer.
 const BROTLI_WINDOW: i32 = 19;
 
 /// Logarithm of the largest window that zstd may use, 8 MiB, which any client takes (RFC 9659).
 const ZSTD_WINDOW: u32 = 23;
 
-/// The room that a codec is given at once for what it makes.
+/// Size of the output buffer for one call of a codec.
 const ROOM: usize = 8 * 1024;
 
 /// Encodes one body.
@@ -54,7 +55,7 @@ impl Encoder {
         })
     }
 
-    /// Encodes `bytes`. What is made of them may come with a later call.
+    /// Encodes `bytes`. Their output may come with a later call.
     pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<Bytes> {
         if bytes.is_empty() {
             return Ok(Bytes::new());
@@ -66,12 +67,12 @@ impl Encoder {
         })
     }
 
-    /// What a client needs to read all that was written.
+    /// The output that a client still needs to decode all that was written.
     pub(super) fn flush(&mut self) -> io::Result<Bytes> {
         self.run(|codec, room| codec.flush(room))
     }
 
-    /// What is left, up to the end.
+    /// The rest of the output, up to the end of the encoding.
     pub(super) fn finish(&mut self) -> io::Result<Bytes> {
         self.run(|codec, room| codec.finish(room))
     }
@@ -91,14 +92,14 @@ impl Encoder {
     }
 }
 
-/// Adds to `out` what `step` writes; gives what that has returned, and whether it wrote all that it had
-/// room for.
+/// Appends to `out` what `step` writes. Returns the result of `step`, and whether it has filled the
+/// room.
 fn fill<T>(
     out: &mut Vec<u8>,
     step: impl FnOnce(&mut WriteBuffer<'_>) -> io::Result<T>,
 ) -> io::Result<(T, bool)> {
     let begin = out.len();
-    // Zeroed, since the codecs take initialized room.
+    // Zeroed, since the codecs need initialized memory.
     out.resize(begin + ROOM, 0);
     let mut room = WriteBuffer::new_initialized(&mut out[begin..]);
     let result = step(&mut room);
@@ -107,15 +108,15 @@ fn fill<T>(
     Ok((result?, is_full))
 }
 
-/// Decodes one body, a few bytes at a time: however much is made of a byte, no more than
-/// [`ROOM`] is in memory.
+/// Decodes one body piece by piece: no more than [`ROOM`] bytes of output are in memory, however
+/// much a byte of input expands.
 pub(crate) struct Decoder {
     codec: Box<dyn DecodeV2 + Send>,
     input: Bytes,
-    /// Whether the codec may have more without more input.
+    /// Whether the codec may have more output without more input.
     // Set when a call has filled its room, cleared by one that has not, and at the end of a member.
     has_more: bool,
-    /// Between two members, or before the first one: here the body may end.
+    /// Set between two members, and before the first one: the body may end there.
     // Cleared with the first byte of a member, set with its last one.
     is_at_end: bool,
 }
@@ -132,7 +133,7 @@ impl Decoder {
         })
     }
 
-    /// That of `deflate`, which some servers send, and which is never chosen here.
+    /// A decoder of `deflate`, which some servers send. This library never encodes with it.
     #[cfg(feature = "client")]
     pub(crate) fn deflate() -> Self {
         Self::of(Box::new(ZlibDecoder::new()))
@@ -147,7 +148,7 @@ impl Decoder {
         }
     }
 
-    /// Takes input, after all before it was decoded.
+    /// Sets the next input. Called only after all input before was decoded.
     pub(super) fn push(&mut self, input: Bytes) {
         self.input = input;
     }
@@ -159,7 +160,7 @@ impl Decoder {
             let mut out = Vec::new();
             let (is_end, is_full) = fill(&mut out, |room| {
                 if input.unwritten().is_empty() {
-                    // `decode` errs without input, also if it has output to give.
+                    // `decode` errs without input, even if it has output left.
                     self.codec.flush(room)?;
                     return Ok(false);
                 }
@@ -191,11 +192,11 @@ impl Decoder {
         self.is_at_end
     }
 
-    /// Whether the body may end here: whether what has come is whole.
+    /// Whether the body may end here: whether nothing is missing from the encoded data.
     pub(super) fn is_complete(&mut self) -> bool {
         let mut rest = Vec::new();
         let finish = |room: &mut WriteBuffer<'_>| self.codec.finish(room);
-        // A codec that has its whole input and has not said so errs here, or gives what it has kept
+        // A codec whose input is incomplete errs in `finish`, or returns output that it has held
         // back.
         self.is_at_end || matches!(fill(&mut rest, finish), Ok((true, _)) if rest.is_empty())
     }

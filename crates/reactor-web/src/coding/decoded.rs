@@ -1,7 +1,7 @@
 //! `Decoded`: a body that is decoded as it is read.
 //!
-//! A piece of output is made when it is asked for, so that a few bytes that stand for gigabytes
-//! take no memory beyond what the reader keeps.
+//! Output is decoded only when it is read, so that a few bytes that expand to gigabytes take no
+//! memory beyond what the reader keeps.
 
 use std::io;
 use std::pin::Pin;
@@ -19,11 +19,11 @@ use crate::error::HttpError;
 pub(crate) struct Decoded {
     body: Body,
     decoder: Decoder,
-    /// The most bytes that come out.
+    /// The most bytes of output.
     limit: u64,
-    /// Number of bytes that were decoded.
+    /// Number of bytes of output so far.
     decoded: u64,
-    /// The failure of a body that is not in its coding.
+    /// Makes the failure of a body that cannot be decoded.
     unreadable: fn(io::Error) -> Failure,
 }
 
@@ -46,7 +46,7 @@ impl Decoded {
     fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Frame<Bytes>>>> {
         loop {
             if let Some(bytes) = self.decoder.next().map_err(self.unreadable)? {
-                // Output is counted, and not input: a few bytes may stand for gigabytes.
+                // Output is counted, not input, since a few bytes may expand to gigabytes.
                 self.decoded += bytes.len() as u64;
                 if self.decoded > self.limit {
                     return Poll::Ready(Err(HttpError::body_too_large(self.limit).into()));
@@ -54,8 +54,8 @@ impl Decoded {
                 return Poll::Ready(Ok(Some(Frame::data(bytes))));
             }
             match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
-                // Not looked at before: a body may end with its last byte, or in a frame of its
-                // own.
+                // `is_complete` is asked only at the end of the body, which may be known with its
+                // last byte or only by one more poll.
                 None if self.decoder.is_complete() => return Poll::Ready(Ok(None)),
                 None => {
                     let error = io::ErrorKind::UnexpectedEof.into();
@@ -63,7 +63,7 @@ impl Decoded {
                 }
                 Some(frame) => match frame?.into_data() {
                     Ok(bytes) => self.decoder.push(bytes),
-                    // They are not encoded.
+                    // Trailers are not encoded.
                     Err(trailers) => return Poll::Ready(Ok(Some(trailers))),
                 },
             }
@@ -83,7 +83,7 @@ impl http_body::Body for Decoded {
     }
 
     fn is_end_stream(&self) -> bool {
-        // An empty body has no coding.
+        // True only for an empty body, which is not decoded.
         self.decoded == 0 && self.decoder.is_at_end() && self.body.is_end_stream()
     }
 }

@@ -49,7 +49,7 @@ impl Encoded {
         }
     }
 
-    /// Encodes `bytes`, in another thread if they are many.
+    /// Encodes `bytes`, in another thread if they are more than [`IN_LOOP`].
     fn encode(&mut self, mut encoder: Encoder, bytes: Bytes) -> io::Result<Bytes> {
         self.is_unflushed = true;
         if bytes.len() <= IN_LOOP {
@@ -67,8 +67,8 @@ impl Encoded {
 
     fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Frame<Bytes>>>> {
         loop {
-            // Taken out, since the encoder is moved to another thread and back. Each way out of
-            // here puts a state back, but for errors and the end, which leave it `Ended`.
+            // Taken out, since the encoder is moved to another thread and back. Each path below
+            // sets a state again, except errors and the end, which leave it `Ended`.
             let mut encoder = match std::mem::replace(&mut self.state, State::Ended(None)) {
                 State::Ended(trailers) => {
                     return Poll::Ready(Ok(trailers.map(Frame::trailers)));
@@ -90,7 +90,7 @@ impl Encoded {
                 State::Idle(encoder) => encoder,
             };
             let out = match Pin::new(&mut self.body).poll_frame(cx) {
-                // The body waits: what the encoder has kept back would wait with it.
+                // The body waits: without a flush, what the encoder has held back would wait, too.
                 Poll::Pending if self.is_unflushed => {
                     self.is_unflushed = false;
                     let out = encoder.flush()?;

@@ -1,4 +1,4 @@
-//! `Compression`: answers in a coding that the client takes.
+//! `Compression`: compresses answers with a coding that the client accepts.
 
 use std::fmt;
 
@@ -17,22 +17,22 @@ use crate::response::{Answer, Response};
 /// Smaller answers are sent as they are: they would fit into one packet anyway.
 const MIN_SIZE: u64 = 1024;
 
-/// Middleware that compresses answers with Brotli, zstd or gzip, as the client takes it.
+/// Middleware that compresses answers with Brotli, zstd or gzip, whichever the client accepts.
 ///
-/// An answer is compressed if its type is one of text (`text/*`, JSON, XML, JavaScript, SVG,
-/// WebAssembly and the like), and if it is not
+/// An answer is compressed if its type is text (`text/*`, JSON, XML, JavaScript, SVG, WebAssembly
+/// and the like), and if it is not
 ///
 /// - shorter than 1 KiB ([`min_size`](Self::min_size)),
 /// - encoded already, or a range of something, or marked `Cache-Control: no-transform`.
 ///
-/// What is compressed has no `Content-Length`, unless it is short; its `ETag` becomes a weak one, and
-/// `Vary: accept-encoding` tells caches. Pieces of a stream, like those of
-/// [`Events`](crate::Events), reach the client as soon as they are written. More than 16 KiB at
-/// once are compressed in another thread, so that other connections need not wait.
+/// A compressed answer has no `Content-Length`, unless its content was in memory and at most 16 KiB
+/// long; its `ETag` becomes a weak one, and caches get `Vary: accept-encoding`. Pieces of a stream,
+/// like those of [`Events`](crate::Events), reach the client as soon as they are written. More than
+/// 16 KiB at once are compressed in another thread, so that other connections need not wait.
 ///
-/// **Secrets**: an attacker that can make a browser ask for a page with text of the attacker's choice
-/// in it, and sees the sizes of the answers, can find out a secret on the same page (BREACH). Do
-/// not compress pages that have both, or give each answer another mask of the secret.
+/// **Secrets**: an attacker that can make a browser ask for a page with text of the attacker's
+/// choice in it, and sees the sizes of the answers, can find out a secret on the same page
+/// (BREACH). Do not compress pages that have both, or mask the secret differently in each answer.
 ///
 /// # Examples
 ///
@@ -57,19 +57,19 @@ pub struct Compression {
 }
 
 impl Compression {
-    /// With all codings, for answers of 1 KiB or more.
+    /// Compresses answers of 1 KiB or more, with all codings.
     pub fn new() -> Self {
         Self { min_size: MIN_SIZE }
     }
 
-    /// Sets from how many bytes on an answer is compressed. One whose length is not known is.
+    /// Sets from how many bytes on an answer is compressed. An answer of unknown length always is.
     #[must_use]
     pub fn min_size(mut self, bytes: u64) -> Self {
         self.min_size = bytes;
         self
     }
 
-    /// Changes a response to a request; `is_head` if only its head is sent.
+    /// Compresses a response, if it is to be. `is_head` if only its head is sent.
     fn compress(
         &self,
         response: &mut Response,
@@ -77,14 +77,15 @@ impl Compression {
         is_head: bool,
         reactor: &ReactorHandle,
     ) {
-        // It has the headers of the whole answer, `Vary` among them (RFC 9110, 15.4.5).
+        // A 304 has the headers of the whole answer, `Vary` among them (RFC 9110, 15.4.5).
         if response.status() == StatusCode::NOT_MODIFIED {
             return vary(response.headers_mut());
         }
         if !self.takes(response) {
             return;
         }
-        // Also if this client takes no coding: a cache is to ask again for one that does.
+        // Set even if this client accepts no coding, so that a cache asks again for a client that
+        // does.
         vary(response.headers_mut());
         let Some(coding) = accepted.best().next() else {
             return;
@@ -105,7 +106,7 @@ impl Compression {
         *response.body_mut() = Body::boxed(Encoded::new(body, coding, reactor));
     }
 
-    /// Whether a response is one to be compressed.
+    /// Whether a response is to be compressed.
     fn takes(&self, response: &Response) -> bool {
         let headers = response.headers();
         let has = |name: header::HeaderName| headers.contains_key(name);
@@ -123,7 +124,7 @@ impl Compression {
             let mut directives = text.split(',');
             directives.any(|one| one.trim().eq_ignore_ascii_case("no-transform"))
         };
-        // An answer to HEAD has its length there only.
+        // An answer to HEAD has its length only in this header.
         let length = headers.get(header::CONTENT_LENGTH);
         let length = length.and_then(|value| value.to_str().ok()?.parse().ok());
         let length = length.or_else(|| response.body().size_hint().exact());
@@ -149,7 +150,7 @@ impl Middleware for Compression {
     }
 }
 
-/// Whether content of this type becomes shorter.
+/// Whether content of this type usually becomes shorter.
 fn is_text(kind: &HeaderValue) -> bool {
     let kind = kind.to_str().unwrap_or_default();
     let kind = kind
@@ -170,7 +171,7 @@ fn is_text(kind: &HeaderValue) -> bool {
     }
 }
 
-/// Types of applications that are text, or as compressible.
+/// Types `application/..` that are text, or as compressible as text.
 const TEXTS: [&str; 10] = [
     "ecmascript",
     "graphql",
@@ -184,7 +185,7 @@ const TEXTS: [&str; 10] = [
     "xml",
 ];
 
-/// Tells caches that the answer depends on what the client takes.
+/// Tells caches that the answer depends on the client's `Accept-Encoding`.
 fn vary(headers: &mut HeaderMap) {
     let names = headers.get_all(header::VARY);
     let mut texts = names.iter().filter_map(|value| value.to_str().ok());
@@ -197,12 +198,13 @@ fn vary(headers: &mut HeaderMap) {
     }
 }
 
-/// Makes them the headers of the encoded content.
+/// Changes the headers of an answer for its encoded content.
 fn mark(headers: &mut HeaderMap, coding: Coding) {
     let name = HeaderValue::from_static(coding.name());
     headers.insert(header::CONTENT_ENCODING, name);
     headers.remove(header::CONTENT_LENGTH);
-    // Bytes of the content are none of what is sent, and are not the same each time.
+    // A range of the plain content is not a range of the encoded bytes, which may also differ each
+    // time.
     headers.remove(header::ACCEPT_RANGES);
     if let Entry::Occupied(mut tag) = headers.entry(header::ETAG)
         && tag.get().as_bytes().starts_with(b"\"")

@@ -1,4 +1,4 @@
-//! Content codings as middleware: answers that are compressed, requests that are decompressed.
+//! Content codings as middleware: compresses answers, and decompresses requests.
 
 mod answers;
 mod requests;

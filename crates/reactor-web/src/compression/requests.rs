@@ -1,4 +1,4 @@
-//! `Decompression`: the bodies of requests, decoded.
+//! `Decompression`: decompresses the bodies of requests.
 
 use std::{fmt, io};
 
@@ -13,7 +13,7 @@ use crate::negotiation::Coding;
 use crate::request::Request;
 use crate::response::Answer;
 
-/// The codings, for a client that has used another one.
+/// Value of `Accept-Encoding` in a 415: the codings that the client may use.
 const ACCEPTED: HeaderValue = HeaderValue::from_static("br, zstd, gzip");
 
 /// Middleware that decompresses the bodies of requests that come with `Content-Encoding`: `gzip`, `br` or
@@ -22,10 +22,11 @@ const ACCEPTED: HeaderValue = HeaderValue::from_static("br, zstd, gzip");
 /// Handlers see a request without that header, and read what the client has compressed. Without this
 /// middleware, they read the bytes as they came.
 ///
-/// What comes out is bounded, so that a few bytes cannot fill the memory: by
-/// [`limit`](Self::limit), or else by the limit of the app for bodies, 2 MiB by default. More is a
-/// 413. At any time, no more than 8 KiB are decoded ahead, besides the window of the coding: up to
-/// 16 MiB with Brotli, and 8 MiB with zstd. Another coding, or two of them, are a 415.
+/// The decompressed size is limited, so that a few bytes cannot fill the memory: by
+/// [`limit`](Self::limit), or else by the limit of the app for bodies, 2 MiB by default. A longer
+/// body is a 413. At any time, no more than 8 KiB are decoded ahead, besides the window of the
+/// coding: up to 16 MiB with Brotli, and 8 MiB with zstd. An unknown coding, or more than one, is a
+/// 415.
 ///
 /// # Examples
 ///
@@ -48,12 +49,12 @@ pub struct Decompression {
 }
 
 impl Decompression {
-    /// With the limit of the app for bodies.
+    /// Decompresses, with the limit of the app for bodies.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Sets the most bytes that come out of one body.
+    /// Sets the most bytes of one decompressed body.
     #[must_use]
     pub fn limit(mut self, bytes: u64) -> Self {
         self.limit = Some(bytes);
@@ -73,7 +74,7 @@ impl Middleware for Decompression {
                 }
                 name => Coding::named(name),
             },
-            // Two codings, one over the other.
+            // Two codings, applied one after the other.
             (Some(_), Some(_)) => None,
         };
         let Some(coding) = coding else {
@@ -86,11 +87,11 @@ impl Middleware for Decompression {
         let decoder = Decoder::new(coding);
         let body = Decoded::new(request.take_body(), decoder, limit, unreadable);
         request.replace_body(Body::boxed(body));
-        // For the methods that read all of it.
+        // For the methods of `Request` that read the whole body.
         request.set_body_limit(limit);
         let headers = request.headers_mut();
         headers.remove(header::CONTENT_ENCODING);
-        // It is the length of what was sent.
+        // This is the length of the compressed body.
         headers.remove(header::CONTENT_LENGTH);
         next.run(request)
     }

@@ -45,7 +45,7 @@ impl Event {
         Ok(Self::data(serde_json::to_string(value)?))
     }
 
-    /// A comment, which a browser leaves out: to keep a connection open, or for a look at the bytes.
+    /// A comment, which a browser leaves out: to keep a connection open, or for debugging.
     pub fn comment(text: impl Into<String>) -> Self {
         Self {
             comment: Some(text.into()),
@@ -81,7 +81,7 @@ impl Event {
         self.id.as_deref().map(one_line)
     }
 
-    /// The bytes of it.
+    /// The event as it is sent.
     pub fn encode(&self) -> Bytes {
         let data = self.data.as_deref().unwrap_or_default();
         let mut text = String::with_capacity(data.len() + 32);
@@ -114,7 +114,7 @@ impl Event {
     }
 }
 
-/// The lines of a text, as the receiver tells them apart: a carriage return ends a line, too.
+/// The lines of a text, as the receiver divides it: a carriage return ends a line, too.
 fn lines(text: Option<&str>) -> impl Iterator<Item = &str> {
     text.into_iter().flat_map(|text| {
         text.split('\n').flat_map(|line| {
@@ -124,7 +124,7 @@ fn lines(text: Option<&str>) -> impl Iterator<Item = &str> {
     })
 }
 
-/// `text` without what would end its field.
+/// `text` without the characters that would end its field.
 fn one_line(text: &str) -> Cow<'_, str> {
     let ends = ['\n', '\r', '\0'];
     if text.contains(ends) {

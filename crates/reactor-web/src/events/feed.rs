@@ -13,12 +13,12 @@ use crate::request::Request;
 
 /// Sends events to all clients that have subscribed. An event is encoded once for all of them.
 ///
-/// - **Slow clients**: one for which 64 KiB wait to be sent gets no more events: its stream
-///   ends behind what waits. Its browser connects again, and gets from the history what it has
-///   missed.
+/// - **Slow clients**: a client for which 64 KiB wait to be sent gets no more events: its stream
+///   ends after those that wait. A browser connects again, and gets the events that it has missed
+///   from the history, if there is one.
 /// - **History**: [`with_history`](Self::with_history) keeps the last events. A client that
 ///   connects again gets those after the one that it had last (`Last-Event-ID`), or all of them if
-///   that one is no longer kept. A client that comes for the first time gets none.
+///   that one is no longer kept. A client that connects for the first time gets none of them.
 /// - A client that goes is removed at once. When the site [finishes](crate::Site::finish), all
 ///   streams end.
 ///
@@ -46,7 +46,7 @@ pub struct EventFeed(Rc<RefCell<State>>);
 
 #[derive(Default)]
 struct State {
-    /// By a number that is not used again, in the order in which they came.
+    /// By a number that is never reused, so in the order in which they came.
     // Not borrowed while something is sent, or a sender is dropped: both run code of users.
     subscribers: BTreeMap<u64, EventSender>,
     next: u64,
@@ -112,7 +112,8 @@ impl EventFeed {
     }
 
     /// As [`subscribe`](Self::subscribe) for a client that had the event with the id `last` last,
-    /// whatever it says itself: with an id that no event has, all of the history is sent.
+    /// whatever its `Last-Event-ID` says. With an id that no kept event has, all of the history is
+    /// sent.
     pub fn subscribe_after(&self, request: &Request, last: &str) -> Events {
         self.subscribe_to(request, Some(last))
     }
@@ -125,7 +126,7 @@ impl EventFeed {
         }
         // After the history was written: an event that is sent in between would come before it.
         let key = self.0.borrow_mut().insert(sender);
-        // Weak: the connection holds the callback, and would keep the feed.
+        // Weak, since the connection holds the callback, which would keep the feed alive.
         let weak = Rc::downgrade(&self.0);
         let remove = move || {
             if let Some(state) = weak.upgrade() {
@@ -133,7 +134,7 @@ impl EventFeed {
                 drop(removed);
             }
         };
-        // Fails if the client goes, when it is removed, too.
+        // Fails if the client goes; the client is removed then, too.
         request.notify_finish().add_both(move |_| remove()).ignore();
         events
     }
@@ -153,7 +154,7 @@ impl EventFeed {
             state.history.push_back(Kept { id, event });
         }
         let subscribers = state.subscribers.clone();
-        // A send may run any code: that of a subscriber who goes.
+        // Sending may run any code, such as callbacks for a client that goes.
         drop(state);
         for (key, sender) in subscribers {
             if sender.is_full() {
@@ -167,12 +168,12 @@ impl EventFeed {
         }
     }
 
-    /// Number of clients that have subscribed, and are there.
+    /// Number of clients that have subscribed and are still connected.
     pub fn subscribers(&self) -> usize {
         self.0.borrow().subscribers.len()
     }
 
-    /// Ends all streams, after what was sent. Clients that subscribe later are not concerned.
+    /// Ends all streams, after what was sent. Clients that subscribe later are not affected.
     pub fn end(&self) {
         let subscribers = std::mem::take(&mut self.0.borrow_mut().subscribers);
         for (_, sender) in subscribers {

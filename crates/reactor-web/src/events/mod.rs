@@ -1,4 +1,4 @@
-//! Server-sent events: to one client, and the same to many.
+//! Server-sent events: a stream to one client, and the same events to many.
 
 mod event;
 mod feed;

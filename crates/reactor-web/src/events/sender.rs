@@ -16,7 +16,8 @@ use crate::error::ClientGone;
 use crate::request::Request;
 use crate::response::{IntoResponse, Response};
 
-/// How long nothing is sent before a comment is, so that no proxy takes the connection for dead.
+/// Time without an event after which a comment is sent, so that no proxy takes the connection for
+/// dead.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// An answer of events that are sent as they happen (server-sent events, `text/event-stream`): what
@@ -31,7 +32,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 ///
 /// # Examples
 ///
-/// A body of the loop sends; it is cancelled when the client goes:
+/// An async body, run in the loop, sends the events; it is cancelled when the client goes:
 ///
 /// ```
 /// use deferred::sleep;
@@ -100,7 +101,7 @@ struct Shared {
 }
 
 impl Events {
-    /// A stream of events, and the end that sends them.
+    /// A stream of events, and the sender for it.
     pub fn channel(request: &Request) -> (EventSender, Self) {
         let (writer, body) = Body::channel();
         let shared = Rc::new(Shared {
@@ -110,7 +111,7 @@ impl Events {
             timer: RefCell::default(),
         });
         shared.arm();
-        // Weak in both: the connection holds the callbacks, and would keep the stream open.
+        // Weak in both callbacks: the connection holds them, and they would keep the stream open.
         let weak = Rc::downgrade(&shared);
         let ended = Weak::clone(&weak);
         let end = move || {
@@ -128,16 +129,17 @@ impl Events {
         (EventSender(shared), Self { body, shared: weak })
     }
 
-    /// A stream of the events that `body` sends, and which ends when it returns. It is cancelled
-    /// when the client goes or the site finishes. If it fails, the failure goes to the log,
-    /// and the connection is closed.
+    /// A stream of the events that `body` sends. The stream ends when `body` returns. `body` is
+    /// cancelled when the client goes or the site finishes. If it fails, the failure goes to the
+    /// log, and the connection is closed.
     #[track_caller]
     pub fn run<F>(request: &Request, body: F) -> Self
     where
         F: AsyncFnOnce(EventSender) -> Result<()> + 'static,
     {
         let (sender, events) = Self::channel(request);
-        // Kept until the end is known: a stream that has failed has no end.
+        // Keeps the stream open until the result is known: after a failure, the stream must not end
+        // properly, but be aborted.
         let kept = sender.clone();
         let mut running = request.reactor().spawn(async move { body(sender).await });
         let handle = running.handle();
@@ -164,8 +166,8 @@ impl Events {
         events
     }
 
-    /// Sets how long nothing is sent before a comment is: 15 seconds unless this is called. Proxies
-    /// close a connection on which nothing comes, nginx after 60 seconds.
+    /// Sets the time without an event after which a comment is sent: 15 seconds unless this is
+    /// called. Proxies close a connection on which nothing comes, nginx after 60 seconds.
     pub fn keep_alive(self, after: Duration) -> Self {
         if let Some(shared) = self.shared.upgrade() {
             shared.keep_alive.set(after);
@@ -176,8 +178,8 @@ impl Events {
 }
 
 impl EventSender {
-    /// Sends an event. The Deferred fires when there is room for more: at once, unless more than
-    /// 64 KiB wait for the client.
+    /// Sends an event. The Deferred fires when there is room for more: at once, unless 64 KiB or
+    /// more wait for the client.
     ///
     /// # Errors
     ///
@@ -193,7 +195,8 @@ impl EventSender {
     }
 
     pub(super) fn write(&self, event: Bytes) -> Deferred<()> {
-        // Taken out, since a write runs code of the connection.
+        // Cloned, so that `writer` is not borrowed during the write, which runs code of the
+        // connection.
         let writer = self.0.writer.borrow().clone();
         let Some(writer) = writer else {
             return fail(ClientGone);
@@ -224,7 +227,7 @@ impl EventSender {
 }
 
 impl Shared {
-    /// Starts the time anew after which a comment is sent.
+    /// Restarts the time after which a comment is sent.
     fn arm(self: &Rc<Self>) {
         let delay = self.keep_alive.get();
         if let Some(timer) = &*self.timer.borrow()
@@ -250,7 +253,7 @@ impl Shared {
         };
         self.arm();
         if !writer.is_full() {
-            // Fails if the client is gone: then nothing is left to keep.
+            // Fails if the client is gone: then there is no connection to keep open.
             writer.write(Bytes::from_static(b":\n\n")).ignore();
         }
     }
@@ -277,7 +280,7 @@ impl IntoResponse for Events {
         for (name, value) in [
             (header::CONTENT_TYPE, "text/event-stream"),
             (header::CACHE_CONTROL, "no-store"),
-            // nginx would keep events back until it has a buffer full of them.
+            // nginx would hold events back until its buffer is full.
             (header::HeaderName::from_static("x-accel-buffering"), "no"),
         ] {
             headers.insert(name, HeaderValue::from_static(value));

@@ -82,9 +82,10 @@ pub(super) fn find(
     path: &str,
     inquiry: &Inquiry,
 ) -> Result<Found> {
-    // Opened first and asked by its descriptor, so that what is looked at is what is sent.
+    // Opened first, and its metadata read from the descriptor, so that the file checked is the file
+    // sent.
     let (file, metadata) = open(options, &target.path)?;
-    // `/page.html/` is no file: relative links in it would lead elsewhere.
+    // `/page.html/` does not name the file: relative links in the page would be resolved below it.
     if metadata.is_file() && !target.has_slash {
         return send(options, &target.path, file, metadata, inquiry);
     }
@@ -139,7 +140,7 @@ fn open(options: &Options, path: &Path) -> Result<(File, Metadata)> {
     use io::ErrorKind::{
         CrossesDevices, InvalidFilename, NotADirectory, NotFound, PermissionDenied,
     };
-    // What leads out of the folder gets the 404 of what is not there.
+    // A path that leads out of the folder gets a 404, as a file that does not exist does.
     let opened = root::open(&options.folder, path);
     match opened.and_then(|file| Ok((file.metadata()?, file))) {
         Ok((metadata, file)) => Ok((file, metadata)),
@@ -177,15 +178,18 @@ fn send(
 ) -> Result<Found> {
     let chosen = choose(options, path, file, metadata, inquiry.accepted);
     let (length, conditions) = (chosen.metadata.len(), &inquiry.conditions);
-    // Of the file that is sent: a coding has a tag of its own (RFC 9110, 8.8.3.3).
+    // The validators of the file that is sent: each coding has a tag of its own (RFC 9110,
+    // 8.8.3.3).
     let validators = Validators::new(&chosen.metadata, chosen.coding.map(Coding::name));
     let mut head = Head::ok();
-    // What is written before the conditions goes into a 304, too (RFC 9110, 15.4.5).
+    // The headers that are set before the conditions are checked go into a 304, too (RFC 9110,
+    // 15.4.5).
     validators.write(&mut head.headers);
     if let Some(value) = &options.cache_control {
         head.headers.insert(header::CACHE_CONTROL, value.clone());
     }
-    // Also with the plain file: a cache is to ask again for a client that takes a coding.
+    // Set even if the plain file is sent, so that a cache asks again for a client that accepts a
+    // coding.
     if options.has_precompressed {
         let value = HeaderValue::from_static("accept-encoding");
         head.headers.insert(header::VARY, value);
@@ -232,7 +236,8 @@ fn send(
     Ok(Found::Answer(head, begin(chosen.file, pieces)?))
 }
 
-/// The file to be sent for the one at `path`: an encoded one beside it, if the client takes that.
+/// The file to be sent for the one at `path`: an encoded one beside it, if the client accepts its
+/// coding.
 ///
 /// An encoded file that is older than the plain one is not used: it was made from an earlier
 /// version.
@@ -288,7 +293,8 @@ fn begin(file: File, pieces: Vec<Piece>) -> Result<Content> {
             )?));
         }
         [Piece::File(offset, length)] => {
-            // In the thread that has looked the file up: the answer begins one hand-over earlier.
+            // Read in the thread that has looked the file up: this saves a second hand-over to a
+            // thread before the answer begins.
             let first = stream::read(&file, offset, CHUNK)?;
             let read = first.len() as u64;
             pieces[0] = Piece::File(offset + read, length - read);
@@ -320,7 +326,7 @@ impl Head {
         length: u64,
     ) -> Result<Vec<Piece>> {
         self.status = StatusCode::PARTIAL_CONTENT;
-        // A single range is no multipart (RFC 9110, 15.3.7.1).
+        // A single range is not sent as multipart (RFC 9110, 15.3.7.1).
         if let [range] = ranges {
             let value = HeaderValue::try_from(ranges::content_range(range, length))?;
             self.headers.insert(header::CONTENT_RANGE, value);

@@ -41,7 +41,7 @@ pub(super) fn page(folder: &File, path: &str, shows_hidden: bool) -> io::Result<
         if !is_served(name, shows_hidden) {
             continue;
         }
-        // The page is made in memory, and sorted.
+        // A limit, because the page is made in memory, and sorted.
         if entries.len() == MAX_ENTRIES {
             are_all = false;
             break;
@@ -67,7 +67,8 @@ pub(super) fn page(folder: &File, path: &str, shows_hidden: bool) -> io::Result<
 }
 
 fn render(entries: &[Entry], path: &str, are_all: bool) -> String {
-    // For reading only, so what is not UTF-8 may be replaced. Links are made of the bytes.
+    // Shown to people only, so bytes that are not UTF-8 may be replaced. Links are made from the
+    // bytes.
     let title = escape_html(&percent_decode_str(path).decode_utf8_lossy());
     let mut html = format!(
         "<!doctype html>\n<meta charset=utf-8>\n\

@@ -27,27 +27,28 @@ use crate::negotiation::Accepted;
 use crate::request::Request;
 use crate::response::{Answer, IntoResponse, Redirect, Response};
 
-/// The methods of a file.
+/// Value of `Allow`: the methods for files.
 const ALLOW: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
 
 /// The files of a folder, as answers: to be [mounted](crate::App::mount).
 ///
 /// - **`GET` and `HEAD`**, with a type by the extension (text is UTF-8), `ETag` and
 ///   `Last-Modified`. Conditional requests (`If-None-Match` and the others) are answered with 304
-///   or 412 where that is due; `Range` with one range or several.
-/// - **A folder** is answered with its `index.html`; without one, with 404, or a list of its
-///   files if [`listing`](Self::listing) is on. Without a slash at its end, it is a redirect, 308.
+///   or 412 as their conditions require, and `Range` with one range or several.
+/// - **A folder** is answered with its `index.html`; without one, with 404, or a list of its files
+///   if [`listing`](Self::listing) is on. If its path has no slash at the end, the answer is a
+///   redirect, 308.
 /// - **Nothing outside of the folder** is opened, in whatever way a path is spelled. A symbolic
 ///   link is followed if it leads to a place inside; on Linux, only if its target is relative. On
 ///   systems without `openat2` (Linux before 5.6 too), a process that may write to the folder can
 ///   trick this check, by putting a link in the place of a folder at the right moment.
-/// - **Hidden files**, whose names begin with a dot, are not there, unless
+/// - **Hidden files**, whose names begin with a dot, are answered with 404, unless
 ///   [`hidden`](Self::hidden) is on. `.well-known` is not hidden.
 /// - **Reading happens in other threads**, those of
 ///   [`defer_to_thread`](reactor::ReactorHandle::defer_to_thread). Up to 128 KiB are read at once;
 ///   of a longer file, the next chunk is read while the client takes one.
 /// - **If a file becomes shorter** while it is sent, the connection is closed, so that the client
-///   knows that it has not got it whole. Replace files by renaming: then a request under way gets
+///   knows that the file is incomplete. Replace files by renaming: then a request under way gets
 ///   all of the old one.
 ///
 /// # Examples
@@ -112,7 +113,7 @@ impl Files {
         self.set(|options| options.has_precompressed = is_used)
     }
 
-    /// The type of files with this extension (without its dot).
+    /// Sets the type of files with this extension (without its dot).
     ///
     /// # Panics
     ///
@@ -126,8 +127,8 @@ impl Files {
         })
     }
 
-    /// The value of `Cache-Control`, as `max-age=3600`. Without it, browsers guess how long a file
-    /// stays as it is.
+    /// Sets the value of `Cache-Control`, such as `max-age=3600`. Without it, browsers guess how
+    /// long a file stays unchanged.
     ///
     /// # Panics
     ///
@@ -139,20 +140,20 @@ impl Files {
     }
 
     fn set(mut self, change: impl FnOnce(&mut Options)) -> Self {
-        // Not copied: an `Arc` is shared only with the threads of requests.
+        // Does not copy: the `Arc` is shared only while requests are served, which is later.
         change(Arc::make_mut(&mut self.options));
         self
     }
 
-    /// The answer, from another thread.
+    /// Finds the answer in another thread.
     fn find(&self, request: &Request) -> Deferred<Response> {
-        // Before a thread is asked: a path that names no file costs none.
+        // Checked before a thread is used: a path that can name no file costs none.
         let Some(target) = Target::of(request.rest(), self.options.shows_hidden) else {
             return deferred::fail(HttpError::not_found());
         };
         let (reactor, uri) = (request.reactor().clone(), request.uri().clone());
         let (options, inquiry) = (Arc::clone(&self.options), Inquiry::of(request));
-        // For the title of a list only.
+        // Only the title of a list needs it.
         let path = if options.lists {
             uri.path().to_owned()
         } else {
@@ -168,7 +169,8 @@ impl Files {
                         let query = uri
                             .query()
                             .map_or(String::new(), |query| format!("?{query}"));
-                        // It begins with one slash, since `Target` refuses an empty segment.
+                        // The location begins with exactly one slash, and so names no other host,
+                        // since `Target` refuses an empty segment.
                         Redirect::permanent(format!("{}/{query}", uri.path())).into_response()
                     },
                     Ok,
@@ -209,7 +211,7 @@ impl Handler for Files {
 
     fn prepare(&self) -> Result<()> {
         let folder = &self.options.folder;
-        // Once, in the loop: the app is not served yet.
+        // Blocks the loop, but only once, before the app is served.
         let is_folder = folder.metadata().map(|metadata| metadata.is_dir());
         match is_folder {
             Ok(true) => Ok(()),
@@ -223,14 +225,14 @@ impl Handler for Files {
 
 impl Request {
     /// The file at `path` as the answer, as [`Files`] would send it: with type, validators and
-    /// ranges, and 304 where that is due. Headers can be added to the response.
+    /// ranges, or with a 304 if the client has it already. Headers can be added to the response.
     ///
     /// The file is opened wherever it is. For paths that a request has named, use [`Files`].
     ///
     /// # Errors
     ///
-    /// The file cannot be read (an `io::Error`, so a 500). 412 or 416, if the headers of the
-    /// request are not met.
+    /// The file cannot be read (an `io::Error`, so a 500). 412 or 416, if the conditions or the
+    /// range of the request cannot be met.
     ///
     /// # Examples
     ///
@@ -257,7 +259,7 @@ impl Request {
         self.reactor()
             .defer_to_thread(job)
             .add_callback(move |found| {
-                // A file is no folder.
+                // `None` does not occur here: it stands for a folder.
                 found
                     .into_response(&reactor)
                     .ok_or_else(|| HttpError::not_found().into())

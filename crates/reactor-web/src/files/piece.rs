@@ -1,4 +1,4 @@
-//! `Piece`: what a body from a file is made of.
+//! `Piece`: a part of a body that is sent from a file.
 
 use std::ops::RangeInclusive;
 
@@ -8,7 +8,7 @@ use bytes::Bytes;
 #[derive(Debug)]
 pub(super) enum Piece {
     Bytes(Bytes),
-    /// From this place of the file, so many bytes; not zero.
+    /// Offset in the file, and the number of bytes from there on, which is not zero.
     File(u64, u64),
 }
 

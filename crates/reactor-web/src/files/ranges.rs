@@ -43,7 +43,8 @@ impl Selection {
                 Self::Whole
             }
             Ok(ranges) => Self::Ranges(ranges),
-            // A well-formed list, none of which begins in the file: a 416 (RFC 9110, 14.2).
+            // A well-formed list of ranges of which none begins in the file: a 416 (RFC 9110,
+            // 14.2).
             Err(RangeUnsatisfiableError::Unsatisfiable) => Self::Unsatisfiable,
             Err(_) => Self::Whole,
         }

@@ -1,4 +1,4 @@
-//! Opening files below a folder, and none outside of it.
+//! Opens files below a folder, and none outside of it.
 
 use std::fs::File;
 use std::io;
@@ -9,7 +9,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::{fs::ResolveFlags, io::Errno};
 
 /// How a file is opened. Non-blocking, because the opening of a named pipe waits for a writer
-/// otherwise. That a pipe is no file is found out after the opening.
+/// otherwise. After the opening, the caller refuses what is not a regular file.
 const FLAGS: OFlags = OFlags::RDONLY
     .union(OFlags::CLOEXEC)
     .union(OFlags::NONBLOCK)
@@ -34,7 +34,7 @@ pub(super) fn open_anywhere(path: &Path) -> io::Result<File> {
 pub(super) fn open(root: &Path, below: &Path) -> io::Result<File> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let folder = rustix::fs::open(root, flags, Mode::empty())?;
-    // An empty path is `ENOENT`.
+    // For an empty path, the kernel would return `ENOENT`.
     let is_root = below.as_os_str().is_empty();
     let path = if is_root { Path::new(".") } else { below };
     // Links such as `/proc/self/fd/3` lead anywhere without a path.
@@ -44,7 +44,7 @@ pub(super) fn open(root: &Path, below: &Path) -> io::Result<File> {
             Ok(file) => return Ok(file.into()),
             // The kernel cannot be sure that the path has stayed below `folder`.
             Err(Errno::AGAIN) => {}
-            // Before Linux 5.6, or behind a filter of system calls that does not know it.
+            // Linux before 5.6, or a filter of system calls that does not know `openat2`.
             Err(Errno::NOSYS | Errno::PERM) => return open_checked(root, below),
             Err(error) => return Err(error.into()),
         }

@@ -18,14 +18,15 @@ use rustix::buffer::spare_capacity;
 
 use super::piece::Piece;
 
-/// Most bytes that are read at once. What is not longer is read with the look-up of the file.
+/// Most bytes that are read at once. A file that is not longer is read in the same job as its
+/// look-up.
 pub(super) const CHUNK: usize = 128 * 1024;
 
 /// Reads `count` bytes of `file`.
 ///
 /// # Errors
 ///
-/// [`FileShrank`] if they are not there.
+/// [`FileShrank`] if the file ends before.
 pub(super) fn read(file: &File, offset: u64, count: usize) -> Result<Bytes> {
     let mut bytes = Vec::with_capacity(count);
     while bytes.len() < count {
@@ -38,7 +39,7 @@ pub(super) fn read(file: &File, offset: u64, count: usize) -> Result<Bytes> {
             Err(error) => return Err(io::Error::from(error).into()),
         }
     }
-    // More than what was asked for, if the allocator has given more.
+    // `pread` may have read more than `count`, if the allocator has given more capacity.
     bytes.truncate(count);
     Ok(bytes.into())
 }
@@ -48,14 +49,14 @@ pub(super) fn read(file: &File, offset: u64, count: usize) -> Result<Bytes> {
 /// While a chunk is on its way to the client, the next one is read: up to two wait in memory.
 pub(super) struct FileBody {
     reactor: ReactorHandle,
-    // Shared with the thread that reads: it closes when both are done.
+    // Shared with the thread that reads: it is closed when both are done.
     file: Arc<File>,
     pieces: VecDeque<Piece>,
-    /// The bytes of the file that are being read.
+    /// The read that is under way, if any.
     // Set by `read_on`, taken when the bytes have come. At most one read is under way.
     reading: Option<CancelOnDrop<Bytes>>,
-    /// Number of bytes to be given.
-    // hyper ends the connection if the body ends before.
+    /// Number of bytes that are still to be sent.
+    // hyper ends the connection if the body ends before this is zero.
     left: u64,
 }
 
@@ -75,10 +76,10 @@ impl FileBody {
         let Some(Piece::File(offset, left)) = self.pieces.front_mut() else {
             return;
         };
-        // Where `usize` has 32 bits, a longer file is read in chunks all the same.
+        // Where `usize` has 32 bits, `left` may not fit; then it is more than a chunk.
         let count = usize::try_from(*left).unwrap_or(CHUNK).min(CHUNK);
         let (file, place) = (Arc::clone(&self.file), *offset);
-        // The piece is what is left after this read, which fails or gives all of `count`.
+        // The piece becomes what this read leaves over: a read gives all of `count`, or fails.
         *offset += count as u64;
         *left -= count as u64;
         if *left == 0 {

@@ -49,7 +49,7 @@ impl Validators {
         tag.push('"');
         Self {
             tag,
-            // RFC 9110, 8.8.2.1: a time to come is not sent.
+            // RFC 9110, 8.8.2.1: a time in the future is not sent.
             modified: since.and_then(|since| date(since.as_secs())),
         }
     }
@@ -72,8 +72,8 @@ impl Validators {
             return true;
         };
         match value.to_str() {
-            // A tag begins with a quote or `W/`, as does a date on a Wednesday, which has no quote.
-            // A weak tag never matches, since `self.tag` is strong.
+            // A tag begins with a quote or `W/`. A date on a Wednesday begins with `W`, too, but
+            // has no quote. A weak tag never matches, since `self.tag` is strong.
             Ok(tag) if tag.starts_with(['"', 'W']) && tag.contains('"') => tag == self.tag,
             // Exactly this date: an earlier or a later one is another version.
             Ok(date) => self.modified.is_some() && parse(date) == self.modified,
@@ -89,8 +89,8 @@ fn date(seconds: u64) -> Option<SystemTime> {
     date.filter(|date| *date <= SystemTime::now())
 }
 
-/// The date in a header; `None` if it is invalid, with which the header is ignored (RFC 9110,
-/// 13.1.3 and 13.1.4).
+/// The date in a header; `None` if it is invalid; then the header is ignored (RFC 9110, 13.1.3 and
+/// 13.1.4).
 fn parse(date: &str) -> Option<SystemTime> {
     httpdate::parse_http_date(date).ok()
 }
@@ -163,7 +163,7 @@ impl Conditions {
     }
 }
 
-/// Whether `is_match` takes one of the tags in `headers`, or one of them is a `*`, which any
+/// Whether `is_match` accepts one of the tags in `headers`, or one of them is a `*`, which any
 /// version matches.
 fn matches(headers: &[HeaderValue], is_match: impl Fn(&str) -> bool) -> bool {
     let mut texts = headers.iter().filter_map(|value| value.to_str().ok());
