@@ -47,7 +47,7 @@ impl Input {
 
     /// Puts `bytes` before the unread bytes.
     pub(super) fn give_back(&mut self, bytes: &[u8]) {
-        // In place of what was read, which hyper has copied.
+        // Replaces the bytes at the front that were read, which hyper has copied.
         self.bytes.splice(..self.read, bytes.iter().copied());
         self.read = 0;
     }

@@ -1,11 +1,12 @@
 //! `Io`: a connection of the loop with the I/O traits of hyper, [`hyper::rt::Read`] and
 //! [`hyper::rt::Write`].
 //!
-//! Here, a body is an `async` body that the loop runs: hyper's, for the connection. A read that has
-//! to wait registers it with a [`BodyWaker`], not with a [`Waker`](std::task::Waker): a `wake` by
-//! `received` resumes the body before it returns. So hyper parses a request and writes its answer
-//! inside of `received`, and the loop sends the answer when `received` returns. A `Waker` would
-//! only queue the body, and the answer would wait for a later step of the turn.
+//! In this module, a body is not that of an HTTP message, but the `async` body that the loop runs
+//! for a connection: usually hyper's. A read that has to wait registers it with a [`BodyWaker`],
+//! not with a [`Waker`](std::task::Waker): a `wake` by `received` resumes the body before it
+//! returns. So hyper parses a request and writes its answer inside of `received`, and the loop
+//! sends the answer when `received` returns. A `Waker` would only queue the body, and the answer
+//! would wait for a later step of the turn.
 
 mod input;
 #[cfg(feature = "reverse-proxy")]
@@ -86,7 +87,7 @@ struct Shared {
     written: Cell<u64>,
 }
 
-/// View of a connection whose [`Io`] hyper owns: for the timeouts and the end of a site.
+/// View of a connection whose [`Io`] hyper owns: for the timeouts and the shutdown of a site.
 pub(crate) struct Monitor {
     shared: Rc<Shared>,
     connection: Connection<IoProtocol>,
@@ -99,15 +100,15 @@ impl Monitor {
     }
 
     /// A number that grows when the system takes output; `None` if no output waits, or the
-    /// connection is over. Without filters, it is the number of bytes that were taken. TLS makes
-    /// the bytes that wait more than those that were written, by a part of each record: then it is
-    /// less, also below zero, and a write makes it smaller.
+    /// connection is over. Without filters, it is the number of bytes that were taken. With TLS,
+    /// the bytes that wait are encrypted, and so more than those that were written: then the number
+    /// is smaller, may be negative, and falls with each write.
     pub(crate) fn sent_of_waiting(&self) -> Option<i64> {
         let waiting = self.connection.buffered().ok().filter(|count| *count > 0)?;
         Some(self.shared.written.get().cast_signed() - waiting.cast_signed() as i64)
     }
 
-    /// Whether the connection is over. `false` after an end in order of both sides, which hyper
+    /// Whether the connection is over. `false` if both sides have closed it in order, which hyper
     /// sees as the end of its input.
     pub(crate) fn is_lost(&self) -> bool {
         self.shared.input.borrow().is_lost()
@@ -117,7 +118,7 @@ impl Monitor {
         &self.connection
     }
 
-    /// Aborts the connection, also if another protocol has taken it over.
+    /// Aborts the connection, even if another protocol has taken it over.
     pub(crate) fn abort(&self) {
         // Taken out, since nothing may be borrowed while it runs; a second abort has no effect
         // anyway.
@@ -234,7 +235,7 @@ impl Shared {
 ///
 /// # Examples
 ///
-/// A look at the first bytes, before hyper gets the connection:
+/// Peeks at the first bytes, before hyper gets the connection:
 ///
 /// ```
 /// use reactor::testing::TestReactor;
@@ -312,7 +313,7 @@ impl Io {
     /// Fires when the connection is closed; at once if it is closed already. After the drop of the
     /// `Io`, the connection stays open until all of its output is sent.
     pub fn lost(&self) -> Deferred<()> {
-        // `connection_lost` has fired the Deferreds, and comes only once.
+        // `connection_lost`, which fires the triggers, has run already, and runs only once.
         if self.connection.is_gone() {
             return deferred::succeed(());
         }
@@ -329,8 +330,8 @@ impl Drop for Io {
         if self.is_handed_over {
             return;
         }
-        // Before the close: `received` would write the gathered output after it, which has no
-        // effect.
+        // Before the close: otherwise `received` would write the gathered output after it, which
+        // has no effect.
         self.send_gathered();
         self.connection.lose_connection();
     }

@@ -15,7 +15,7 @@ impl Io {
     ///
     /// # Errors
     ///
-    /// The connection has ended, and not in order by both sides.
+    /// The connection has ended otherwise than by a close of both sides.
     pub fn poll_fill<R>(
         &mut self,
         cx: &mut Context<'_>,
@@ -29,7 +29,7 @@ impl Io {
     ///
     /// # Errors
     ///
-    /// As there.
+    /// As for [`poll_fill`](Self::poll_fill).
     pub fn poll_fill_to<R>(
         &mut self,
         count: usize,
@@ -45,7 +45,8 @@ impl Io {
             Some(End::Finished | End::Lost(ConnectionClosed::Done)) => Poll::Ready(Ok(f(unread))),
             Some(End::Lost(_)) => Poll::Ready(Err(input.write_error())),
             None => {
-                // The waker that it replaces is dropped in there, which runs code of users.
+                // Nothing is borrowed during `register`: it drops the waker that it replaces, which
+                // runs code of users.
                 drop(input);
                 self.shared.reader.register(cx);
                 Poll::Pending
@@ -53,11 +54,11 @@ impl Io {
         }
     }
 
-    /// Waits for input, and gives a copy of it without removing it: for a look at the first bytes.
+    /// Waits for input, and returns a copy of it without removing it.
     ///
     /// # Errors
     ///
-    /// As there.
+    /// As for [`poll_fill`](Self::poll_fill).
     pub async fn peek(&mut self) -> io::Result<Vec<u8>> {
         std::future::poll_fn(|cx| self.poll_fill(cx, <[u8]>::to_vec)).await
     }

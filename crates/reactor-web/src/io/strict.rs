@@ -10,7 +10,8 @@
 /// because hyper parses a head only when it has its end.
 const REFUSED: &[u8] = b"\r\0\r\n\r\n";
 
-/// The longest line, in bytes. A longer one is refused, so that `Strict::line` stays bounded.
+/// The most bytes of a line that are kept until its end comes. A longer line is refused, so that
+/// `Strict::line` stays bounded.
 const LONGEST_LINE: usize = 64 * 1024;
 
 /// The first line of HTTP/2. Its frames have lengths, so two parsers do not differ, and are not
@@ -68,7 +69,7 @@ impl Strict {
         push(&data[..right]);
         if right < data.len() {
             self.state = State::Refused;
-            // Up to 64 KiB, which the connection does not need until its answer is sent.
+            // Frees up to 64 KiB, which the connection no longer needs.
             self.line = Vec::new();
             push(REFUSED);
         }
@@ -107,7 +108,7 @@ impl Strict {
                     };
                     self.line.extend_from_slice(&rest[..end]);
                     if self.end_line().is_err() {
-                        // The line feed itself is refused: hyper has got no line break.
+                        // The line feed itself is refused, so that hyper gets no line break.
                         return place + end;
                     }
                     self.line.clear();
@@ -190,8 +191,7 @@ fn framing(known: Framing, header: &[u8]) -> Result<Framing, Refusal> {
 fn chunk_size(line: &[u8]) -> Result<u64, Refusal> {
     let end = line.iter().position(|byte| *byte == b';');
     let size = &line[..end.unwrap_or(line.len())];
-    // A last chunk may be `000`.
-    // Up to 16 zeros: no parser reads anything else in them.
+    // A last chunk may be `000`. Up to 16 zeros: all parsers read them as 0.
     match size.iter().all(|byte| *byte == b'0') && matches!(size.len(), 1..=16) {
         true => Ok(0),
         false => number(size, 16),

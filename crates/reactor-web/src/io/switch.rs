@@ -54,8 +54,8 @@ impl Io {
     }
 
     /// Hands the connection to `protocol`, with the unread input, in this turn of the loop; the
-    /// Deferred has its handle. See [`Context::switch_to`](reactor::Context::switch_to). For a
-    /// stream with the I/O traits of `futures` or Tokio, `protocol` is a
+    /// Deferred fires with the new handle. See [`Context::switch_to`](reactor::Context::switch_to).
+    /// For a stream with the I/O traits of `futures` or Tokio, `protocol` is a
     /// [`ByteStreamProtocol`](reactor::ByteStreamProtocol).
     ///
     /// # Errors
@@ -100,7 +100,7 @@ impl Io {
     /// assert_eq!(peer.received(), b"one\r\ntwo\r\n");
     /// ```
     pub fn switch_to<P: Protocol>(mut self, protocol: P) -> Deferred<Connection<P>> {
-        // First: the drop of this `Io`, at the end of the call, must not close the connection.
+        // Set first: the drop of this `Io`, at the end of the call, must not close the connection.
         self.is_handed_over = true;
         let shared = Rc::clone(&self.shared);
         let switched = self.connection.call(move |_, cx| {
@@ -121,13 +121,13 @@ impl Io {
                 });
                 closed.ignore();
             }
-            // Here and not before the call: input may have come since.
+            // Taken in the closure, and not before the call, since input may come before it runs.
             let unread = shared.input.borrow_mut().take_unread();
             cx.switch_to_with(protocol, unread)
         });
         let shared = Rc::clone(&self.shared);
-        // Not before: until the switch has succeeded, an abort by the handle of this protocol ends
-        // the connection.
+        // Set only now: until the switch has succeeded, an abort by the handle of this protocol
+        // ends the connection.
         switched.add_callback(move |connection| {
             let next = connection.clone();
             shared

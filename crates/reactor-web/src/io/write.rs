@@ -9,15 +9,15 @@ use smallvec::SmallVec;
 
 use super::Io;
 
-/// Bound of the output that waits to be sent before a write is pending.
-// The default of `WriteLimits::high_water`, so that the connection takes what has room here.
+/// Number of bytes that wait to be sent from which on a write is pending.
+// The default of `WriteLimits::high_water`, so that the connection accepts what has room here.
 const HIGH_WATER: usize = 64 * 1024;
 
 /// Most bytes of output that wait for the end of `received`. A larger output goes to the connection
 /// at once, which can send it without a copy.
 const GATHERED: usize = 16 * 1024;
 
-/// Most bytes that a write takes although the connection takes none: see `write`.
+/// Most bytes that a write hands over although the connection accepts none: see `write`.
 const LEAST: usize = 16 * 1024;
 
 /// Slices of one write: the gathered output, a head and a body.
@@ -108,8 +108,8 @@ impl Io {
         if taken == 0
             && let Some(slice) = slices.iter().find(|slice| !slice.is_empty())
         {
-            // hyper takes a write of no bytes for an error. It happens only if the connection's
-            // high-water mark is lower than `HIGH_WATER`.
+            // hyper treats a write of no bytes as an error. The connection takes none here only if
+            // its high-water mark is lower than `HIGH_WATER`.
             let some = &slice[..slice.len().min(LEAST)];
             self.hand_over(some)?;
             taken = some.len();

@@ -1,11 +1,11 @@
-//! `BodyLimit`: the limit of bodies, for some routes.
+//! `BodyLimit`: sets the limit for bodies on some routes.
 
 use crate::app::{Middleware, Next};
 use crate::request::Request;
 use crate::response::Answer;
 
 /// Sets the most bytes of a request's body that are read, higher or lower than
-/// [`Limits::body`](crate::Limits::body). More are a 413, as soon as a handler reads.
+/// [`Limits::body`](crate::Limits::body). A longer body is a 413, as soon as a handler reads it.
 ///
 /// # Examples
 ///

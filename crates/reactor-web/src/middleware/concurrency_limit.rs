@@ -1,4 +1,4 @@
-//! `ConcurrencyLimit`: how many requests are answered at once.
+//! `ConcurrencyLimit`: limits how many requests are answered at once.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -97,7 +97,7 @@ impl Middleware for ConcurrencyLimit {
         Answer::after(self.semaphore.acquire(), move |permit| {
             drop(waiting);
             next.run(request).map(move |result| {
-                // When the answer begins, or its handler is cancelled.
+                // The permit is free again when the answer begins, or its handler is cancelled.
                 drop(permit);
                 result
             })

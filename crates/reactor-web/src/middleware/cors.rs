@@ -1,4 +1,4 @@
-//! `Cors`: which pages of other origins may read answers.
+//! `Cors`: says which pages of other origins may read answers.
 
 use std::fmt;
 use std::time::Duration;
@@ -11,12 +11,12 @@ use crate::body::Body;
 use crate::request::Request;
 use crate::response::{Answer, Response};
 
-/// Which pages of other origins may ask this site by script, and read the answer (the protocol
-/// CORS of the Fetch standard).
+/// Says which pages of other origins may send requests to this site by script, and read the answers
+/// (the protocol CORS of the Fetch standard).
 ///
 /// A preflight is answered here, with 204; a refused one has none of the headers, so that the
-/// browser does not ask. It is to stand around an app (by [`App::wrap`](crate::App::wrap)), since
-/// a preflight asks with `OPTIONS`, for which routes have no handler.
+/// browser does not send the request. Put it around an app (by [`App::wrap`](crate::App::wrap)),
+/// since a preflight asks with `OPTIONS`, for which routes have no handler.
 ///
 /// # Examples
 ///
@@ -58,17 +58,18 @@ enum Origins {
 }
 
 impl Cors {
-    /// Pages of any origin. Not with [`credentials`](Self::credentials).
+    /// Allows pages of any origin. Not allowed with [`credentials`](Self::credentials).
     pub fn any_origin() -> Self {
         Self::with(Origins::Any)
     }
 
-    /// Pages of these origins: `https://example.org`, with the port if it is not the usual one.
+    /// Allows pages of these origins: `https://example.org`, with the port if it is not the
+    /// scheme's default.
     pub fn origins<O: Into<String>>(origins: impl IntoIterator<Item = O>) -> Self {
         Self::with(Origins::List(origins.into_iter().map(Into::into).collect()))
     }
 
-    /// Pages of origins that the closure takes.
+    /// Allows pages of the origins for which the closure returns `true`.
     pub fn origins_by(is_allowed: impl Fn(&str) -> bool + 'static) -> Self {
         Self::with(Origins::Closure(Box::new(is_allowed)))
     }
@@ -113,7 +114,7 @@ impl Cors {
         self
     }
 
-    /// Lets scripts ask with the cookies and the password of the user.
+    /// Lets scripts send requests with the cookies and the password of the user.
     #[must_use]
     pub fn credentials(mut self) -> Self {
         self.credentials = true;
@@ -199,14 +200,15 @@ impl Middleware for Cors {
                 &mut added,
             );
         }
-        // Also without an origin: a cache may not give that answer to a page of another one.
+        // Set even if the request has no `Origin`: a cache must not give its answer to a page of
+        // another origin.
         let varies = !matches!(self.origins, Origins::Any);
         next.respond(request).map_response(move |response| {
             let headers = response.headers_mut();
             if varies {
                 headers.append(header::VARY, HeaderValue::from_static("Origin"));
             }
-            // In place of what a handler has set: browsers refuse an answer with two origins.
+            // Replaces what a handler has set, since browsers refuse an answer with two origins.
             headers.extend(added);
         })
     }
@@ -218,7 +220,8 @@ impl Middleware for Cors {
             ));
         }
         if let Origins::List(list) = &self.origins {
-            // A browser never sends these, so that they would allow nothing.
+            // A browser never sends an origin of another form, so such an entry would allow
+            // nothing.
             let is_none = |origin: &&String| {
                 let rest = origin.split_once("://").map(|(_, rest)| rest);
                 rest.is_none_or(|rest| rest.is_empty() || rest.contains('/'))

@@ -1,4 +1,4 @@
-//! `ContentSecurityPolicy`: where a page may load from what it needs.
+//! `ContentSecurityPolicy`: the sources from which a page may load its parts.
 
 use std::fmt;
 
@@ -8,14 +8,14 @@ use http::{HeaderName, HeaderValue, header};
 use crate::random;
 use crate::request::Request;
 
-/// Stands in the sources for the nonce of the request.
+/// Placeholder in the sources for the nonce of the request.
 const NONCE: &str = "'nonce'";
 
-/// Where a page may load from what it needs: for
+/// The sources from which a page may load scripts, images and the like: for
 /// [`SecurityHeaders::csp`](super::SecurityHeaders::csp).
 ///
-/// The source `'nonce'` becomes a nonce, another one for each request, which the page gives to
-/// its own scripts: [`CspNonce`].
+/// The source `'nonce'` is replaced by a nonce, a new one for each request, which the page puts
+/// into the tags of its own scripts: [`CspNonce`].
 ///
 /// # Examples
 ///
@@ -45,7 +45,7 @@ pub struct ContentSecurityPolicy {
 }
 
 /// The nonce of a request, in its [`extensions`](Request::extensions): see
-/// [`ContentSecurityPolicy`]. It displays as it is to stand in the page.
+/// [`ContentSecurityPolicy`]. `Display` writes it as the page needs it.
 ///
 /// # Examples
 ///
@@ -75,7 +75,7 @@ impl ContentSecurityPolicy {
         Self::default()
     }
 
-    /// Adds a directive, `script-src` say, with its sources: `'self' https://example.org`.
+    /// Adds a directive, such as `script-src`, with its sources: `'self' https://example.org`.
     #[must_use]
     pub fn directive(mut self, name: &str, sources: &str) -> Self {
         self.directives.push((name.to_owned(), sources.to_owned()));
@@ -89,7 +89,7 @@ impl ContentSecurityPolicy {
         self
     }
 
-    /// Whether a directive or a source would end before its time.
+    /// Checks that no name or source has a character that would end its directive.
     pub(super) fn check(&self) -> Result<()> {
         let is_name = |name: &str| {
             !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
@@ -111,7 +111,7 @@ impl ContentSecurityPolicy {
         Ok(())
     }
 
-    /// The header for the answer to `request`, which gets a nonce if it needs one.
+    /// The header for the answer to `request`, which gets a [`CspNonce`] if the policy uses one.
     pub(super) fn header(&self, request: &mut Request) -> Result<(HeaderName, HeaderValue)> {
         let directives = self
             .directives

@@ -1,4 +1,4 @@
-//! `HttpsRedirect`: from HTTP to HTTPS.
+//! `HttpsRedirect`: redirects from HTTP to HTTPS.
 
 use crate::app::{Middleware, Next};
 use crate::error::HttpError;
@@ -6,8 +6,8 @@ use crate::request::Request;
 use crate::response::{Answer, Redirect};
 
 /// Redirects requests over connections that are not encrypted to the same address with `https`,
-/// with status 308, so that a form is sent again as it was. Behind a proxy that takes TLS off, it is
-/// to be within [`Forwarded`](super::Forwarded), or each request would be redirected.
+/// with status 308, so that a form is sent again as it was. Behind a proxy that terminates TLS, put
+/// it inside of [`Forwarded`](super::Forwarded); otherwise each request would be redirected.
 ///
 /// # Examples
 ///
@@ -28,7 +28,7 @@ pub struct HttpsRedirect {
 }
 
 impl HttpsRedirect {
-    /// To port 443 of the host that the request is for.
+    /// Redirects to port 443 of the host that the request is for.
     pub fn new() -> Self {
         Self {
             host: None,
@@ -36,14 +36,14 @@ impl HttpsRedirect {
         }
     }
 
-    /// To this host, whatever the request says.
+    /// Redirects to this host, whatever the request says.
     #[must_use]
     pub fn host(mut self, host: impl Into<String>) -> Self {
         self.host = Some(host.into());
         self
     }
 
-    /// To another port.
+    /// Redirects to another port.
     #[must_use]
     pub fn port(mut self, port: u16) -> Self {
         self.port = port;

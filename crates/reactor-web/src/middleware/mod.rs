@@ -3,15 +3,15 @@
 //! | to | use |
 //! |---|---|
 //! | log each request in a line | [`AccessLog`] |
-//! | have the events of a handler in a span of `tracing` | [`RequestSpan`] |
-//! | know a request by its id | [`RequestId`] |
-//! | bound how long a handler takes | [`Timeout`] |
-//! | have another limit for bodies on some routes | [`BodyLimit`] |
-//! | bound how often a client asks | [`RateLimit`] |
-//! | bound how many handlers run at once | [`ConcurrencyLimit`] |
-//! | have browsers do less | [`SecurityHeaders`], with a [`ContentSecurityPolicy`] |
-//! | have all of it encrypted | [`HttpsRedirect`], and [`SecurityHeaders::hsts`] |
-//! | let pages of other origins ask | [`Cors`] |
+//! | put the events of a handler into a span of `tracing` | [`RequestSpan`] |
+//! | give each request an id | [`RequestId`] |
+//! | limit how long a handler takes | [`Timeout`] |
+//! | set another limit for bodies on some routes | [`BodyLimit`] |
+//! | limit how often a client sends requests | [`RateLimit`] |
+//! | limit how many handlers run at once | [`ConcurrencyLimit`] |
+//! | restrict what browsers do with a page | [`SecurityHeaders`], with a [`ContentSecurityPolicy`] |
+//! | redirect to HTTPS | [`HttpsRedirect`], and [`SecurityHeaders::hsts`] |
+//! | allow requests from pages of other origins | [`Cors`] |
 //! | know the client behind a proxy | [`Forwarded`] |
 //! | ask for a name and a password | `BasicAuth`, `DigestAuth`, with the feature `auth` |
 //!

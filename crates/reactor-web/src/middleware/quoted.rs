@@ -1,6 +1,7 @@
 //! Quoted strings of headers (RFC 9110, 5.6.4).
 
-/// The text up to the closing quote, without its backslashes, and what is behind it.
+/// The text up to the closing quote, without its backslashes, and the rest after the quote. `None`
+/// if there is no closing quote.
 pub(super) fn unquote(text: &str) -> Option<(String, &str)> {
     let mut value = String::new();
     let mut characters = text.char_indices();

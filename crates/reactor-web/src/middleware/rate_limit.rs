@@ -14,18 +14,18 @@ use crate::error::HttpError;
 use crate::request::Request;
 use crate::response::Answer;
 
-/// Keys that are remembered, unless `max_keys` sets another number.
+/// Most keys that are remembered, unless `max_keys` sets another number.
 const MAX_KEYS: usize = 10_000;
 
-/// Bounds how often a client may ask: a token bucket for each key, on the clock of the loop. A
-/// request without a token is answered with 429, and `Retry-After` says when there is one.
+/// Limits how often a client may send requests: a token bucket for each key, on the clock of the
+/// loop. A request without a token is answered with 429, and `Retry-After` says when there is one.
 ///
-/// The key is the address of the client, of IPv6 its network of 64 bits; [`key`](Self::key) has
-/// another one: the user, or the header that a proxy has set. A bucket holds all requests of the
-/// time at first, so that they may come at once.
+/// The key is the address of the client, or the /64 network of an IPv6 address; [`key`](Self::key)
+/// sets another one, such as the user, or a header that a proxy has set. A bucket is full at first,
+/// so all requests of the period may come at once.
 ///
-/// 10,000 keys are remembered, as [`max_keys`](Self::max_keys) sets; beyond that, those that have
-/// asked the least are forgotten first.
+/// Up to 10,000 keys are remembered, unless [`max_keys`](Self::max_keys) sets another number;
+/// beyond that, the key that has used the least is forgotten first.
 ///
 /// # Examples
 ///
@@ -53,7 +53,7 @@ pub struct RateLimit {
 }
 
 impl RateLimit {
-    /// At most `requests` in each `time`, from one address.
+    /// Allows at most `requests` in each `time` from one address.
     pub fn new(requests: u32, time: Duration) -> Self {
         Self {
             buckets: RefCell::new(TokenBuckets::new(requests, time, MAX_KEYS)),
@@ -81,7 +81,7 @@ impl Middleware for RateLimit {
         let Some(key) = (self.key)(&request) else {
             return next.run(request);
         };
-        // The borrow ends before the handler runs, which may come back here.
+        // The borrow ends before the handler runs, which may call this middleware again.
         let taken = self
             .buckets
             .borrow_mut()

@@ -10,16 +10,16 @@ use crate::app::{Middleware, Next};
 use crate::request::Request;
 use crate::response::Answer;
 
-/// The longest id that is taken from a header, in bytes: it stands in each line of the log.
+/// The longest id that is accepted from a header, in bytes: the id stands in each line of the log.
 const MAX_LENGTH: usize = 128;
 
 /// Gives each request an id: that of its header `X-Request-Id`, which a proxy before this server
 /// has set, or a new one. It is [`Request::id`], a field of the logs, and a header of the answer.
 ///
-/// An id of a header is taken if it has 1 to 128 characters, each of them an ASCII letter, a digit
-/// or one of `-_.:/+=`; any other is replaced, so an id cannot forge a line of a log. A client that
-/// reaches the server without a proxy chooses its ids itself, and may send one twice: if ids must
-/// be unique, use [`always_new`](Self::always_new), which ignores the header.
+/// An id in a header is accepted if it has 1 to 128 characters, each of them an ASCII letter, a
+/// digit or one of `-_.:/+=`; any other is replaced, so an id cannot forge a line of a log. A
+/// client that reaches the server without a proxy chooses its ids itself, and may send one twice:
+/// if ids must be unique, use [`always_new`](Self::always_new), which ignores the header.
 ///
 /// # Examples
 ///
@@ -113,7 +113,7 @@ impl Middleware for RequestId {
     }
 }
 
-/// Whether an id of a header may be taken.
+/// Whether an id in a header is accepted.
 fn is_fit(id: &str) -> bool {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:/+=".contains(&byte);
     (1..=MAX_LENGTH).contains(&id.len()) && id.bytes().all(fits)

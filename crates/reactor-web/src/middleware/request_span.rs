@@ -15,7 +15,7 @@ use crate::response::Answer;
 /// | field | what it is |
 /// |---|---|
 /// | `method`, `path` | of the request; the query is left out, since it may hold secrets |
-/// | `id` | that of [`RequestId`](super::RequestId), if it stands further out |
+/// | `id` | that of [`RequestId`](super::RequestId), if that is an outer middleware |
 /// | `route` | the pattern, `/users/{id}` |
 /// | `user` | [`Request::user`](crate::Request::user) |
 /// | `status` | of the answer; 499 if the client has gone before it |
@@ -46,7 +46,7 @@ use crate::response::Answer;
 pub struct RequestSpan;
 
 impl RequestSpan {
-    /// Spans for requests.
+    /// A span for each request.
     pub fn new() -> Self {
         Self
     }
@@ -59,7 +59,7 @@ impl Middleware for RequestSpan {
             "request",
             method = %request.method(),
             path = request.path(),
-            // Recorded with the answer: middleware and routes further in find them out.
+            // Recorded with the answer, when inner middleware and the routes have set them.
             id = Empty,
             route = Empty,
             user = Empty,
@@ -72,10 +72,11 @@ impl Middleware for RequestSpan {
         let observed = request.observe();
         let reactor = request.reactor().clone();
         let begin = reactor.now();
-        // `Answer::from_future` takes the span that is current in here along.
+        // `Answer::from_future` captures the span that is current in this closure.
         let answer = span.in_scope(|| next.respond(request));
         answer.map(move |result| {
-            // A failure is that of a cancelled handler: all others are answers by now.
+            // A failure here is that of a cancelled handler: `respond` has turned all others into
+            // answers.
             let status = result
                 .as_ref()
                 .map_or(499, |response| response.status().as_u16());

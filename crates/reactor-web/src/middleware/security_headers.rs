@@ -1,4 +1,4 @@
-//! `SecurityHeaders`: headers that have browsers do less.
+//! `SecurityHeaders`: headers that restrict what browsers do with a page.
 
 use std::time::Duration;
 
@@ -10,8 +10,8 @@ use crate::app::{Middleware, Next};
 use crate::request::Request;
 use crate::response::Answer;
 
-/// Headers that have browsers do less with what a site sends, for each answer that has not set
-/// them itself:
+/// Sets headers that restrict what browsers do with the pages of a site, in each answer that has
+/// not set them itself:
 ///
 /// | header | default | changed by |
 /// |---|---|---|
@@ -48,7 +48,7 @@ pub struct SecurityHeaders {
 }
 
 impl SecurityHeaders {
-    /// The defaults.
+    /// The headers with their defaults.
     pub fn new() -> Self {
         Self {
             frames: "DENY",
@@ -58,7 +58,7 @@ impl SecurityHeaders {
         }
     }
 
-    /// Lets pages of the same origin show these in a frame.
+    /// Lets pages of the same origin show the pages of this site in a frame.
     #[must_use]
     pub fn frames(mut self) -> Self {
         self.frames = "SAMEORIGIN";
@@ -84,7 +84,7 @@ impl SecurityHeaders {
         self
     }
 
-    /// Where a page may load from what it needs.
+    /// Sets `Content-Security-Policy`: the sources from which a page may load its parts.
     #[must_use]
     pub fn csp(mut self, policy: ContentSecurityPolicy) -> Self {
         self.csp = Some(policy);
@@ -100,7 +100,7 @@ impl Default for SecurityHeaders {
 
 impl Middleware for SecurityHeaders {
     fn handle(&self, mut request: Request, next: Next) -> Answer {
-        // RFC 6797, 7.2. Looked at here, since the request goes to its handler.
+        // RFC 6797, 7.2. Checked here, before the handler takes the request.
         let hsts = self.hsts.filter(|_| request.is_secure()).map(hsts_value);
         let csp = self.csp.as_ref().map(|policy| policy.header(&mut request));
         let csp = match csp.transpose() {
@@ -113,7 +113,7 @@ impl Middleware for SecurityHeaders {
         next.respond(request).map_response(move |response| {
             let mut add = |name: HeaderName, value: Option<HeaderValue>| {
                 if let Some(value) = value {
-                    // A handler that has set one knows its page better.
+                    // A value that the handler has set takes precedence.
                     response.headers_mut().entry(name).or_insert(value);
                 }
             };
@@ -146,7 +146,7 @@ fn hsts_value((time, subdomains): (Duration, bool)) -> HeaderValue {
     } else {
         ""
     };
-    // Digits and ASCII.
+    // All of it is ASCII, so this does not fail.
     HeaderValue::try_from(format!("max-age={seconds}{below}"))
         .unwrap_or_else(|_| HeaderValue::from_static("max-age=0"))
 }

@@ -1,4 +1,4 @@
-//! `Timeout`: how long a handler may take.
+//! `Timeout`: limits how long a handler may take.
 
 use std::time::Duration;
 
@@ -11,15 +11,15 @@ use crate::error::HttpError;
 use crate::request::Request;
 use crate::response::{Answer, Response};
 
-/// Bounds how long a handler may take until its answer begins. What the handler waits for is
-/// cancelled then, and the answer is:
+/// Limits how long a handler may take until its answer begins. After that time, what the handler
+/// waits for is cancelled, and the answer is:
 ///
 /// - **408** if the handler waits for the body of the request: the client is slow. The connection
 ///   is closed after it.
-/// - **504** otherwise: what the handler asked, or the handler itself, is slow.
+/// - **504** otherwise: a service that the handler uses, or the handler itself, is slow.
 ///
-/// The body of an answer is not bounded by it: [`Limits::write_timeout`](crate::Limits) is for a
-/// client that does not take it.
+/// It does not limit the body of an answer: for a client that does not read that, there is
+/// [`Limits::write_timeout`](crate::Limits).
 ///
 /// # Examples
 ///
@@ -45,7 +45,7 @@ use crate::response::{Answer, Response};
 pub struct Timeout(Duration);
 
 impl Timeout {
-    /// At most this long.
+    /// Limits handlers to `time`.
     pub fn after(time: Duration) -> Self {
         Self(time)
     }
@@ -54,13 +54,13 @@ impl Timeout {
 impl Middleware for Timeout {
     fn handle(&self, mut request: Request, next: Next) -> Answer {
         let reactor = request.reactor().clone();
-        // Before the request goes to its handler, with its body.
+        // Called before the handler takes the request and its body.
         let awaits_body = request.watch_body();
         // The rest of the body is not waited for, so HTTP/1 has to end with the answer. HTTP/2 ends
         // the stream.
         let closes = request.version() <= Version::HTTP_11;
         let answer = next.run(request);
-        // No timer for it.
+        // The answer is there already, and needs no timer.
         if answer.is_now() {
             return answer;
         }
@@ -74,13 +74,13 @@ impl Middleware for Timeout {
         let timer = reactor.call_later(self.0, {
             let trigger = trigger.clone();
             move || {
-                // Looked at before the cancel, which drops the body.
+                // Read before the cancel, which drops the body.
                 let error = match awaits_body.get() {
                     true => slow_client(closes),
                     false => HttpError::new(StatusCode::GATEWAY_TIMEOUT),
                 };
-                // Errs if the client is gone. It comes before the cancel, which a handler may
-                // survive: one that tries again after each failure, say.
+                // Errs if the client is gone. Fired before the cancel, because a handler may
+                // survive that, such as one that tries again after each failure.
                 let _ = trigger.errback(error);
                 handle.cancel();
             }
@@ -91,7 +91,7 @@ impl Middleware for Timeout {
                 match result {
                     Err(failure) if trigger.is_fired() && failure.is::<Cancelled>() => {}
                     Err(failure) if trigger.is_fired() => log(failure),
-                    // Errs if it comes too late: there is an answer.
+                    // Errs if the timeout has fired: then there is an answer already.
                     result => drop(trigger.fire(result)),
                 }
             })

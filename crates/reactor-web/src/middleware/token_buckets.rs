@@ -5,8 +5,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 /// The longest time in which a bucket fills; longer ones are this long.
-// 18 billion years. The longest time here is that of ten bursts after now, which cannot overflow
-// then.
+// 18 billion years. The latest time that is computed here is ten bursts after now, which then
+// cannot overflow.
 const LONGEST: Duration = Duration::from_secs(u64::MAX / 32);
 
 /// A token bucket for each key, as the time at which it will be full again (the generic cell rate
@@ -19,7 +19,7 @@ const LONGEST: Duration = Duration::from_secs(u64::MAX / 32);
 pub(crate) struct TokenBuckets {
     /// Tokens of a full bucket.
     burst: u32,
-    /// The time in which a token comes.
+    /// The time in which one token is added.
     interval: Duration,
     capacity: usize,
     /// When the bucket of each key is full again, in the time of the loop's clock.
@@ -32,7 +32,7 @@ pub(crate) struct TokenBuckets {
 impl TokenBuckets {
     /// Buckets of `burst` tokens, which fill in `per`, for at most `capacity` keys.
     pub(crate) fn new(burst: u32, per: Duration, capacity: usize) -> Self {
-        // Also the divisor below.
+        // At least 1, since it is the divisor below.
         let burst = burst.max(1);
         Self {
             burst,
@@ -50,8 +50,9 @@ impl TokenBuckets {
     /// How long it takes until there is a token for `key`; zero if there is one.
     pub(crate) fn wait(&self, key: &str, now: Duration) -> Duration {
         let full_at = self.full_at.get(key).copied().unwrap_or_default();
-        // An empty bucket takes `burst` intervals to fill. There is a token as long as taking it,
-        // which makes the bucket full one interval later, would not need more than that.
+        // An empty bucket takes `burst` intervals to fill. Taking a token makes the bucket full one
+        // interval later. So there is a token if the bucket would then be full within `burst`
+        // intervals.
         (full_at.max(now) + self.interval)
             .saturating_sub(self.interval * self.burst)
             .saturating_sub(now)
@@ -73,7 +74,7 @@ impl TokenBuckets {
 
     /// Takes a token, whether or not there is one: the bucket of `key` is full one interval later.
     fn push(&mut self, key: &str, now: Duration) {
-        // Before the bound is looked at, so that only buckets that count take room.
+        // Before the capacity is checked, so that full buckets take no room.
         self.forget_full(now);
         let key: Rc<str> = Rc::from(key);
         let full_at = match self.full_at.get(&key) {
@@ -99,7 +100,8 @@ impl TokenBuckets {
     /// debt is bounded: beyond ten times the period of a whole burst, nothing is added.
     #[cfg(feature = "auth")]
     pub(crate) fn charge(&mut self, key: &str, now: Duration) {
-        // Failures that come at once, from many connections, do not lock an address out for hours.
+        // Bounded, so that many failures at once, over many connections, do not lock an address out
+        // for hours.
         let most = now + self.interval * self.burst * 10;
         let full_at = self.full_at.get(key).copied().unwrap_or_default();
         if full_at.max(now) + self.interval <= most {

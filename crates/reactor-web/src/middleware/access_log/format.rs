@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 
 use super::record::{Outcome, Record};
 
-/// What a line looks like.
+/// The format of a line.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Format {
     Common,
@@ -74,7 +74,7 @@ fn common(record: &Record, outcome: &Outcome) -> String {
     line
 }
 
-/// `text` with escapes, so that it stays within its quotes and its line.
+/// Appends `text` with escapes, so that it stays within its quotes and its line.
 fn quote(text: &[u8], line: &mut String) {
     for byte in text {
         match byte {
@@ -155,6 +155,6 @@ fn json(record: &Record, outcome: &Outcome) -> String {
         referer: header(&record.referer),
         user_agent: header(&record.user_agent),
     };
-    // Strings and numbers have a form in JSON, and the keys are strings.
+    // Does not fail: strings and numbers have a form in JSON, and the keys are strings.
     serde_json::to_string(&line).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! `AccessLog`: a line for each request.
+//! `AccessLog`: logs a line for each request.
 
 mod format;
 mod record;
@@ -22,17 +22,17 @@ use crate::body::Body;
 use crate::request::Request;
 use crate::response::{Answer, Response};
 
-/// The status in the log of a request whose client has gone before its answer began: nginx's.
+/// The status in the log if the client has gone before the answer began, as in nginx.
 const CLIENT_GONE: u16 = 499;
 
-/// Writes a line for each request when its answer is sent, or its client gone: to `tracing`, at
+/// Writes a line for each request when its answer is sent, or its client has gone: to `tracing`, at
 /// INFO with the target `reactor_web::access`, or to a writer or a closure.
 ///
 /// What a client sends cannot forge a line, or a field: quotes, backslashes, control characters
 /// and all that is not ASCII are escaped, as Apache does. The date is that of
 /// [`ReactorHandle::wall_time`](reactor::ReactorHandle::wall_time), when the request has come, in UTC.
 ///
-/// It is to be the outermost middleware, so that it sees every answer.
+/// Make it the outermost middleware, so that it sees every answer.
 ///
 /// # Examples
 ///
@@ -78,7 +78,7 @@ impl AccessLog {
     }
 
     /// A JSON object for each request, with the fields of Combined, and `host`, `route`, `id` and
-    /// `duration_ms`, until the answer was sent.
+    /// `duration_ms`, the time until the answer was sent.
     #[cfg(feature = "json")]
     pub fn json() -> Self {
         Self::with(Format::Json)
@@ -135,8 +135,8 @@ impl Middleware for AccessLog {
         // Copied, since the request is gone when its line is written.
         let record = Record::new(&mut request);
         let reactor = request.reactor().clone();
-        // Set when the answer is there. `notify_finish` fires after that, or when the client is
-        // gone.
+        // Replaced when the answer is there. `notify_finish` fires after that, or when the client
+        // is gone.
         let status = Rc::new(Cell::new(CLIENT_GONE));
         let sent = Rc::new(Cell::new(0));
         let is_head = *request.method() == Method::HEAD;
@@ -169,9 +169,9 @@ fn has_no_body(status: StatusCode) -> bool {
     matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
 }
 
-/// Has `sent` be the number of bytes of the body that are sent.
+/// Counts in `sent` the bytes of the body that are sent.
 fn count(response: &mut Response, sent: &Rc<Cell<u64>>) {
-    // A body of bytes is sent in one piece, and stays what it is.
+    // A body in memory is sent in one piece, so it need not be wrapped.
     if response.body().is_full() {
         sent.set(response.body().size_hint().lower());
         return;
@@ -199,7 +199,7 @@ impl http_body::Body for Counted {
         if let Some(Ok(frame)) = &frame
             && let Some(bytes) = frame.data_ref()
         {
-            // What hyper has taken. The last of it may still wait for the client.
+            // Counts what hyper has taken, of which the last bytes may still wait for the client.
             self.sent.set(self.sent.get() + bytes.len() as u64);
         }
         Poll::Ready(frame)

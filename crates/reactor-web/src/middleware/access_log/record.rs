@@ -11,7 +11,7 @@ use crate::request::{Observed, Request};
 /// A request, as it came.
 pub(super) struct Record {
     pub(super) time: SystemTime,
-    /// By the clock of the loop.
+    /// When the request came, by the clock of the loop.
     pub(super) begin: Duration,
     pub(super) peer: Address,
     pub(super) method: Method,
@@ -32,7 +32,7 @@ impl Record {
     pub(super) fn new(request: &mut Request) -> Self {
         let observed = request.observe();
         let header = |name| request.headers().get(name).cloned();
-        // In HTTP/2, and in a target that is a whole URL, it stands there and goes before `Host`.
+        // The host in the target (HTTP/2, or a whole URL) takes precedence over `Host`.
         let host = match request.uri().authority() {
             Some(authority) => HeaderValue::from_str(authority.as_str()).ok(),
             None => header(header::HOST),
@@ -56,7 +56,7 @@ impl Record {
     /// The address of the client, without its port.
     pub(super) fn client(&self) -> String {
         match self.peer.as_inet() {
-            // IPv4 also on a socket of IPv6.
+            // An IPv4 client is shown as such, even on an IPv6 socket.
             Some(address) => address.ip().to_canonical().to_string(),
             None => "-".to_owned(),
         }

@@ -16,14 +16,14 @@ use crate::middleware::rate_limit::{network_of, too_many};
 use crate::middleware::token_buckets::TokenBuckets;
 use crate::request::Request;
 
-/// Failures that a client may have at once, unless `failure_limit` sets another number.
+/// Most failures that a client may have at once, unless `failure_limit` sets another number.
 const MAX_FAILURES: u32 = 10;
 
-/// The time in which [`MAX_FAILURES`] failures are forgotten, one after the other: one in 6 s.
+/// The time in which [`MAX_FAILURES`] failures are forgotten, one after the other: one every 6 s.
 const PERIOD: Duration = Duration::from_secs(60);
 
-/// Clients whose failures are remembered. Beyond that, the client with the fewest is forgotten, so
-/// that an attacker with many addresses does not fill the memory.
+/// Most clients whose failures are remembered. Beyond that, the client with the fewest is
+/// forgotten, so that an attacker with many addresses does not fill the memory.
 const MAX_ADDRESSES: usize = 10_000;
 
 /// A login that has failed: for [`BasicAuth::on_failure`](super::BasicAuth::on_failure) and
@@ -85,8 +85,8 @@ impl Attempts {
     /// 429, with the time until there is a token in `Retry-After`.
     pub(super) fn check(&self, request: &Request) -> Result<(), HttpError> {
         let now = request.reactor().now();
-        // Only looked at: a right login takes no token. Attempts whose check is pending are counted
-        // when that ends.
+        // Takes no token, since a right login is not counted. An attempt is counted when the check
+        // of its password ends.
         let wait = self.buckets.borrow().wait(&network_of(request.peer()), now);
         match wait.is_zero() {
             true => Ok(()),

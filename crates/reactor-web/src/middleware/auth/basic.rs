@@ -16,11 +16,12 @@ use crate::error::HttpError;
 use crate::request::Request;
 use crate::response::Answer;
 
-/// Asks for a name and a password with each request (RFC 7617), which a closure checks, now or by
-/// a Deferred. They travel in clear, so the connection is to be encrypted.
+/// Asks for a name and a password with each request (RFC 7617), which a closure checks, now or by a
+/// Deferred. They are sent in clear, so the connection must be encrypted.
 ///
-/// The name is [`Request::user`](crate::Request::user) of what comes through, and in the logs. A
-/// client that fails too often, 10 times a minute by default, is answered with 429.
+/// The name becomes the [`Request::user`](crate::Request::user) of a request that passes, and
+/// stands in the logs. A client that fails too often, 10 times a minute by default, is answered
+/// with 429.
 ///
 /// # Examples
 ///
@@ -70,7 +71,7 @@ impl BasicAuth {
     /// a 429.
     #[must_use]
     pub fn failure_limit(mut self, failures: u32, period: Duration) -> Self {
-        // Shared only when it answers requests.
+        // Not shared before requests are answered, so this succeeds.
         if let Some(inner) = Rc::get_mut(&mut self.0) {
             inner.attempts.set_limit(failures, period);
         }
@@ -134,8 +135,8 @@ impl Middleware for BasicAuth {
         let Some(credentials) = credentials(&request) else {
             return Answer::now(inner.challenge());
         };
-        // Before the password is looked at, which may take long on purpose. A request without
-        // credentials is no attempt.
+        // Checked before the password, whose check may take long on purpose. A request without
+        // credentials is not an attempt.
         if let Err(error) = inner.attempts.check(&request) {
             return Answer::now(error);
         }

@@ -37,21 +37,24 @@ impl Credentials {
         &self.user
     }
 
-    /// The password. To be compared by [`matches`](Self::matches), or by a function for hashed
-    /// passwords (Argon2, bcrypt), which takes long on purpose: in a thread, then.
+    /// The password. Compare it by [`matches`](Self::matches), or by a function for hashed
+    /// passwords (Argon2, bcrypt). Such a function takes long on purpose, so call it in another
+    /// thread.
     pub fn password(&self) -> &str {
         &self.password
     }
 
-    /// Whether both are these. It takes as long whatever the difference is.
+    /// Whether name and password are these. The time that it takes does not depend on where they
+    /// differ.
     pub fn matches(&self, user: &str, password: &str) -> bool {
         // Both are compared, so that the time does not tell which of them was wrong.
         bool::from(same(&self.user, user) & same(&self.password, password))
     }
 }
 
-/// Whether two texts are equal, in a time that does not depend on where they differ. The hashes
-/// have one length, so that it does not depend on that of the texts, either.
+/// Whether two texts are equal, in a time that does not depend on where they differ. Hashes are
+/// compared, which have one length, so that the time does not depend on the lengths of the texts,
+/// either.
 fn same(one: &str, other: &str) -> subtle::Choice {
     Sha256::digest(one)
         .as_slice()

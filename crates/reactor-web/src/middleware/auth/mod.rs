@@ -1,4 +1,4 @@
-//! Authentication of HTTP: basic and digest.
+//! HTTP authentication: basic and digest.
 
 mod attempts;
 mod basic;

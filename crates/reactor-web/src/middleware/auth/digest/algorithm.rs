@@ -1,4 +1,4 @@
-//! The hash functions of digest authentication, and what they are made of.
+//! The hash functions of digest authentication, and the secrets of users.
 
 use std::fmt;
 
@@ -22,7 +22,7 @@ impl Algorithm {
         }
     }
 
-    /// By its name; without one, it is MD5.
+    /// The algorithm with this name; MD5 if the header names none.
     pub(super) fn of(name: Option<&str>) -> Option<Self> {
         let is = |known: Self| name.is_some_and(|name| name.eq_ignore_ascii_case(known.name()));
         match name {
@@ -81,8 +81,8 @@ impl DigestSecret {
         ))
     }
 
-    /// The MD5 of `user:realm:password`, as hexadecimal digits. It proves nothing to a client that
-    /// uses SHA-256.
+    /// The MD5 of `user:realm:password`, as hexadecimal digits. A client that uses SHA-256 cannot
+    /// log in with it.
     pub fn md5(hash: impl Into<String>) -> Self {
         Self(Kind::Hashed(
             Algorithm::Md5,
@@ -94,7 +94,7 @@ impl DigestSecret {
     pub(super) fn hash(&self, algorithm: Algorithm, user: &str, realm: &str) -> Option<String> {
         match &self.0 {
             Kind::Password(password) => Some(algorithm.hash(&[user, realm, password])),
-            // One hash does not make the other.
+            // One hash cannot be computed from the other.
             Kind::Hashed(known, hash) => (*known == algorithm).then(|| hash.clone()),
         }
     }

@@ -27,10 +27,11 @@ use crate::response::Answer;
 /// does not travel. A closure finds the secret of a user, now or by a Deferred.
 ///
 /// - SHA-256; [`md5`](Self::md5) adds MD5, for old clients.
-/// - A nonce is valid for 5 minutes on the clock of the loop; then the client gets another one
-///   and repeats its request without asking its user (`stale`). So it does after a restart.
-/// - Each request of a nonce has a number, and none is taken twice: a request that was listened to
-///   cannot be sent again. Those of several connections may come in any order within 64.
+/// - A nonce is valid for 5 minutes on the clock of the loop; then the client gets another one and
+///   repeats its request without asking its user (`stale`). The same happens after a restart.
+/// - Each request with a nonce has a number, and no number is accepted twice, so that an
+///   eavesdropper cannot send a request again. Requests over several connections may come in any
+///   order within 64 numbers.
 /// - A client that fails too often, 10 times a minute by default, is answered with 429.
 ///
 /// # Examples
@@ -82,20 +83,20 @@ impl DigestAuth {
     }
 
     fn set(mut self, set: impl FnOnce(&mut Inner)) -> Self {
-        // Shared only when it answers requests.
+        // Not shared before requests are answered, so this succeeds.
         if let Some(inner) = Rc::get_mut(&mut self.0) {
             set(inner);
         }
         self
     }
 
-    /// Takes MD5, too, from clients that do not know SHA-256.
+    /// Accepts MD5, too, from clients that do not know SHA-256.
     #[must_use]
     pub fn md5(self) -> Self {
         self.set(|inner| inner.algorithms = vec![Algorithm::Sha256, Algorithm::Md5])
     }
 
-    /// How long a nonce is valid, instead of 5 minutes.
+    /// Sets how long a nonce is valid, instead of 5 minutes.
     #[must_use]
     pub fn nonce_lifetime(self, time: Duration) -> Self {
         self.set(|inner| {
@@ -151,7 +152,7 @@ impl Inner {
         self.algorithms.contains(&proof.algorithm)
             && proof.realm == self.realm
             // A proof for another target is not valid for this one (RFC 7616, 3.4.6). A proxy may
-            // have made the target a whole URL, or a path of it.
+            // have changed the target from a path to a whole URL, or back.
             && (proof.uri == path || *target == *proof.uri)
     }
 
@@ -162,12 +163,12 @@ impl Inner {
         proof: Proof,
         secret: Option<DigestSecret>,
     ) -> Answer {
-        // Looked at in any case: with a nonce of another process, a right proof is stale, and a
-        // wrong one a failure.
+        // Computed in any case: with a nonce of another process, a right proof is stale, and a
+        // wrong one is a failed login.
         let is_right = proof.is_right(request.method(), secret.as_ref());
         let now = request.reactor().now();
         let verdict = match &self.nonces {
-            // Only a proof that is right has its number counted: the table is not for strangers.
+            // Only right proofs enter the table of numbers, so that strangers cannot fill it.
             Ok(nonces) => nonces
                 .borrow_mut()
                 .check(&proof.nonce, proof.count, is_right, now),
@@ -191,7 +192,7 @@ impl Middleware for DigestAuth {
     fn handle(&self, request: Request, next: Next) -> Answer {
         let inner = &self.0;
         let proof = request.header(header::AUTHORIZATION).and_then(Proof::parse);
-        // What does not fit is no attempt, but gets a challenge that fits.
+        // A proof that does not fit is not an attempt; the client gets a new challenge.
         let Some(proof) = proof.filter(|proof| inner.fits(proof, &request)) else {
             return inner.ask(&request, false);
         };

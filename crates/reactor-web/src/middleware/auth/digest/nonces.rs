@@ -14,24 +14,25 @@ use crate::random;
 /// How long a nonce is valid.
 const LIFETIME: Duration = Duration::from_secs(300);
 
-/// Nonces whose request numbers are remembered; the oldest is forgotten, and is stale then.
+/// Most nonces whose request numbers are remembered; beyond that, the oldest nonce is forgotten,
+/// and is then stale.
 const MAX_NONCES: usize = 10_000;
 
-/// Bytes of a nonce: time, random bytes, and the code that shows that it is ours.
+/// Bytes of a nonce: time, random bytes, and the code that proves that this process has made it.
 // Half of an HMAC of SHA-256 is enough for a nonce of 5 minutes (RFC 2104, 5).
 const LENGTH: usize = 8 + 8 + 16;
 
 /// Makes nonces, and remembers which numbers were used with them.
 ///
 /// A nonce contains the time at which it was made, and a code that proves that this process has
-/// made it. So nothing is kept for a client that only asks for one: a nonce gets an entry with the
-/// first right proof.
+/// made it. So nothing is kept for a client that only gets a challenge: a nonce gets an entry with
+/// its first right proof.
 pub(super) struct Nonces {
     key: [u8; 32],
     lifetime: Duration,
     used: HashMap<String, Window>,
     /// The nonces of `used`, by when they were made.
-    // The nonce makes those of the same time differ.
+    // The nonce is part of the key, since several may have been made at the same time.
     order: BTreeMap<(Duration, String), ()>,
     /// Set when an entry is dropped: the time at which its nonce was made. That nonce and all older
     /// ones are stale, since without the entry, a proof with it could be used again.
@@ -52,7 +53,7 @@ impl Window {
     /// below the highest.
     fn take(&mut self, number: u32) -> bool {
         if number > self.highest {
-            // 64 or more leave nothing of the old bits.
+            // A step of 64 or more clears all of the old bits.
             let ahead = number - self.highest;
             self.bits = self.bits.checked_shl(ahead).unwrap_or_default() | 1;
             self.highest = number;
@@ -73,9 +74,9 @@ impl Window {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     Fresh,
-    /// Made by this process, but too old, forgotten, or used with this number: the client gets a
-    /// new one, without a failed login. A right proof with a nonce of another process counts as
-    /// stale, too.
+    /// Made by this process, but too old, forgotten, or used with this number before: the client
+    /// gets a new nonce, and this does not count as a failed login. A right proof with a nonce of
+    /// another process counts as stale, too.
     Stale,
     /// Not made by this process, and no right proof with it.
     Forged,
@@ -118,7 +119,7 @@ impl Nonces {
         let bytes = URL_SAFE_NO_PAD.decode(nonce).ok()?;
         let bytes: [u8; LENGTH] = bytes.try_into().ok()?;
         let code = self.code(&bytes[..16]).ok()?;
-        // In constant time.
+        // Compares in constant time.
         code.verify_truncated_left(&bytes[16..]).ok()?;
         let (time, _) = bytes.split_first_chunk()?;
         Some(Duration::from_nanos(u64::from_be_bytes(*time)))
@@ -170,7 +171,8 @@ impl Nonces {
             }
             if let Some(((made_at, nonce), ())) = self.order.pop_first() {
                 self.used.remove(&nonce);
-                // Its numbers are not known any more, so none of that time may be taken again.
+                // The numbers used with it are no longer known, so no nonce made until then may be
+                // accepted again.
                 self.forgotten = Some(made_at);
             }
         }

@@ -61,8 +61,8 @@ impl Proof {
         })
     }
 
-    /// Whether it proves `secret` for a request with `method`. It takes as long for a user that
-    /// does not exist.
+    /// Whether this proof is right for `secret` and a request with `method`. Takes as long for a
+    /// user that does not exist.
     pub(super) fn is_right(&self, method: &Method, secret: Option<&DigestSecret>) -> bool {
         let stranger = DigestSecret::password("");
         let hashed = secret
@@ -82,8 +82,8 @@ impl Proof {
     }
 }
 
-/// The parameters of a header, `name=value, name="value"`; names in lower case. `None` if one is
-/// there twice, or it has another form.
+/// The parameters of a header, `name=value, name="value"`; names in lower case. `None` if a name is
+/// there twice, or the text has another form.
 fn params(mut text: &str) -> Option<Vec<(String, String)>> {
     let mut params: Vec<(String, String)> = Vec::new();
     loop {
@@ -93,7 +93,7 @@ fn params(mut text: &str) -> Option<Vec<(String, String)>> {
         }
         let (name, rest) = text.split_once('=')?;
         let name = name.trim().to_ascii_lowercase();
-        // Of two values, a proxy may have checked the other one.
+        // If a name has two values, a proxy may have checked the other one.
         if params.iter().any(|(known, _)| *known == name) {
             return None;
         }
