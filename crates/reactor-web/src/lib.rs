@@ -190,7 +190,7 @@ pub use self::serve::{run, serve};
 pub use self::site::Site;
 pub use {bytes, cookie, deferred, http, hyper, multer, reactor};
 
-/// The chapter of the guide, whose programs are tests.
+/// The chapter of the guide, whose programs are doctests.
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/guide/24-web.md")]
 struct Guide;

@@ -1,4 +1,4 @@
-//! What is in a request: query, cookies, and the body as bytes, JSON, a form or its parts.
+//! Content of a request: query, cookies, and the body as bytes, JSON, a form or its parts.
 
 use std::pin::Pin;
 use std::str::FromStr;
@@ -22,7 +22,7 @@ impl Request {
     ///
     /// # Errors
     ///
-    /// 400 if it does not fit.
+    /// 400 if the query does not match `T`.
     ///
     /// # Examples
     ///
@@ -50,11 +50,11 @@ impl Request {
         serde_urlencoded::from_str(query).map_err(|error| unreadable("the query", error))
     }
 
-    /// One value of the query, if it is there.
+    /// The value of one parameter of the query, if it is there.
     ///
     /// # Errors
     ///
-    /// 400 if it cannot be parsed.
+    /// 400 if the value cannot be parsed.
     #[doc(alias = "args")]
     pub fn query_value<T: FromStr>(&self, name: &str) -> Result<Option<T>> {
         // Pairs and not a map: a name may be there twice, and the first one counts.
@@ -80,7 +80,7 @@ impl Request {
     ///
     /// # Errors
     ///
-    /// 413 if it is longer; 400 if it does not come whole.
+    /// 413 if it is longer; 400 if it does not arrive completely.
     ///
     /// # Examples
     ///
@@ -113,7 +113,8 @@ impl Request {
     ///
     /// # Errors
     ///
-    /// As for [`bytes`](Self::bytes); 415 if its type is another one, 400 if it is no JSON or does not fit.
+    /// As for [`bytes`](Self::bytes); 415 if its type is another one, 400 if it is not JSON or does
+    /// not match `T`.
     ///
     /// # Examples
     ///
@@ -146,7 +147,7 @@ impl Request {
     ///
     /// # Errors
     ///
-    /// As for [`bytes`](Self::bytes); 415 if its type is another one, 400 if it does not fit.
+    /// As for [`bytes`](Self::bytes); 415 if its type is another one, 400 if it does not match `T`.
     pub fn form<T: DeserializeOwned + 'static>(&self) -> Deferred<T> {
         if !self
             .has_type(|kind, subtype| kind == "application" && subtype == "x-www-form-urlencoded")
@@ -159,7 +160,7 @@ impl Request {
     }
 
     /// The parts of a form with files (`multipart/form-data`), one after the other, each as a
-    /// stream: [`multer`] reads them. The limit of the body counts for all of them together;
+    /// stream: [`multer`] reads them. The limit of the body applies to all of them together;
     /// [`Body::set_limit`] lifts it.
     ///
     /// # Errors
@@ -197,13 +198,13 @@ impl Request {
         let Ok(boundary) = multer::parse_boundary(kind) else {
             return Err(wrong_type("multipart/form-data").into());
         };
-        // After the type was looked at, so that a handler may read the body in another way.
+        // After the type was checked, so that the handler can still read a body of another type.
         let parts = Parts(self.take_body());
-        // `multer` wants a stream that is `Send`; it stays in this thread.
+        // `multer` requires a stream that is `Send`; this one stays in its thread.
         Ok(Multipart::new(SendWrapper::new(parts), boundary))
     }
 
-    /// Whether the type of the body is one that `is_right` takes, in lower case.
+    /// Whether `is_right` accepts the type of the body, which it gets in lower case.
     fn has_type(&self, is_right: impl FnOnce(&str, &str) -> bool) -> bool {
         let Some(text) = self.header(header::CONTENT_TYPE) else {
             return false;

@@ -18,7 +18,7 @@ use crate::io::{Io, Monitor};
 /// What the handlers of a connection share with it.
 pub(crate) type SharedConnection = Rc<ConnectionInfo>;
 
-/// Makes answers of failures.
+/// Turns failures into answers.
 pub(crate) trait FailurePages {
     /// The answer to a request that has failed; `request` says which one it was.
     fn answer(&self, failure: Failure, request: &dyn Fn() -> String) -> http::Response<Body>;
@@ -39,21 +39,22 @@ pub(crate) struct ConnectionInfo {
     body_limit: u64,
     failure_pages: Rc<dyn FailurePages>,
     /// The number of the next exchange.
-    // It is the number of those begun, too.
+    // So it is also the number of exchanges that were begun.
     next: Cell<u64>,
     /// Exchanges that were begun and are not over.
     // More than one in HTTP/2 only.
     in_flight: Cell<usize>,
     /// When the last exchange was over, or the connection was made.
     idle_since: Cell<Duration>,
-    /// Number of bytes that had come then.
-    // A pipelined head that came before counts as read: if it is not whole, it gets no 408.
+    /// Number of bytes that had been received at `idle_since`.
+    // A pipelined head that had come before counts as read: if it is incomplete, it gets no 408.
     received_by_then: Cell<u64>,
     monitor: Monitor,
     /// Whether a handler waits for the body of its request.
     // Set by `Limited` for the time of a pending read.
     awaits_body: Rc<Cell<bool>>,
-    // Those of all exchanges, by their number. Taken out before they fire, as is `stop_waiters`.
+    // The waiters of all exchanges, with the numbers of these. Taken out before they fire, as are
+    // those of `stop_waiters`.
     finish_waiters: RefCell<Vec<(u64, Trigger<()>)>>,
     /// Set by [`stop`](Self::stop), and not cleared.
     is_stopping: Cell<bool>,
@@ -124,7 +125,7 @@ impl ConnectionInfo {
         (self.in_flight.get() == 0).then(|| self.idle_since.get())
     }
 
-    /// Notes that this is HTTP/2, where input is not part of a head as a rule.
+    /// Notes that this is HTTP/2, where input need not be part of a head.
     #[cfg(feature = "http2")]
     pub(crate) fn set_http2(&self) {
         self.is_http2.set(true);
@@ -154,7 +155,7 @@ impl ConnectionInfo {
 
     /// Remembers the driver, which polls with `cx`, for [`wake_driver`](Self::wake_driver).
     pub(crate) fn set_driver(&self, cx: &Context<'_>) {
-        // A registration that is there is of the same driver: a connection has one driver for its
+        // An existing registration is that of the same driver: a connection has one driver for its
         // whole life.
         if !self.driver.is_registered() {
             self.driver.register(cx);
@@ -170,7 +171,7 @@ impl ConnectionInfo {
 
     /// Fires what `notify_stop` has returned to the requests that are running: the site finishes.
     pub(crate) fn stop(&self) {
-        // First, so that a callback that calls `notify_stop` finds it set.
+        // Set first, so that a callback that calls `notify_stop` finds it set.
         self.is_stopping.set(true);
         for (_, waiter) in self.stop_waiters.take() {
             // Errs if it was cancelled: then nothing waits.
@@ -206,18 +207,18 @@ struct Shared {
 /// ```
 #[derive(Clone, Copy)]
 enum State {
-    /// It has a [`Finish`].
+    /// The answer is not yet written, and the [`Finish`] still exists.
     Running,
-    /// The answer was written whole.
+    /// The answer was written completely.
     Answered,
-    /// The client has gone before that.
+    /// The exchange ended before that, because the client has gone.
     Gone,
 }
 
 impl Exchange {
-    /// Begins one; it is over when the second value is dropped.
+    /// Begins an exchange. It is over when the [`Finish`] is dropped.
     pub(crate) fn begin(connection: &SharedConnection) -> (Self, Finish) {
-        // It does not overflow: a connection has fewer than 2^64 requests.
+        // `number` does not overflow: a connection has fewer than 2^64 requests.
         let number = connection.next.get();
         connection.next.set(number + 1);
         connection.in_flight.set(connection.in_flight.get() + 1);
@@ -241,7 +242,7 @@ impl Exchange {
         self.0.number
     }
 
-    /// Fires when the answer was written whole, at once if it was already.
+    /// Fires when the answer was written completely; at once if it was already.
     pub(crate) fn notify_finish(&self) -> Deferred<()> {
         // Nothing would fire a waiter of an exchange that is over.
         match self.0.state.get() {
@@ -305,7 +306,7 @@ impl Exchange {
             }
         }
         for waiter in self.take(&connection.stop_waiters) {
-            // As above. There is no request any more to be stopped.
+            // Errs as above. The request is over, so it cannot be stopped.
             let _ = waiter.errback(ClientGone);
         }
     }
@@ -336,7 +337,7 @@ impl Finish {
         upgrades.answered(exchange.number(), method, status);
     }
 
-    /// Notes that the answer was written whole.
+    /// Notes that the answer was written completely.
     pub(crate) fn complete(&mut self) {
         self.is_complete = true;
     }
@@ -344,7 +345,7 @@ impl Finish {
 
 impl Drop for Finish {
     fn drop(&mut self) {
-        // Once, since a `Finish` is not `Clone`.
+        // Runs once for an exchange, since a `Finish` is not `Clone`.
         self.exchange.end(self.is_complete);
     }
 }

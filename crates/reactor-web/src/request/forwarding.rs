@@ -7,7 +7,7 @@ pub(crate) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwar
 pub(crate) const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 pub(crate) const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
-/// All by which a request may say where it is from.
+/// All headers that may say where a request is from.
 pub(crate) const ORIGINS: [HeaderName; 7] = [
     header::FORWARDED,
     X_FORWARDED_FOR,

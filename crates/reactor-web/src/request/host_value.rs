@@ -8,7 +8,7 @@ pub(crate) fn is_host(host: &[u8]) -> bool {
 }
 
 fn is_host_and_port(authority: &Authority) -> bool {
-    // `Authority` takes a user, and anything for a port.
+    // `Authority` also accepts a user, and any text as a port.
     let rest = authority.as_str().strip_prefix(authority.host());
     rest.is_some_and(|rest| {
         let port = rest.strip_prefix(':');
@@ -16,8 +16,8 @@ fn is_host_and_port(authority: &Authority) -> bool {
     })
 }
 
-/// Whether `host` is empty, or a name or an IPv4 address and maybe a port: what is sent as a rule,
-/// looked at without a parser.
+/// Whether `host` is empty, or a name or an IPv4 address with an optional port. This is the usual
+/// case, and needs no parser.
 // A longer port goes to the parser, which takes any number of digits.
 fn is_plain(host: &[u8]) -> bool {
     let is_of_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');

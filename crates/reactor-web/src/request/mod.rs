@@ -1,4 +1,4 @@
-//! `Request`: what a handler gets.
+//! `Request`: a request as a handler gets it.
 
 mod content;
 mod exchange;
@@ -32,10 +32,10 @@ pub use self::upgrades::UpgradeRefused;
 use crate::body::Body;
 use crate::error::HttpError;
 
-/// A request, in the hands of a handler.
+/// A request, as a handler gets it.
 ///
 /// Its body is read by [`bytes`](Self::bytes), `json`, [`form`](Self::form) and
-/// [`multipart`](Self::multipart) within the limit of the app, 2 MiB by default, or bit by bit
+/// [`multipart`](Self::multipart) within the limit of the app, 2 MiB by default, or as a stream
 /// with [`take_body`](Self::take_body).
 ///
 /// # Examples
@@ -55,13 +55,13 @@ use crate::error::HttpError;
 /// ```
 pub struct Request {
     head: request::Parts,
-    // Borrowed for a `take` or a `replace` only, which run no code of users.
+    // Borrowed only for `take` and `replace`, which run no code of users.
     body: RefCell<Body>,
     params: Params,
     exchange: Exchange,
-    // Beside the limit of the body itself: one that was put in its place has none of its own.
+    // Kept beside the limit of the body itself, since a replaced body has none of its own.
     body_limit: u64,
-    /// `None` as long as nothing observes the request.
+    /// `None` until `observe` is called.
     observed: Option<Rc<Observed>>,
     /// `None` unless a trusted proxy has named its client.
     // Boxed, since most requests have none, and requests are moved through all middleware.
@@ -96,15 +96,15 @@ impl Request {
         self.head.uri.path()
     }
 
-    /// What is left of the path below the place where an app, files or a resource tree are
-    /// mounted: percent-encoded, with a slash before it. (Twisted: `postpath`.)
+    /// The rest of the path, below the place where an app, files or a resource tree are mounted:
+    /// percent-encoded, with a slash before it. (Twisted: `postpath`.)
     #[doc(alias = "postpath")]
     pub fn rest(&self) -> &str {
         self.params.rest(self.path())
     }
 
-    /// What is found out about this request on its way to its handler, for middleware that sees
-    /// the answer: the request itself is gone by then.
+    /// Route, user and id of this request, as they become known on its way to the handler. For
+    /// middleware that sees the answer, since the request itself is gone by then.
     pub fn observe(&mut self) -> Rc<Observed> {
         Rc::clone(self.observed.get_or_insert_default())
     }
@@ -115,8 +115,8 @@ impl Request {
         self.observed.as_ref()?.user()
     }
 
-    /// Sets the user: for middleware that authenticates. It is set once; authentication within
-    /// authentication has no effect.
+    /// Sets the user: for middleware that authenticates. Only the first call has an effect, so
+    /// inner authentication does not replace the user of outer authentication.
     pub fn set_user(&mut self, user: impl Into<String>) {
         self.observe().set_user(user.into());
     }
@@ -148,8 +148,8 @@ impl Request {
         self.head.headers.get(name)?.to_str().ok()
     }
 
-    /// The host that the request is for, with its port. In HTTP/2, and in a target that is a whole
-    /// URL, it stands there and goes before `Host` (RFC 9113, 8.3.1; RFC 9112, 3.2.2).
+    /// The host that the request is for, with its port. If the target has a host (HTTP/2, or a
+    /// whole URL), that takes precedence over `Host` (RFC 9113, 8.3.1; RFC 9112, 3.2.2).
     pub(crate) fn authority(&self) -> Option<&str> {
         match self.uri().authority() {
             Some(authority) => Some(authority.as_str()),
@@ -162,12 +162,12 @@ impl Request {
         &self.head.extensions
     }
 
-    /// The same, to be changed.
+    /// The extensions, mutably.
     pub fn extensions_mut(&mut self) -> &mut Extensions {
         &mut self.head.extensions
     }
 
-    /// The pattern of the route that was taken, as `/users/{id}`: for logs and metrics.
+    /// The pattern of the route that was chosen, such as `/users/{id}`: for logs and metrics.
     pub fn route(&self) -> Option<&str> {
         self.params.pattern()
     }
@@ -176,8 +176,8 @@ impl Request {
     ///
     /// # Errors
     ///
-    /// 400 if it is not UTF-8. The route has no parameter of that name: then the answer is a
-    /// 500, since the handler is wrong.
+    /// 400 if the parameter is not UTF-8. 500 if the route has no parameter of that name, since
+    /// that is a mistake in the program.
     pub fn param(&self, name: &str) -> Result<&str> {
         self.params.get(self.path(), name)
     }
@@ -186,7 +186,7 @@ impl Request {
     ///
     /// # Errors
     ///
-    /// 400 if it cannot be parsed. As for [`param`](Self::param).
+    /// As for [`param`](Self::param), and 400 if the parameter cannot be parsed.
     ///
     /// # Examples
     ///
@@ -226,8 +226,9 @@ impl Request {
         self.exchange.connection().host()
     }
 
-    /// Whether the connection of the client is encrypted: that to the proxy, if there is one that
-    /// [`Forwarded`](crate::middleware::Forwarded) trusts.
+    /// Whether the connection of the client is encrypted. Behind a proxy that
+    /// [`Forwarded`](crate::middleware::Forwarded) trusts, this is the client's connection to the
+    /// proxy.
     #[doc(alias = "isSecure", alias = "scheme")]
     pub fn is_secure(&self) -> bool {
         match &self.client {
@@ -246,12 +247,12 @@ impl Request {
         self.client = Some(Box::new(client));
     }
 
-    /// The loop: for delayed calls, threads, and connections to elsewhere.
+    /// The reactor: for delayed calls, threads, and connections to other servers.
     pub fn reactor(&self) -> &ReactorHandle {
         self.exchange.connection().reactor()
     }
 
-    /// Fires when the answer was written whole; at once if it was already.
+    /// Fires when the answer was written completely; at once if it was already.
     ///
     /// # Errors
     ///
@@ -273,13 +274,13 @@ impl Request {
         self.exchange.notify_stop()
     }
 
-    /// Takes the body out, to be read bit by bit. What is not read is not received: the client
-    /// has to wait.
+    /// Takes the body out, to be read as a stream. While it is not read, no more of it is received:
+    /// the client has to wait.
     pub fn take_body(&self) -> Body {
         self.body.take()
     }
 
-    /// The parts that hyper has read, and the body.
+    /// The request as one of the crate `http`, with its body.
     pub fn into_http(self) -> http::Request<Body> {
         http::Request::from_parts(self.head, self.body.into_inner())
     }
@@ -323,12 +324,12 @@ impl Request {
         &self.head
     }
 
-    /// Whether a read of the body is pending, from now on.
+    /// A flag that says from now on whether a read of the body is pending.
     pub(crate) fn watch_body(&mut self) -> Rc<Cell<bool>> {
         self.body.get_mut().watch()
     }
 
-    /// Puts a body in place of what was taken out, or not.
+    /// Replaces the body, whether or not it was taken out.
     #[cfg(feature = "sessions")]
     pub(crate) fn put_body(&self, body: Body) {
         self.body.replace(body);
@@ -353,8 +354,8 @@ fn parse<T: FromStr>(name: &str, value: &str) -> Result<T> {
         .map_err(|_| HttpError::bad_request(format!("`{name}` cannot be `{value}`")).into())
 }
 
-/// What is wrong with a value of a request, as the client gets to see it.
-// The words of the parser: they name a place in what the client has sent, and nothing of the
+/// A 400 for a value of a request, with a message that the client sees.
+// The parser's message may be shown: it speaks only of what the client has sent, not of the
 // program.
 fn unreadable(what: &str, error: impl fmt::Display) -> Failure {
     HttpError::bad_request(format!("{what}: {error}")).into()

@@ -1,4 +1,4 @@
-//! `Observed`: what is found out about a request on its way in.
+//! `Observed`: route, user and id of a request, for middleware that sees its answer.
 
 use std::cell::{OnceCell, RefCell};
 use std::fmt;
@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use super::params::Route;
 
-/// What is found out about a request on its way to its handler: by
+/// Route, user and id of a request, as they become known on its way to the handler: from
 /// [`Request::observe`](crate::Request::observe).
 ///
 /// # Examples
@@ -35,16 +35,16 @@ use super::params::Route;
 /// ```
 #[derive(Default)]
 pub struct Observed {
-    /// From the outermost app inwards.
-    // A mount is the last one until the handler below it has found its route.
+    /// The routes found so far, that of the outermost app first.
+    // The last one may be a mount, until the handler mounted there has found its route.
     routes: RefCell<Vec<Rc<Route>>>,
     user: OnceCell<String>,
     id: OnceCell<String>,
 }
 
 impl Observed {
-    /// The pattern of the route, with those of the apps above: `/users/{id}`. `None` as long as
-    /// there is none.
+    /// The pattern of the route, with those of the apps above: `/users/{id}`. `None` until a route
+    /// is found.
     pub fn route(&self) -> Option<String> {
         let routes = self.routes.borrow();
         let (last, mounts) = routes.split_last()?;
@@ -68,14 +68,14 @@ impl Observed {
 
     pub(super) fn add_route(&self, route: &Rc<Route>) {
         let mut routes = self.routes.borrow_mut();
-        // Only what is below a mounted handler adds to its pattern.
+        // A route is added only below a mount: any other route is the last one.
         if routes.last().is_none_or(|above| above.is_mount) {
             routes.push(Rc::clone(route));
         }
     }
 
     pub(super) fn set_user(&self, user: String) {
-        // Errs if there is one, which stays.
+        // Errs if there is a user already, who stays.
         let _ = self.user.set(user);
     }
 

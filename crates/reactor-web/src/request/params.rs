@@ -1,4 +1,4 @@
-//! `Params`: the values that a route has cut out of a path.
+//! `Params`: the values of a path for the parameters of its routes.
 
 use std::borrow::Cow;
 use std::error::Error;
@@ -19,8 +19,8 @@ use crate::error::HttpError;
 pub(crate) struct Params {
     // Two without an allocation, as most routes have no more.
     values: SmallVec<[Param; 2]>,
-    /// Where the path begins for a nested app.
-    // Up to the length of the path, where nothing is left.
+    /// Offset in the path at which a nested app's path begins.
+    // At most the length of the path: then the nested path is empty.
     rest: usize,
     route: Option<Rc<Route>>,
 }
@@ -29,13 +29,13 @@ pub(crate) struct Params {
 pub(crate) struct Route {
     pub(crate) pattern: String,
     pub(crate) names: Vec<String>,
-    /// Whether another handler routes what is below it.
+    /// Whether the route is a mount: another handler routes the paths below it.
     pub(crate) is_mount: bool,
 }
 
 struct Param {
     route: Rc<Route>,
-    /// Its place among the names of `route`.
+    /// Index of its name in `route.names`.
     index: usize,
     value: Value,
 }
@@ -47,7 +47,7 @@ enum Value {
 }
 
 impl Params {
-    /// The path of `whole` that is to be routed.
+    /// The part of the path `whole` that is still to be routed.
     pub(crate) fn rest<'a>(&self, whole: &'a str) -> &'a str {
         &whole[self.rest..]
     }
@@ -69,7 +69,7 @@ impl Params {
         Some(&self.route.as_ref()?.pattern)
     }
 
-    /// Adds the parameter at `index` of `route`: `range` of the path, which reads `value`.
+    /// Adds the parameter at `index` of `route`: the text `value`, which is at `range` of the path.
     pub(crate) fn push(
         &mut self,
         route: &Rc<Route>,
@@ -79,10 +79,10 @@ impl Params {
     ) {
         let value = if value.contains('%') {
             match percent_decode_str(value).decode_utf8() {
-                // A `%` that is no encoding stays as it is.
+                // A `%` without two hexadecimal digits stays as it is.
                 Ok(Cow::Borrowed(_)) => Value::Plain(range),
                 Ok(Cow::Owned(decoded)) => Value::Decoded(decoded),
-                // Noted and not refused here: the handler may not ask for it.
+                // Noted, not refused: the handler may never read this parameter.
                 Err(_) => Value::NotUtf8,
             }
         } else {

@@ -8,21 +8,21 @@ use crate::error::HttpError;
 use crate::io::Io;
 
 impl Request {
-    /// Asks for the connection, to speak another protocol than HTTP there. It comes when the
-    /// answer is sent: 101 (Switching Protocols), with the headers `Connection: upgrade` and
-    /// `Upgrade`; or any 2xx if the method is `CONNECT`. Bytes that the client has sent behind its
-    /// request are read first.
+    /// Asks for the connection, to speak another protocol than HTTP there. The Deferred fires when
+    /// the answer is sent, which must be a 101 (Switching Protocols) with the headers `Connection:
+    /// upgrade` and `Upgrade`, or any 2xx if the method is `CONNECT`. Bytes that the client has
+    /// sent after its request are read first.
     ///
-    /// The [`Io`] is read and written as hyper does, or handed to a
-    /// [`Protocol`](reactor::Protocol) by [`Io::switch_to`]. Timeouts of HTTP do not apply to it.
-    /// While the site finishes, it may go on for
-    /// [`shutdown_timeout`](crate::Limits::shutdown_timeout).
+    /// The [`Io`] is read and written as hyper does, or handed to a [`Protocol`](reactor::Protocol)
+    /// by [`Io::switch_to`]. Timeouts of HTTP do not apply to it. While the site finishes, the
+    /// connection may go on for [`shutdown_timeout`](crate::Limits::shutdown_timeout).
     ///
     /// # Errors
     ///
     /// Through the Deferred: [`HttpError`] with status 426 if the request asks for no upgrade, or
-    /// is one of HTTP/2; [`UpgradeRefused`](crate::UpgradeRefused) if the answer is another one;
-    /// [`ClientGone`](crate::ClientGone) if the client goes before it, or the request is over.
+    /// is an HTTP/2 request; [`UpgradeRefused`](crate::UpgradeRefused) if the answer has another
+    /// status; [`ClientGone`](crate::ClientGone) if the client goes before the answer, or the
+    /// request is over.
     ///
     /// # Examples
     ///
@@ -78,7 +78,7 @@ impl Request {
 
 #[cfg(feature = "ws")]
 impl Request {
-    /// Has `finish` called when the site finishes while the connection, after an upgrade, goes on.
+    /// Sets `finish`, which is called if the site finishes while the upgraded connection is open.
     pub(crate) fn on_finish(&self, finish: impl Fn() + 'static) {
         self.exchange.connection().upgrades().on_finish(finish);
     }
@@ -91,15 +91,15 @@ fn asks_for_upgrade(head: &request::Parts) -> bool {
         http::Version::HTTP_11 => {
             head.method == Method::CONNECT
                 || (head.headers.contains_key(header::UPGRADE)
-                    // Without it, `Upgrade` is of another connection, before a proxy (RFC 9110,
-                    // 7.8).
+                    // Without `Connection: upgrade`, a proxy has passed on the `Upgrade` of another
+                    // connection (RFC 9110, 7.8).
                     && has_token(&head.headers, header::CONNECTION, "upgrade"))
         }
         _ => false,
     }
 }
 
-/// Whether a header that is a list has this word, in any case.
+/// Whether a header that is a list has this word, in upper or lower case.
 pub(crate) fn has_token(headers: &HeaderMap, name: header::HeaderName, token: &str) -> bool {
     headers
         .get_all(name)

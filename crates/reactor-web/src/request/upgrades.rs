@@ -1,4 +1,4 @@
-//! `Upgrades`: a request after whose answer, 101 (Switching Protocols), the connection speaks
+//! `Upgrades`: hands the connection to a handler after its answer 101 (Switching Protocols), for
 //! another protocol than HTTP.
 //!
 //! ```text
@@ -18,13 +18,14 @@ use crate::io::Io;
 /// The upgrade of a connection: at most one, since it ends HTTP there.
 #[derive(Default)]
 pub(crate) struct Upgrades {
-    /// The number of the exchange whose handler has asked for the connection.
-    // Taken by the answer that refuses, by `ended`, `give` or `lost`. A handler that asks twice abandons
-    // the first Deferred.
+    /// The number of the exchange whose handler has asked for the connection, and the trigger that
+    /// gives it.
+    // Taken by an answer that is not an upgrade, by `ended`, `give` or `lost`. If a handler asks
+    // twice, the first Deferred is abandoned.
     asked: RefCell<Option<(u64, Trigger<Io>)>>,
-    /// Set when the answer is one after which the connection is the handler's; not cleared.
+    /// Set by an answer that gives the connection to the handler; not cleared.
     is_granted: Cell<bool>,
-    /// Has the protocol that has taken the connection over end it, in its own words.
+    /// Asks the protocol that has taken over the connection to end it in order.
     // Taken when the site finishes, so it is called at most once.
     finish: RefCell<Option<Box<dyn Fn()>>>,
 }
@@ -37,7 +38,8 @@ impl Upgrades {
         upgraded
     }
 
-    /// Notes the answer to the request `number`: whether the connection is the handler's after it.
+    /// Notes the answer to the request `number`, whose status decides whether the handler gets the
+    /// connection.
     pub(crate) fn answered(&self, number: u64, method: &Method, status: StatusCode) {
         let mut asked = self.asked.borrow_mut();
         let Some((_, trigger)) = asked.take_if(|(asker, _)| *asker == number) else {
@@ -49,20 +51,20 @@ impl Upgrades {
             self.is_granted.set(true);
             *asked = Some((number, trigger));
         } else {
-            // Before the callbacks run: they may ask again.
+            // Ends the borrow before the callbacks run, which may ask again.
             drop(asked);
             // Errs if it was cancelled: then nothing waits.
             let _ = trigger.errback(UpgradeRefused { status });
         }
     }
 
-    /// Notes the end of the exchange `number`, after which its handler does not get the connection
-    /// any more, unless that is granted.
+    /// Notes the end of the exchange `number`: its handler no longer gets the connection, unless
+    /// that is granted.
     pub(super) fn ended(&self, number: u64) {
         if self.is_granted.get() {
             return;
         }
-        // What was asked for while the answer was sent.
+        // The handler may have asked after the head of the answer was sent.
         let asked = self
             .asked
             .borrow_mut()
@@ -73,8 +75,8 @@ impl Upgrades {
         }
     }
 
-    /// Whether the connection is the handler's once the answer is sent. From then on, limits of
-    /// HTTP have no say.
+    /// Whether the handler gets the connection once the answer is sent. From then on, the limits of
+    /// HTTP do not apply.
     pub(crate) fn is_granted(&self) -> bool {
         self.is_granted.get()
     }
@@ -83,18 +85,18 @@ impl Upgrades {
     pub(crate) fn give(&self, io: Io) {
         let asked = self.asked.take();
         if let Some((_, trigger)) = asked {
-            // Errs if it was cancelled: then the connection ends with `io`.
+            // Errs if it was cancelled: then the drop of `io` closes the connection.
             let _ = trigger.callback(io);
         }
     }
 
-    /// Has the site end the connection by `finish`, when it finishes.
+    /// Sets the function by which the site ends the connection when it finishes.
     #[cfg(feature = "ws")]
     pub(super) fn on_finish(&self, finish: impl Fn() + 'static) {
         self.finish.replace(Some(Box::new(finish)));
     }
 
-    /// Has the protocol that has taken the connection over end it, if it can.
+    /// Asks the protocol that has taken over the connection to end it, if it has set `on_finish`.
     pub(crate) fn finish(&self) {
         if let Some(finish) = self.finish.take() {
             finish();
@@ -111,8 +113,8 @@ impl Upgrades {
     }
 }
 
-/// The answer to a request whose handler had asked for the connection was none that gives it:
-/// what [`Request::upgrade`](crate::Request::upgrade) fails with.
+/// A handler has asked for the connection, but its answer was not an upgrade.
+/// [`Request::upgrade`](crate::Request::upgrade) fails with this error.
 ///
 /// # Examples
 ///

@@ -15,9 +15,9 @@ use crate::response::Answer;
 
 /// A resource whose children are put into it by name. (Twisted: `Resource.putChild`.)
 ///
-/// Cheap to clone: all clones are one resource, so children may come and go while it is served.
-/// Without an [index](Self::with_index), its own path is a 404. A branch that is put below itself is
-/// never dropped.
+/// Cheap to clone: all clones share their children, which may be added and removed while the branch
+/// is served. Without an [index](Self::with_index), its own path is a 404. A branch that is put
+/// below itself is a reference cycle, and is never dropped.
 ///
 /// # Examples
 ///
@@ -48,9 +48,8 @@ pub struct Branch {
 #[derive(Default)]
 struct Shared {
     children: RefCell<BTreeMap<String, Rc<dyn Resource>>>,
-    /// While `prepare` runs: a branch may be below itself.
-    // Set for the time of a call, also if a child fails: then it is cleared, and the next call
-    // tries again.
+    /// Set while `prepare` runs, which would not end if a branch is below itself.
+    // Cleared at the end of the call even if a child fails, so that the next call tries again.
     is_preparing: Cell<bool>,
 }
 
@@ -60,8 +59,8 @@ impl Branch {
         Self::default()
     }
 
-    /// Has requests for the path of the resource itself answered by `handler`. Clones that were
-    /// made before do not have it.
+    /// Has requests for the path of the resource itself answered by `handler`. Earlier clones do
+    /// not get it.
     pub fn with_index<M: 'static>(mut self, handler: impl Handler<M>) -> Self {
         self.index = Some(Rc::new(Leaf::new(handler)));
         self
@@ -77,7 +76,7 @@ impl Branch {
             .children
             .borrow_mut()
             .insert(name.into(), resource);
-        // Its drop is code of the user, and may put children.
+        // Dropped after the borrow: the drop may be code of the user, which puts children.
         drop(replaced);
     }
 
@@ -85,14 +84,14 @@ impl Branch {
     #[doc(alias = "delEntity")]
     pub fn remove_child(&self, name: &str) -> bool {
         let removed = self.shared.children.borrow_mut().remove(name);
-        // It is dropped at the end, after the borrow.
+        // `removed` is dropped at the end, after the borrow.
         removed.is_some()
     }
 }
 
 impl Resource for Branch {
     fn child(&self, name: &str, _request: &Request) -> Child {
-        // Cloned out: the child's code may put or remove children.
+        // Cloned, so that nothing is borrowed: the child's code may put or remove children.
         let found = self.shared.children.borrow().get(name).map(Rc::clone);
         found.map_or(Child::None, Child::Found)
     }
@@ -111,7 +110,7 @@ impl Resource for Branch {
         if self.shared.is_preparing.replace(true) {
             return Ok(());
         }
-        // A list of its own: a child may put others.
+        // A copy of the list: the `prepare` of a child may put others.
         let children: Vec<_> = self.shared.children.borrow().values().cloned().collect();
         let prepared = children.iter().try_for_each(|child| child.prepare());
         self.shared.is_preparing.set(false);

@@ -51,8 +51,8 @@ pub enum Child {
     None,
     /// A resource that was there, or was made for this request.
     Found(Rc<dyn Resource>),
-    /// One that comes with a Deferred, which is cancelled if the client goes before. Its failure
-    /// is that of the request. (Twisted: `DeferredResource`.)
+    /// A child that comes with a Deferred, which is cancelled if the client goes before. Its
+    /// failure is that of the request. (Twisted: `DeferredResource`.)
     #[doc(alias = "DeferredResource")]
     Later(Box<Deferred<Self>>),
 }

@@ -30,13 +30,14 @@ use crate::response::Answer;
 /// ```
 pub struct Leaf {
     handler: AnyHandler,
-    /// Set before the first request: a leaf may be made after the app was prepared.
+    /// Result of the handler's `prepare`. Set at the latest by the first request, since a leaf may
+    /// be made after the app was prepared.
     // A failure is kept, too: each request then gets it, and the handler is not prepared again.
     prepared: RefCell<Option<Result<()>>>,
 }
 
 impl Leaf {
-    /// A resource that has its requests answered by `handler`.
+    /// A resource whose requests `handler` answers.
     pub fn new<M: 'static>(handler: impl Handler<M>) -> Self {
         Self {
             handler: erase(handler),
@@ -62,7 +63,8 @@ impl Resource for Leaf {
         if let Some(prepared) = known {
             return prepared;
         }
-        // Not borrowed while it runs, since it may reach this leaf again.
+        // `prepared` is not borrowed while the handler prepares, since that may reach this leaf
+        // again.
         let prepared = self.handler.prepare();
         self.prepared.replace(Some(prepared.clone()));
         prepared

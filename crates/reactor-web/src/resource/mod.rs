@@ -20,9 +20,10 @@ use crate::response::{Answer, Redirect};
 /// A node of a [`ResourceTree`]: it answers requests for its own path, and finds the resource
 /// for the next segment. (Twisted: `IResource`.)
 ///
-/// Routes are simpler where the paths are known when the program is written. A tree is for paths that
-/// follow data: each resource knows what is below it. [`Branch`] is a resource with a list of
-/// children (`putChild`), [`Leaf`] one of a handler, and a [`Redirect`] is one, too.
+/// Routes are simpler where the paths are known when the program is written. A tree is for paths
+/// that follow data: each resource knows what is below it. [`Branch`] is a resource with a list of
+/// children (`putChild`), [`Leaf`] makes a resource of a handler, and a [`Redirect`] is a resource,
+/// too.
 ///
 /// # Examples
 ///
@@ -52,19 +53,19 @@ use crate::response::{Answer, Redirect};
 /// ```
 #[doc(alias = "IResource", alias = "getChild", alias = "dynamic routes")]
 pub trait Resource: 'static {
-    /// Finds the resource for the next segment of the path, whose percent-encoding was
-    /// undone; so it may have a slash in it. `request.rest()` is the path after it. By default,
-    /// there are no children. (Twisted: `getChild`.)
+    /// Finds the resource for the next segment of the path. `name` is the segment after
+    /// percent-decoding, so it may contain a slash. `request.rest()` is the path after the segment.
+    /// By default, there are no children. (Twisted: `getChild`.)
     ///
-    /// If the path ends with a slash, the last segment is empty. If there is no child for that,
-    /// the resource answers the request itself.
+    /// If the path ends with a slash, the last segment is empty. If there is no child for the empty
+    /// name, the resource answers the request itself.
     fn child(&self, name: &str, request: &Request) -> Child {
         let _ = (name, request);
         Child::None
     }
 
-    /// Whether this answers all requests below its path, too, with what is left of the path as
-    /// [`Request::rest`]. Then it is not asked for children.
+    /// Whether this resource also answers all requests below its path, and gets the rest of the
+    /// path as [`Request::rest`]. Then `child` is not called.
     #[doc(alias = "isLeaf")]
     fn is_leaf(&self) -> bool {
         false
@@ -74,8 +75,8 @@ pub trait Resource: 'static {
     #[doc(alias = "render_GET", alias = "render_POST")]
     fn render(&self, request: Request) -> Answer;
 
-    /// Called when the app is about to be served, for the root of a tree and all that
-    /// [`Branch`] has below it: see [`Handler::prepare`](crate::Handler::prepare).
+    /// Called before the app is served, for the root of a tree and all resources in the
+    /// [`Branch`]es below it: see [`Handler::prepare`](crate::Handler::prepare).
     ///
     /// # Errors
     ///
@@ -85,7 +86,7 @@ pub trait Resource: 'static {
     }
 }
 
-/// One resource in several places, or with a handle that is kept.
+/// One resource in several places, or a resource of which the program keeps a handle.
 impl<R: Resource + ?Sized> Resource for Rc<R> {
     fn child(&self, name: &str, request: &Request) -> Child {
         (**self).child(name, request)
@@ -104,7 +105,7 @@ impl<R: Resource + ?Sized> Resource for Rc<R> {
     }
 }
 
-/// Sends all requests at and below its path elsewhere. (Twisted: `util.Redirect`.)
+/// Redirects all requests at and below its path. (Twisted: `util.Redirect`.)
 impl Resource for Redirect {
     fn is_leaf(&self) -> bool {
         true

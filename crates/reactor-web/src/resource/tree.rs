@@ -16,9 +16,8 @@ use crate::response::{Answer, Response};
 /// A tree of [`Resource`]s as a handler, to be mounted into an [`App`](crate::App). (Twisted:
 /// `Site`, which has nothing else.)
 ///
-/// It goes down from the root by the segments of the path, until that ends or a resource is a
-/// leaf. Trees for several hosts (`NameVirtualHost`) are given to
-/// [`App::host`](crate::App::host).
+/// It goes down from the root by the segments of the path, until the path ends or a resource is a
+/// leaf. Trees for several hosts (`NameVirtualHost`) are given to [`App::host`](crate::App::host).
 ///
 /// # Examples
 ///
@@ -60,7 +59,7 @@ impl Handler for ResourceTree {
     }
 }
 
-/// Goes down from `resource`, for what is left of the path of `request`.
+/// Goes down from `resource` by the rest of the path of `request`.
 fn walk(mut resource: Rc<dyn Resource>, mut request: Request) -> Answer {
     loop {
         if resource.is_leaf() {
@@ -70,7 +69,7 @@ fn walk(mut resource: Rc<dyn Resource>, mut request: Request) -> Answer {
         let Some(segment) = request.next_segment() else {
             return resource.render(request);
         };
-        // Decoded after it was cut: an encoded slash does not separate segments.
+        // Decoded after the path was split, so that an encoded slash does not separate segments.
         let Ok(name) = percent_decode_str(&segment).decode_utf8() else {
             return Answer::failed(HttpError::bad_request("the path is not UTF-8"));
         };
@@ -83,9 +82,9 @@ fn walk(mut resource: Rc<dyn Resource>, mut request: Request) -> Answer {
     }
 }
 
-/// The child at which the walk goes on, or the answer if there is none, or it comes later. The
-/// Deferreds nest as deep as children come later below one another, which segments of the path
-/// bound.
+/// The child at which the walk goes on; or the answer, if there is no child, or it comes later.
+/// Each child that comes later adds a Deferred within another, so the number of segments bounds the
+/// depth.
 fn enter(
     parent: Rc<dyn Resource>,
     mut child: Child,
@@ -97,8 +96,8 @@ fn enter(
             Child::Found(child) => return ControlFlow::Continue((child, request)),
             Child::None if is_at_slash => return ControlFlow::Break(parent.render(request)),
             Child::None => return ControlFlow::Break(Answer::failed(HttpError::not_found())),
-            // If the child is there by now, the loop goes on: a callback would run at once, and
-            // those of a long path would nest.
+            // If the child is there already, the loop goes on with it: a callback would run at
+            // once, and the callbacks of a long path would nest.
             Child::Later(later) => match later.into_result() {
                 Ok(Ok(child)) => child,
                 Ok(Err(failure)) => return ControlFlow::Break(Answer::failed(failure)),

@@ -1,4 +1,4 @@
-//! `Answer`: an answer that is there, or will be; and `Reply`, what a handler returns.
+//! `Answer`: an answer, now or later; and `Reply`, the trait of what a handler returns.
 
 use std::fmt;
 use std::future::{Future, IntoFuture};
@@ -37,20 +37,20 @@ use super::{IntoResponse, Response};
 pub struct Answer(Kind);
 
 enum Kind {
-    /// `None` once it was taken by `poll`.
-    // An `Option`, so that `poll` takes it out of a borrow.
+    /// `None` after `poll` has taken the result.
+    // An `Option`, since `poll` has only `&mut self`.
     Now(Option<Result<Response>>),
-    // Dropped with the answer, when the client goes: the handler is cancelled.
+    // If the client goes, the answer is dropped, and this cancels the handler.
     Later(CancelOnDrop<Response>),
 }
 
 impl Answer {
-    /// One that is there.
+    /// An answer that is there already.
     pub fn now(value: impl IntoResponse) -> Self {
         Self::ready(value.into_response())
     }
 
-    /// One that is a failure.
+    /// An answer that is a failure.
     pub(crate) fn failed(failure: impl Into<Failure>) -> Self {
         Self::ready(Err(failure.into()))
     }
@@ -59,35 +59,36 @@ impl Answer {
         Self(Kind::Now(Some(result)))
     }
 
-    /// One that comes with the Deferred, which is cancelled if the client goes before.
+    /// An answer that comes with the Deferred, which is cancelled if the client goes before.
     pub fn later<T: IntoResponse + 'static>(deferred: Deferred<T>) -> Self {
         let response = deferred.add_callback(IntoResponse::into_response);
         Self(Kind::Later(response.cancel_on_drop()))
     }
 
-    /// One that comes with the future; the Deferreds that it awaits are cancelled if the client
-    /// goes before.
+    /// An answer that comes with the future; the Deferreds that it awaits are cancelled if the
+    /// client goes before.
     #[track_caller]
     pub fn from_future<F>(future: F) -> Self
     where
         F: Future<Output: IntoResponse> + 'static,
     {
         let future = async { future.await.into_response() };
-        // That of the request, if there is one: the handler is called in it.
+        // The span of the request, if there is one: the handler is called in it.
         let span = Span::current();
         let response = if span.is_none() {
             inline_callbacks(future)
         } else {
             inline_callbacks(future.instrument(span))
         };
-        // A future that was ready at once is a `Kind::Now`, without a chain to be polled.
+        // A future that was ready at once becomes a `Kind::Now`, so that no Deferred has to be
+        // polled.
         match response.into_result() {
             Ok(result) => Self::ready(result),
             Err(pending) => Self(Kind::Later(pending.cancel_on_drop())),
         }
     }
 
-    /// What `f` makes of the value of `deferred`: at once if it is there.
+    /// The answer that `f` returns for the value of `deferred`: at once if the value is there.
     pub(crate) fn after<T: 'static>(
         deferred: Deferred<T>,
         f: impl FnOnce(T) -> Self + 'static,
@@ -101,8 +102,8 @@ impl Answer {
         }
     }
 
-    /// This answer after `f`, which gets the response or the failure: for middleware that sees
-    /// answers.
+    /// This answer, changed by `f`, which gets the response or the failure: for middleware that
+    /// sees answers.
     pub fn map<F>(self, f: F) -> Self
     where
         F: FnOnce(Result<Response>) -> Result<Response> + 'static,
@@ -113,7 +114,7 @@ impl Answer {
         })
     }
 
-    /// This answer after `f`, which may change the response. A failure stays as it is.
+    /// This answer after a call of `f`, which may change the response. A failure stays as it is.
     ///
     /// # Examples
     ///
@@ -136,12 +137,12 @@ impl Answer {
         })
     }
 
-    /// Whether it was there at once.
+    /// Whether the answer was there at once.
     pub(crate) fn is_now(&self) -> bool {
         matches!(self.0, Kind::Now(_))
     }
 
-    /// Polls for the response. Not to be polled after that.
+    /// Polls for the response. Must not be called again once it has returned the response.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Response>> {
         match &mut self.0 {
             Kind::Later(later) => Pin::new(later).poll(cx),
@@ -150,7 +151,7 @@ impl Answer {
     }
 }
 
-/// The result of [`Kind::Now`]. A failure is made only if there is none, not for each answer.
+/// The result of [`Kind::Now`]. The failure for `None` is made only if it is needed.
 fn present(result: Option<Result<Response>>) -> Result<Response> {
     result.unwrap_or_else(|| Err(Failure::msg("the answer was taken")))
 }
@@ -178,7 +179,7 @@ impl IntoFuture for Answer {
 /// [`Deferred`] is a future, and so is what an `async` closure returns), or an [`Answer`]; or a
 /// `Result` of a future or an answer, so that a closure may use `?` before it has one.
 ///
-/// `M` is inferred; it keeps these apart.
+/// `M` is inferred; it keeps these implementations apart.
 ///
 /// # Examples
 ///
@@ -234,12 +235,12 @@ pub struct ByFuture;
 #[doc(hidden)]
 pub struct ByAnswer;
 
-/// Marks the [`Reply`] of a future that may not come about. Inferred.
+/// Marks the [`Reply`] of a `Result` of a future. Inferred.
 #[derive(Debug)]
 #[doc(hidden)]
 pub struct ByFallibleFuture;
 
-/// Marks the [`Reply`] of an [`Answer`] that may not come about. Inferred.
+/// Marks the [`Reply`] of a `Result` of an [`Answer`]. Inferred.
 #[derive(Debug)]
 #[doc(hidden)]
 pub struct ByFallibleAnswer;

@@ -17,16 +17,16 @@ use crate::error::HttpError;
 /// |---|---|
 /// | text (`&'static str`, `String`, `Cow<'static, str>`) | `text/plain; charset=utf-8` |
 /// | bytes (`Bytes`, `Vec<u8>`, `&'static [u8]`) | `application/octet-stream` |
-/// | [`Html`], [`Json`](crate::Json), [`Redirect`](crate::Redirect) | what they say |
+/// | [`Html`], [`Json`](crate::Json), [`Redirect`](crate::Redirect) | HTML, JSON, or a redirect |
 /// | `()` | 204, no content |
-/// | a [`StatusCode`] | that, with its phrase as text |
+/// | a [`StatusCode`] | this status, with its phrase as text |
 /// | `(StatusCode, value)` | the value, with that status |
 /// | `([(name, value), ..], value)` | the value, with these headers |
 /// | an [`HttpError`](crate::HttpError) | the error page of the app |
 /// | `(cookie, value)` | the value, and sets the [`Cookie`] |
 /// | an `Option` | `None` is 404 |
 /// | a `Result` with a [`Failure`](deferred::Failure) | the error page of the app, if it is an `Err` |
-/// | a [`Body`], a [`Response`] | that |
+/// | a [`Body`], a [`Response`] | as it is |
 ///
 /// # Examples
 ///
@@ -60,7 +60,7 @@ pub trait IntoResponse {
     ///
     /// # Errors
     ///
-    /// What the app makes an error page of.
+    /// A failure, for which the app answers with an error page.
     fn into_response(self) -> Result<Response>;
 }
 
@@ -189,7 +189,7 @@ where
         for (name, value) in headers {
             let name = name.try_into().map_err(Into::into)?;
             let value = value.try_into().map_err(Into::into)?;
-            // In place of what the value has set: the handler has the last word.
+            // Replaces a header that the value has set.
             response.headers_mut().insert(name, value);
         }
         Ok(response)

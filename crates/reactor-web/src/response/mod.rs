@@ -1,4 +1,4 @@
-//! Answers: what a handler can return, and what is made of it.
+//! Answers: what a handler can return, and how it becomes a response.
 
 mod answer;
 mod into_response;

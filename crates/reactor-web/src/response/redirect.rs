@@ -26,18 +26,19 @@ pub struct Redirect {
 }
 
 impl Redirect {
-    /// 303: the client gets `location`, whatever its method was. After a form was taken in.
+    /// 303: the client asks for `location` with `GET`, whatever its method was. Usual after a form
+    /// was processed.
     #[doc(alias = "redirectTo")]
     pub fn see_other(location: impl Into<String>) -> Self {
         Self::with(StatusCode::SEE_OTHER, location)
     }
 
-    /// 307: the client makes the same request there, this time.
+    /// 307: the client sends the same request to `location`, only this time.
     pub fn temporary(location: impl Into<String>) -> Self {
         Self::with(StatusCode::TEMPORARY_REDIRECT, location)
     }
 
-    /// 308: the client makes the same request there, from now on.
+    /// 308: the client sends the same request to `location`, now and in the future.
     pub fn permanent(location: impl Into<String>) -> Self {
         Self::with(StatusCode::PERMANENT_REDIRECT, location)
     }
@@ -52,7 +53,7 @@ impl IntoResponse for Redirect {
     fn into_response(self) -> Result<Response> {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = self.status;
-        // A line break in it is an error here, and no second header.
+        // A line break in the location is an error here, so it cannot begin a second header.
         let location = HeaderValue::try_from(self.location)?;
         response.headers_mut().insert(header::LOCATION, location);
         Ok(response)

@@ -1,4 +1,4 @@
-//! Hops: the addresses that proxies have noted, from the client on.
+//! Hops: the addresses that proxies have written into headers, the client's first.
 
 use std::net::SocketAddr;
 
@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderName, header};
 use super::proxies::Proxies;
 use crate::middleware::quoted::unquote;
 
-/// The client's address, protocol and host, by the headers.
+/// The client's address, protocol and host, according to the headers.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Found {
     /// `None` if the proxy next to this server names no address.
@@ -20,10 +20,11 @@ pub(super) struct Found {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Malformed;
 
-/// The right-most address of the list in `name` that is no proxy; if all are, the left-most.
+/// The right-most address of the list in `name` that is not a trusted proxy; if all are, the
+/// left-most.
 ///
-/// An element that is no address ends the search: what stands to its left was noted by a proxy
-/// whose own address is not known, so that it cannot be trusted.
+/// An element that is not an address ends the search: what stands to its left was written by a
+/// proxy whose own address is unknown, and so cannot be trusted.
 pub(super) fn of_list(
     headers: &HeaderMap,
     name: HeaderName,
@@ -48,7 +49,8 @@ pub(super) fn last(headers: &HeaderMap, name: HeaderName) -> Option<String> {
 }
 
 /// As [`of_list`], for the header `Forwarded`. The protocol and the host are those of the element
-/// at which the search ends: the proxy to which the client has connected has written it.
+/// at which the search ends: that element was written by the proxy to which the client has
+/// connected.
 pub(super) fn of_standard(headers: &HeaderMap, proxies: &Proxies) -> Result<Found, Malformed> {
     let mut elements = Vec::new();
     for line in headers.get_all(header::FORWARDED) {
@@ -70,7 +72,7 @@ pub(super) fn of_standard(headers: &HeaderMap, proxies: &Proxies) -> Result<Foun
     Ok(found)
 }
 
-/// The elements of a list, which may have several lines; `None` for a line that is no text.
+/// The elements of a list, which may have several lines; `None` for a line that is not text.
 fn values(headers: &HeaderMap, name: HeaderName) -> impl DoubleEndedIterator<Item = Option<&str>> {
     let mut elements = Vec::new();
     for line in headers.get_all(name) {
@@ -85,10 +87,10 @@ fn values(headers: &HeaderMap, name: HeaderName) -> impl DoubleEndedIterator<Ite
     elements.into_iter()
 }
 
-/// An address, maybe in brackets, and maybe with a port; 0 without one.
+/// Parses an address with optional brackets and an optional port; 0 without one.
 fn address(text: &str) -> Option<SocketAddr> {
     let address = text.parse::<SocketAddr>().ok().or_else(|| {
-        // A port may be hidden, as `_a`: RFC 7239, 6.
+        // A port may be obfuscated, such as `_a` (RFC 7239, 6).
         let hidden = text
             .rsplit_once(':')
             .filter(|(_, port)| port.starts_with('_'));
@@ -109,8 +111,8 @@ struct Element {
 
 /// Adds the elements of a line: `name=value;name="value", ..` (RFC 7239, 4).
 ///
-/// Strict, since behind a quote that a client has left open, the part that a proxy has added would
-/// be read as text of the client.
+/// Strict: if a client could leave a quote open, the part that a proxy has added would be read as
+/// text of the client.
 fn parse(mut text: &str, elements: &mut Vec<Element>) -> Result<(), Malformed> {
     loop {
         // A list may have empty elements (RFC 9110, 5.6.1).
@@ -133,7 +135,7 @@ fn parse(mut text: &str, elements: &mut Vec<Element>) -> Result<(), Malformed> {
     }
 }
 
-/// Sets the pair at the beginning of `text` in `element`; returns the text behind it.
+/// Sets the pair at the beginning of `text` in `element`; returns the text after it.
 fn pair<'a>(text: &'a str, element: &mut Element) -> Result<&'a str, Malformed> {
     let (name, rest) = text.split_once('=').ok_or(Malformed)?;
     let (value, rest) = match rest.strip_prefix('"') {

@@ -20,12 +20,13 @@ use crate::request::{
 };
 use crate::response::Answer;
 
-/// Replaces the client of a request by the one that a trusted proxy names: [`peer`](Request::peer) is
-/// then its address, [`is_secure`](Request::is_secure) says whether *its* connection is encrypted, and
-/// `Host` is the host that it has asked for. `Forwarded` should be the outermost middleware
-/// ([wrapped](crate::App::wrap) last), so that logs, limits and redirects see the client.
+/// Replaces the client of a request by the one that a trusted proxy names: [`peer`](Request::peer)
+/// is then the client's address, [`is_secure`](Request::is_secure) says whether the *client's*
+/// connection is encrypted, and `Host` is the host that the client has asked for. `Forwarded`
+/// should be the outermost middleware ([wrapped](crate::App::wrap) last), so that logs, limits and
+/// redirects see the client.
 ///
-/// The client is looked for in this order, and the first address that is no trusted proxy wins:
+/// The client is looked for in this order, and the first address that is not a trusted proxy wins:
 ///
 /// 1. the address at the other end of the connection: behind a filter of
 ///    [`proxy_protocol`](reactor::filter::proxy_protocol), the one in the PROXY header;
@@ -33,21 +34,21 @@ use crate::response::Answer;
 ///    adds on the right: what stands to the left of the client's own address is what the client
 ///    claims. If all of them are trusted, the left-most wins.
 ///
-/// | the header | of it are taken | chosen by |
+/// | header | what is used | chosen by |
 /// |---|---|---|
 /// | `X-Forwarded-For` | the address; with it, the last value of `X-Forwarded-Proto` | the default |
 /// | `X-Forwarded-Host` | its last value | [`x_forwarded_host`](Self::x_forwarded_host) |
 /// | `Forwarded` (RFC 7239) | `for`, `proto` and `host` of the same element | [`standard`](Self::standard) |
-/// | `Forwarded`, or else those above | | [`standard_first`](Self::standard_first) |
+/// | `Forwarded` if it is there, else `X-Forwarded-*` | as above | [`standard_first`](Self::standard_first) |
 ///
-/// A proxy passes on what it does not know. So choose the headers that *your* proxy sets on each
-/// request, and no others; those that are not chosen are removed (`X-Real-IP`, `X-Forwarded-Port`
-/// and `X-Forwarded-Prefix` stay with `X-Forwarded-For`), and all of them if the peer is not
-/// trusted, so that no handler takes them for true. An address that is missing, `unknown` or an
+/// A proxy passes on headers that it does not know. So choose the headers that *your* proxy sets on
+/// each request, and no others; those that are not chosen are removed (`X-Real-IP`,
+/// `X-Forwarded-Port` and `X-Forwarded-Prefix` stay with `X-Forwarded-For`), and all of them if the
+/// peer is not trusted, so that no handler trusts them. An address that is missing, `unknown` or an
 /// obfuscated name (`_secret`, RFC 7239) ends the search: the peer is then the proxy that was found
-/// last. If a header names no protocol or no host, those of the proxy's own request stay. A port that
-/// no header names is 0.
-/// A `Forwarded` that cannot be parsed, or a host that is invalid, is answered with 400.
+/// last. If a header names no protocol or no host, those of the proxy's own request stay. A port
+/// that no header names is 0. A `Forwarded` that cannot be parsed, or a host that is invalid, is
+/// answered with 400.
 ///
 /// The app is not served if the text of a proxy is neither an address nor a prefix of addresses.
 ///
@@ -80,7 +81,7 @@ pub struct Forwarded {
     takes_host: bool,
 }
 
-/// Which headers are taken.
+/// Which headers are used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Header {
     XForwarded,
@@ -105,23 +106,24 @@ impl Forwarded {
         self
     }
 
-    /// Takes `Forwarded` (RFC 7239), and not `X-Forwarded-*`.
+    /// Uses `Forwarded` (RFC 7239), and not `X-Forwarded-*`.
     #[must_use]
     pub fn standard(mut self) -> Self {
         self.header = Header::Standard;
         self
     }
 
-    /// Takes `Forwarded` if the request has it, and `X-Forwarded-*` if not. Only for proxies that
-    /// set or remove both: a client that can send either chooses its own address.
+    /// Uses `Forwarded` if the request has it, and `X-Forwarded-*` if not. Only for proxies that
+    /// set or remove both: otherwise a client could send one of them, and choose its own address.
     #[must_use]
     pub fn standard_first(mut self) -> Self {
         self.header = Header::StandardFirst;
         self
     }
 
-    /// Takes the host of `X-Forwarded-Host`, too. Only for proxies that set it on each request:
-    /// many pass on that of the client, which would then choose the host of links and redirects.
+    /// Uses the host of `X-Forwarded-Host`, too. Only for proxies that set this header on each
+    /// request: many pass on the client's, so that the client would choose the host of links and
+    /// redirects.
     #[must_use]
     pub fn x_forwarded_host(mut self) -> Self {
         self.takes_host = true;
@@ -191,20 +193,21 @@ fn is_one_of(proto: &str, names: [&str; 2]) -> bool {
     names.iter().any(|name| proto.eq_ignore_ascii_case(name))
 }
 
-/// Removes the headers that say where the request is from, but for those that `stays` names.
+/// Removes the headers that say where the request is from, except those for which `stays` is true.
 fn remove_all_but(request: &mut Request, stays: impl Fn(&HeaderName) -> bool) {
     for name in ORIGINS.iter().filter(|name| !stays(name)) {
         request.headers_mut().remove(name);
     }
 }
 
-/// Makes `host` the one that the request asks for.
+/// Replaces the host that the request asks for.
 fn set_host(request: &mut Request, host: String) -> Result<(), HttpError> {
     let wrong = |_| HttpError::bad_request("the forwarded host is no host");
     if host.is_empty() || !is_host(host.as_bytes()) {
         return Err(wrong(()));
     }
-    // HTTP/2 and proxies name the host in the target, which counts then.
+    // HTTP/2, and a target with a whole URL, name the host in the target, which then takes
+    // precedence.
     if request.uri().authority().is_some() {
         let mut target = request.uri().clone().into_parts();
         target.authority = Some(Authority::try_from(host.as_str()).map_err(|_| wrong(()))?);

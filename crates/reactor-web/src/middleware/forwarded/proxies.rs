@@ -10,7 +10,7 @@ use reactor::Address;
 pub(super) struct Proxies {
     networks: Vec<IpNet>,
     is_unix_trusted: bool,
-    /// The first that is no address and no prefix.
+    /// The first text that is neither an address nor a prefix.
     invalid: Option<String>,
 }
 
@@ -48,7 +48,7 @@ impl Proxies {
     }
 
     pub(super) fn trust_ip(&self, ip: IpAddr) -> bool {
-        // A socket of IPv6 names a peer of IPv4 by an address of its own form.
+        // An IPv6 socket gives an IPv4 peer as a mapped address (`::ffff:192.0.2.1`).
         let ip = ip.to_canonical();
         self.networks.iter().any(|network| network.contains(&ip))
     }
