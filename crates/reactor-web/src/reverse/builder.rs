@@ -14,16 +14,16 @@ use super::proxy::{ReverseProxy, Rules};
 use super::target::Base;
 use crate::client::{Client, ClientBuilder, ClientError};
 
-/// Upgraded connections on which nothing comes.
+/// Idle timeout of upgraded connections.
 const TUNNEL_IDLE: Duration = Duration::from_secs(3_600);
 
 /// Failures in a row until an upstream is ejected.
 const FAILURES: u32 = 3;
 
-/// How long it is ejected.
+/// How long an upstream is ejected.
 const EJECTION: Duration = Duration::from_secs(10);
 
-/// Requests under way to one upstream.
+/// Most requests under way to one upstream.
 const IN_FLIGHT: usize = 1024;
 
 /// The upstreams and rules of a [`ReverseProxy`], from [`ReverseProxy::builder`].
@@ -98,18 +98,19 @@ impl ReverseProxyBuilder {
         self
     }
 
-    /// How upstreams are chosen: one after the other, unless said otherwise.
+    /// Sets how upstreams are chosen: one after the other, unless said otherwise.
     pub fn balance(mut self, balance: Balance) -> Self {
         self.balance = balance;
         self
     }
 
-    /// After how many failures in a row an upstream is ejected, and for how long: 3 and 10
-    /// seconds, unless said otherwise. Then a single request is sent there, as a probe: if it is
-    /// answered, the upstream is back.
+    /// Sets after how many failures in a row an upstream is ejected, and for how long: 3 and 10
+    /// seconds, unless said otherwise. After that time, a single request is sent to the upstream,
+    /// as a probe: if it is answered, the upstream is back.
     ///
-    /// Failures are connections that cannot be made, that break before an answer or in it, and
-    /// timeouts; an answer is no failure, whatever its status. A single upstream is never ejected.
+    /// A failure is a connection that cannot be made, or breaks before the end of an answer, or a
+    /// timeout; an answer is not a failure, whatever its status. A single upstream is never
+    /// ejected.
     #[doc(
         alias = "max_fails",
         alias = "fail_timeout",
@@ -123,28 +124,28 @@ impl ReverseProxyBuilder {
         self
     }
 
-    /// Asks each upstream for `path` this often, from [`build`](Self::build) on. One that does not
-    /// answer with 2xx, or not within this time (at most 10 seconds), gets no requests until it
-    /// does.
+    /// Asks each upstream for `path` this often, from [`build`](Self::build) on. An upstream that
+    /// does not answer with 2xx within the time `every` (or 10 seconds, if that is less) gets no
+    /// requests until it does.
     pub fn health_check(mut self, path: impl Into<String>, every: Duration) -> Self {
         self.check = Some(Check {
             path: path.into(),
-            // With no time between them, the checks would run without a pause.
+            // Not zero, with which the checks would run without a pause.
             every: every.max(Duration::from_millis(1)),
         });
         self
     }
 
-    /// Sends the host of the upstream as `Host`; otherwise, the upstream gets the client's, so
-    /// that its redirects and cookies are right.
+    /// Sends the host of the upstream as `Host`; otherwise, the upstream gets the client's `Host`,
+    /// so that its redirects and cookies are right for the client.
     pub fn rewrite_host(mut self) -> Self {
         self.rules.rewrites_host = true;
         self
     }
 
-    /// Keeps the `Forwarded` and `X-Forwarded-*` headers of requests, and adds to them: behind
-    /// another proxy, which sets them. Otherwise, those of the client are left out, since anything
-    /// may stand there.
+    /// Keeps the `Forwarded` and `X-Forwarded-*` headers of requests, and adds to them: for use
+    /// behind another proxy, which sets them. Otherwise, those of the client are removed, since a
+    /// client may write anything there.
     pub fn append_forwarded(mut self) -> Self {
         self.rules.appends_forwarded = true;
         self
@@ -165,7 +166,7 @@ impl ReverseProxyBuilder {
         self
     }
 
-    /// The proxy, in `reactor`.
+    /// Builds the proxy, which runs in `reactor`.
     ///
     /// # Errors
     ///
@@ -188,16 +189,16 @@ impl ReverseProxyBuilder {
             ejection: self.ejection,
             next: Cell::new(0),
         });
-        // After the bases were parsed, which names the UNIX sockets.
+        // After the bases were parsed, which fills `unix`.
         let client = self.client.transparent(unix).build(reactor);
         let mut checks = Vec::new();
         if let Some(check) = self.check {
             for (index, upstream) in pool.upstreams.iter().enumerate() {
-                // Here, so that a path that is wrong is an error of `build`.
+                // Joined here, so that an invalid path is an error of `build`.
                 let url = upstream.base.join(&check.path, None)?;
                 let watch =
                     checks::watch(client.clone(), Rc::clone(&pool), index, url, check.every);
-                // It ends by its cancel only.
+                // A check ends only by its cancel.
                 checks.push(reactor.spawn(watch).cancel_on_drop());
             }
         }

@@ -1,4 +1,4 @@
-//! Active checks: each upstream is asked for a page now and then.
+//! Active health checks: each upstream is asked for a page at intervals.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use deferred::{Cancelled, Result, sleep};
 use super::pool::Pool;
 use crate::client::Client;
 
-/// What is asked, and how often.
+/// The path to ask for, and the interval.
 #[derive(Clone)]
 pub(super) struct Check {
     pub(super) path: String,
@@ -16,10 +16,10 @@ pub(super) struct Check {
 }
 
 /// The most time for one check.
-// The interval may be longer, and a check that takes so long has failed.
+// The interval may be longer, but a check that takes this long has failed.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Checks the upstream `index`, without end.
+/// Checks the upstream `index` until it is cancelled.
 pub(super) async fn watch(
     client: Client,
     pool: Rc<Pool>,
@@ -38,7 +38,7 @@ pub(super) async fn watch(
             .await;
         let fails = match answer {
             Ok(answer) if answer.status().is_success() => {
-                // Read, so that the connection is kept; what a check says is in its status.
+                // Read only so that the connection is kept: the status is the result of the check.
                 let rest = answer.bytes().cancel_on_drop().await;
                 match rest {
                     Err(failure) if failure.is::<Cancelled>() => return Err(failure),
@@ -49,7 +49,7 @@ pub(super) async fn watch(
             Err(failure) if failure.is::<Cancelled>() => return Err(failure),
             _ => true,
         };
-        // Only the change is logged.
+        // Only a change is logged.
         if upstream.fails_checks.replace(fails) != fails {
             let name = &upstream.base.name;
             if fails {
@@ -58,7 +58,7 @@ pub(super) async fn watch(
                 tracing::info!(target: "reactor_web", upstream = name, "the upstream passes its checks");
             }
         }
-        // After the answer: a slow upstream is asked less often.
+        // The interval begins after the answer, so a slow upstream is asked less often.
         sleep(client.reactor(), every).cancel_on_drop().await?;
     }
 }

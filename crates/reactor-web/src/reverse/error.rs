@@ -1,4 +1,4 @@
-//! `ReverseProxyError`: why a reverse proxy has no answer of an upstream.
+//! `ReverseProxyError`: why a reverse proxy has got no answer from an upstream.
 
 use std::error::Error;
 use std::fmt;
@@ -9,7 +9,7 @@ use http::StatusCode;
 use crate::client::{ClientError, Step};
 use crate::error::HttpError;
 
-/// Why a [`ReverseProxy`](super::ReverseProxy) has no answer of an upstream. Its source is an
+/// Why a [`ReverseProxy`](super::ReverseProxy) has got no answer from an upstream. Its source is an
 /// [`HttpError`] with the status, so the page of the app is shown; the page names no upstream.
 ///
 /// # Examples
@@ -59,11 +59,11 @@ pub struct ReverseProxyError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ReverseProxyErrorKind {
-    /// No upstream may be asked: each is ejected, or fails its checks. 503.
+    /// No upstream is available: each is ejected, or fails its checks. 503.
     NoUpstream,
     /// There was no connection to the upstream. 502.
     Unreachable,
-    /// The connection broke, or what came is not HTTP. 502.
+    /// The connection broke, or the upstream did not answer in HTTP. 502.
     Broken,
     /// The upstream took too long. 504.
     TimedOut(Step),
@@ -81,7 +81,7 @@ impl ReverseProxyErrorKind {
 
     /// Whether nothing of the request was sent.
     pub(super) fn is_unsent(self) -> bool {
-        // A timeout of another step comes after the request was begun.
+        // A timeout of any other step comes after the sending of the request was begun.
         matches!(self, Self::Unreachable | Self::TimedOut(Step::Connect))
     }
 }
@@ -91,7 +91,7 @@ impl ReverseProxyError {
         Self::new(ReverseProxyErrorKind::NoUpstream, None)
     }
 
-    /// What the failure of a client means.
+    /// The error for a failure of the client that asks upstreams.
     pub(super) fn of(failure: &Failure, upstream: &str) -> Self {
         let kind = match failure.check::<ClientError>() {
             Some(ClientError::TimedOut { step, .. }) => ReverseProxyErrorKind::TimedOut(*step),
@@ -110,7 +110,7 @@ impl ReverseProxyError {
         Self {
             kind,
             upstream: upstream.map(str::to_owned),
-            // Its message is that of the status: clients learn nothing of the servers behind.
+            // Its message is that of the status, so that clients learn nothing of the upstreams.
             page: HttpError::new(kind.status()),
         }
     }

@@ -1,4 +1,4 @@
-//! Headers: those of one connection, which end here, and those that tell where a request is from.
+//! Headers: removes those for one connection only, and sets those that say where a request is from.
 
 use std::fmt::Write as _;
 use std::net::IpAddr;
@@ -21,7 +21,7 @@ const HOP_BY_HOP: [HeaderName; 8] = [
     header::UPGRADE,
 ];
 
-/// Removes what concerns one connection only.
+/// Removes the headers for one connection only.
 pub(super) fn strip(headers: &mut HeaderMap) {
     // Collected first, since `Connection` itself is removed with them.
     let named: Vec<HeaderName> = headers
@@ -30,7 +30,7 @@ pub(super) fn strip(headers: &mut HeaderMap) {
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
         .filter_map(|name| name.trim().parse().ok())
-        // A request without it would be one for another site.
+        // Without `Host`, the request could be taken for one to another site.
         .filter(|name| *name != header::HOST)
         .collect();
     for name in named.iter().chain(&HOP_BY_HOP) {
@@ -40,24 +40,25 @@ pub(super) fn strip(headers: &mut HeaderMap) {
 
 /// The headers of `request` for an upstream.
 pub(super) fn for_upstream(request: &Request, appends: bool) -> HeaderMap {
-    // The request is kept as it came, for another upstream and for the log.
+    // A copy: the request stays as it came, for another upstream and for the log.
     let mut headers = request.headers().clone();
     let takes_trailers = has_token(&headers, header::TE, "trailers");
     strip(&mut headers);
     if takes_trailers {
-        // It holds for this connection, too, since trailers are passed on (RFC 9110, 6.5.1). gRPC
-        // asks for it. The encodings in `TE` are not for the upstream.
+        // `trailers` is true for the connection to the upstream, too, since trailers are passed on
+        // (RFC 9110, 6.5.1). gRPC requires it. The encodings in `TE` are not passed on.
         headers.insert(header::TE, HeaderValue::from_static("trailers"));
     }
     join_cookies(&mut headers);
-    // The length is that of the body that is sent; a request with two would be read in two ways.
+    // hyper sets the length of the body that is sent. A request with two lengths could be read in
+    // two ways.
     headers.remove(header::CONTENT_LENGTH);
-    // It is the server's side of this proxy that answers it, when the upstream takes the body.
+    // This proxy's server side itself sends 100 (Continue), when the upstream takes the body.
     headers.remove(header::EXPECT);
     if let Some(authority) = request.uri().authority()
-        // In HTTP/2, and in a target of HTTP/1.1 that is a whole URL, it replaces `Host`: an upstream
-        // must not go by another name than this server (RFC 9113, 8.3.1; RFC 9112, 3.2.2). An
-        // authority has no character that a header may not have.
+        // The host of the target (HTTP/2, or a whole URL) replaces `Host`: an upstream must not use
+        // another name than this server (RFC 9113, 8.3.1; RFC 9112, 3.2.2). An authority has no
+        // character that a header may not have.
         && let Ok(host) = HeaderValue::try_from(authority.as_str())
     {
         headers.insert(header::HOST, host);
@@ -69,13 +70,13 @@ pub(super) fn for_upstream(request: &Request, appends: bool) -> HeaderMap {
     }
     // After `strip`: a client cannot have `Connection` remove what is added here.
     forward(&mut headers, request, appends);
-    // A proxy has to (RFC 9110, 7.6.3). It keeps those of the proxies before, also where
-    // `Forwarded` is left out.
+    // A proxy must add itself (RFC 9110, 7.6.3). The entries of earlier proxies stay, even if their
+    // `Forwarded` is removed.
     append(&mut headers, header::VIA, via(request));
     headers
 }
 
-/// Makes one header of the `Cookie` headers, which HTTP/2 may split (RFC 9113, 8.2.3).
+/// Joins the `Cookie` headers to a single one, since HTTP/2 may split it (RFC 9113, 8.2.3).
 fn join_cookies(headers: &mut HeaderMap) {
     let mut cookies = headers.get_all(header::COOKIE).iter();
     if cookies.nth(1).is_none() {
@@ -92,8 +93,8 @@ fn join_cookies(headers: &mut HeaderMap) {
     }
 }
 
-/// Says where the request is from. A list names each hop by its connection; without a list, the
-/// client is the one that a trusted proxy has named, if there is one.
+/// Sets the headers that say where the request is from. If `appends`, the peer of the connection is
+/// added as one more hop; else the client that a trusted proxy has named counts, or else the peer.
 fn forward(headers: &mut HeaderMap, request: &Request, appends: bool) {
     let (peer, is_secure) = if appends {
         (request.connection_peer(), request.is_connection_secure())
@@ -108,7 +109,7 @@ fn forward(headers: &mut HeaderMap, request: &Request, appends: bool) {
     }
     let element = element(client, host.as_ref(), proto);
     append(headers, header::FORWARDED, element);
-    // The first proxy knows both.
+    // If the first proxy has set host and protocol, its values stay.
     if let Some(host) = host {
         headers.entry(X_FORWARDED_HOST).or_insert(host);
     }
@@ -126,7 +127,7 @@ fn element(client: Option<IpAddr>, host: Option<&HeaderValue>, proto: &str) -> S
         // RFC 7239, 6.2. A UNIX socket has no address.
         None => "for=unknown".to_owned(),
     };
-    // A quote in a host would end the value.
+    // Left out if it has a quote, which would end the value.
     let host = host.and_then(|host| host.to_str().ok());
     if let Some(host) = host.filter(|host| !host.contains(['"', '\\'])) {
         // Writing to a string does not fail.
@@ -146,7 +147,7 @@ fn via(request: &Request) -> String {
 
 /// Adds `value` to a header that is a list, in one line.
 fn append(headers: &mut HeaderMap, name: HeaderName, value: String) {
-    // In one line: a reader that looks at the first line or at the last one only gets all of it.
+    // In one line, so that a reader that uses only the first or the last line gets the whole list.
     let mut list = Vec::new();
     for known in headers.get_all(&name) {
         list.extend_from_slice(known.as_bytes());

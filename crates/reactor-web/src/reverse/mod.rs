@@ -24,18 +24,18 @@
 //!   reads. If a client disconnects, its request to the upstream ends.
 //! - **Paths**: the path at which the proxy is mounted is replaced by the path of the upstream. A
 //!   path with `.` or `..` segments, in any spelling, is refused with 400.
-//! - **Headers**: those for one connection only are not passed on, nor those that `Connection`
-//!   names; of `TE`, `trailers` is, as are trailers themselves. `Host` is passed on
-//!   ([`ReverseProxyBuilder::rewrite_host`]); the host of a target that has one (`:authority` in
-//!   HTTP/2) replaces it. `Forwarded`,
-//!   `X-Forwarded-For`, `X-Forwarded-Host` and `X-Forwarded-Proto` are set, and those of the client
-//!   are removed ([`ReverseProxyBuilder::append_forwarded`]); the proxy adds its entry to `Via`.
+//! - **Headers**: headers for one connection only are not passed on, nor those that `Connection`
+//!   names. Of `TE`, only `trailers` is passed on; trailers themselves are, too. `Host` is passed
+//!   on ([`ReverseProxyBuilder::rewrite_host`]); the host of a target that has one (`:authority` in
+//!   HTTP/2) replaces it. `Forwarded`, `X-Forwarded-For`, `X-Forwarded-Host` and
+//!   `X-Forwarded-Proto` are set, and those of the client are removed
+//!   ([`ReverseProxyBuilder::append_forwarded`]); the proxy adds its entry to `Via`.
 //! - **Upgrades**, WebSocket among them, are passed on, except `h2c`. `CONNECT` is refused with
 //!   405.
 //! - **Retries**: a request is sent to another upstream, to each at most once, if no connection
-//!   could be made, so that nothing of it was sent; or if the connection broke before the answer,
-//!   the method is idempotent, and nothing of the body was read. There is no retry after a timeout
-//!   on a connection: the request may take long on any upstream.
+//!   could be made, so that nothing was sent; or if the connection broke before the answer, the
+//!   method is idempotent, and nothing of the body was read. There is no retry after a timeout on a
+//!   connection: the request might take as long on another upstream.
 //! - **Health**: see [`ReverseProxyBuilder::eject_after`] and
 //!   [`ReverseProxyBuilder::health_check`].
 //! - **Errors**: [`ReverseProxyError`], answered with 502, 503 or 504. If an answer breaks off

@@ -1,4 +1,4 @@
-//! `Pool`: the upstreams of a proxy, which of them is asked next, and which are ejected.
+//! `Pool`: the upstreams of a proxy. Chooses the next one, and ejects those that fail.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -29,8 +29,8 @@ pub enum Balance {
     /// One after the other.
     #[default]
     RoundRobin,
-    /// The one with the fewest requests and upgraded connections under way; of several, one
-    /// after the other.
+    /// The upstream with the fewest requests and upgraded connections under way; if several have as
+    /// few, these one after the other.
     LeastConnections,
 }
 
@@ -46,27 +46,29 @@ pub(super) struct Pool {
     pub(super) upstreams: Vec<Upstream>,
     pub(super) balance: Balance,
     pub(super) ejection: Ejection,
-    /// Where the search for the next one begins.
+    /// Index at which the search for the next upstream begins.
     pub(super) next: Cell<usize>,
 }
 
-/// A server that is asked, and how it fares.
+/// An upstream server and its state.
 pub(super) struct Upstream {
     pub(super) base: Base,
-    // Counted for the life of a `Turn`.
+    // Number of `Turn`s that exist.
     pub(super) in_flight: Cell<usize>,
     /// Failures since the last success.
     // Not cleared by an ejection: a probe that fails ejects again at once.
     failures: Cell<u32>,
-    /// Set while it is ejected: the time of the loop at which it gets a probe.
+    /// Set while the upstream is ejected: the time on the loop's clock from which on it gets a
+    /// probe.
     // Set by the failure that reaches the bound, and by each one after it; cleared by an answer.
     ejected_until: Cell<Option<Duration>>,
     /// Whether the probe is under way.
-    // Set by the `Turn` that is the probe, and cleared when that has its answer, fails or is
-    // dropped. While it is set, no other request goes there.
+    // Set by the `Turn` that is the probe, and cleared when that is answered, fails or is dropped.
+    // While it is set, the upstream gets no other request.
     is_probed: Cell<bool>,
-    /// What the last check has said.
-    // Written by `checks::watch` only. It excludes the upstream whether or not that is ejected.
+    /// Whether the last health check has failed.
+    // Written by `checks::watch` only. While it is set, the upstream gets no requests, ejected or
+    // not.
     pub(super) fails_checks: Cell<bool>,
 }
 
@@ -82,7 +84,8 @@ impl Upstream {
         }
     }
 
-    /// Whether a request may be sent there; to an ejected one, after its time, a single one.
+    /// Whether a request may be sent to the upstream. If it was ejected and the time is over, this
+    /// is true until the probe is sent.
     pub(super) fn is_available(&self, now: Duration) -> bool {
         let is_ejected = self
             .ejected_until
@@ -108,7 +111,7 @@ impl Upstream {
                     "the upstream is ejected"
                 );
             }
-            // Saturated, because the time may be `Duration::MAX`: until the end of the proxy.
+            // Saturated, because the time may be `Duration::MAX`: then the upstream stays ejected.
             let until = now.saturating_add(ejection.time);
             self.ejected_until.set(Some(until));
         }
@@ -116,7 +119,7 @@ impl Upstream {
 }
 
 impl Pool {
-    /// An upstream for a request: none of those in `tried`.
+    /// Chooses an upstream for a request, except those in `tried`.
     pub(super) fn pick(self: &Rc<Self>, now: Duration, tried: &[usize]) -> Option<Turn> {
         let count = self.upstreams.len();
         let next = self.next.get();
@@ -125,13 +128,13 @@ impl Pool {
             .filter(|index| !tried.contains(index) && self.upstreams[*index].is_available(now));
         let index = match self.balance {
             Balance::RoundRobin => candidates.next(),
-            // The first of several that are equal.
+            // The first of several with the same number.
             Balance::LeastConnections => {
                 candidates.min_by_key(|index| self.upstreams[*index].in_flight.get())
             }
         }?;
-        // Behind the one that was taken, also if others were skipped: so upstreams that are ejected
-        // do not give their neighbour two turns in a row.
+        // Begins after the chosen one, even if others were skipped, so that the neighbour of an
+        // ejected upstream does not get two requests in a row.
         self.next.set((index + 1) % count);
         let upstream = &self.upstreams[index];
         upstream.in_flight.set(upstream.in_flight.get() + 1);
@@ -147,7 +150,7 @@ impl Pool {
     }
 }
 
-/// A request to an upstream, or an upgraded connection, as long as it is there.
+/// A request or an upgraded connection to an upstream, under way until this is dropped.
 pub(super) struct Turn {
     pool: Rc<Pool>,
     pub(super) index: usize,
@@ -165,9 +168,9 @@ impl Turn {
         self.end_probe();
     }
 
-    /// Notes that no answer has come, or none that is whole.
+    /// Notes that no answer has come, or only an incomplete one.
     pub(super) fn failed(&mut self, now: Duration) {
-        // Without the only one there would be no answer at all.
+        // A single upstream is not ejected, since there would be no answer at all.
         if self.pool.upstreams.len() > 1 {
             self.upstream().failed(now, self.pool.ejection);
         }
@@ -183,7 +186,8 @@ impl Turn {
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        // A probe whose client goes says nothing: the next request is one.
+        // If the client of a probe goes, the probe has no result, and the next request is the
+        // probe.
         self.end_probe();
         let in_flight = &self.upstream().in_flight;
         in_flight.set(in_flight.get() - 1);

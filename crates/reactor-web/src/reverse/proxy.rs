@@ -1,4 +1,4 @@
-//! `ReverseProxy`: a request, its upstream, and its answer.
+//! `ReverseProxy`: sends a request to an upstream, and passes its answer on.
 
 use std::fmt;
 use std::rc::Rc;
@@ -27,11 +27,12 @@ pub(super) struct Rules {
     pub(super) tunnel_idle: Duration,
 }
 
-/// A handler that has other servers answer: see the [module](super). Clones are the same proxy.
+/// A handler that forwards requests to other servers: see the [module](super). Clones share one
+/// proxy.
 ///
 /// # Examples
 ///
-/// Two servers, one after the other:
+/// Two servers, which get requests in turn:
 ///
 /// ```no_run
 /// use reactor::Reactor;
@@ -61,12 +62,12 @@ struct Shared {
     client: Client,
     pool: Rc<Pool>,
     rules: Rules,
-    /// Ended with the proxy.
-    // Their bodies hold the client and the pool, and not this: so there is no cycle.
+    /// The health checks, which are cancelled with the proxy.
+    // They hold the client and the pool, but not this, so there is no reference cycle.
     _checks: Vec<CancelOnDrop<()>>,
 }
 
-/// How an upstream of a [`ReverseProxy`] fares.
+/// The state of an upstream of a [`ReverseProxy`].
 ///
 /// # Examples
 ///
@@ -86,7 +87,7 @@ pub struct UpstreamState {
     pub url: String,
     /// Requests and upgraded connections under way.
     pub in_flight: usize,
-    /// Whether it is sent requests now: it is not ejected, and passes its checks.
+    /// Whether it gets requests now: it is not ejected, and passes its checks.
     pub is_available: bool,
 }
 
@@ -105,7 +106,7 @@ impl ReverseProxy {
         }))
     }
 
-    /// How the upstreams fare, in their order: for a page of the operator's, or metrics.
+    /// The states of the upstreams, in their order: for a status page, or metrics.
     pub fn upstreams(&self) -> Vec<UpstreamState> {
         let now = self.0.client.reactor().now();
         let upstreams = self.0.pool.upstreams.iter();
@@ -121,7 +122,7 @@ impl ReverseProxy {
 
 impl Handler for ReverseProxy {
     fn handle(&self, request: Request) -> Answer {
-        // A tunnel to wherever the client wants is no matter of a reverse proxy.
+        // `CONNECT` asks for a tunnel to any server, which a reverse proxy does not open.
         if *request.method() == Method::CONNECT {
             return Answer::now(HttpError::new(StatusCode::METHOD_NOT_ALLOWED));
         }
@@ -135,13 +136,13 @@ impl Shared {
         let mut headers = headers::for_upstream(&request, self.rules.appends_forwarded);
         let upgrade = upgrade_of(&request);
         if let Some(protocol) = &upgrade {
-            // After `for_upstream` has removed them: the upgrade is one of this connection, and
-            // asked for anew.
+            // `for_upstream` has removed the headers of the upgrade, which belong to the client's
+            // connection. They are set again for the upstream's.
             switch(&mut headers, protocol);
         }
         let body = Source::new(request.take_body());
         if body.is_chunked() {
-            // hyper takes a stream for nothing if the method is GET.
+            // Without this header, hyper would not send a stream as the body of a GET.
             headers.insert(
                 header::TRANSFER_ENCODING,
                 HeaderValue::from_static("chunked"),
@@ -150,7 +151,7 @@ impl Shared {
         let mut tried = Vec::new();
         let mut last = None;
         while let Some(mut turn) = self.pool.pick(self.client.reactor().now(), &tried) {
-            // Before the request, so that the loop ends: each upstream has one turn.
+            // Added before the request, so that each upstream gets one turn, and the loop ends.
             tried.push(turn.index);
             // The headers are cloned, since another upstream may need them.
             let failure = match self.ask(&request, &turn, headers.clone(), &body).await? {
@@ -164,20 +165,20 @@ impl Shared {
                 // The client is gone, which says nothing of the upstream.
                 return Err(failure);
             }
-            // Looked at before the upstream is blamed.
+            // Checked before a failure of the upstream is counted.
             if let Some(failure) = body.take_failure() {
-                // Not the upstream's fault.
+                // The client has not sent its body completely: not the upstream's fault.
                 return Err(failure);
             }
-            // Not before here: what came so far was the client's doing.
+            // Counted only here: the causes above are the client's.
             turn.failed(self.client.reactor().now());
             let error = ReverseProxyError::of(&failure, &turn.upstream().base.name);
-            // With its sources: the reason is the last of them, such as a certificate.
+            // Logged with its sources, since the last of them is the reason, such as a certificate.
             tracing::warn!(target: "reactor_web", error = %failure, "{error}");
             let may_repeat = error.kind().is_unsent()
                 || (error.kind() == ReverseProxyErrorKind::Broken
                     && request.method().is_idempotent());
-            // Nothing that was read of the body is kept.
+            // What was read of the body is not kept, so it cannot be sent again.
             if !may_repeat || !body.is_whole() {
                 return Err(error.into());
             }
@@ -186,7 +187,8 @@ impl Shared {
         Err(last.unwrap_or_else(ReverseProxyError::no_upstream).into())
     }
 
-    /// Asks an upstream. The outer result is the client's fault, the inner one the upstream's.
+    /// Sends the request to an upstream. The outer failure is the client's fault, the inner one the
+    /// upstream's.
     async fn ask(
         &self,
         request: &Request,
@@ -227,19 +229,21 @@ impl Shared {
             let mut response = Response::new(Body::empty());
             *response.status_mut() = answer.status();
             *response.headers_mut() = answer.headers().clone();
-            // Then `switch` adds those of the connection to the client.
+            // Removes the headers of the upstream's connection; `switch` adds those of the
+            // client's.
             headers::strip(response.headers_mut());
             switch(response.headers_mut(), &protocol);
             let idle = self.rules.tunnel_idle;
-            // Asked for before the answer is sent, which grants it.
+            // `request.upgrade` is called before the answer is sent, which grants it.
             let tunnel = tunnel::run(request.upgrade(), answer.upgrade(), idle, turn);
-            // It errs if a connection breaks, of which the other side learns by its end.
+            // The tunnel errs if a connection breaks. The other side sees that by the end of its
+            // own connection.
             self.client.reactor().spawn(tunnel).ignore();
             return Ok(response);
         }
         let (mut head, body) = answer.into_http().into_parts();
         headers::strip(&mut head.headers);
-        // That of the connection to the client.
+        // The version for the connection to the client.
         head.version = http::Version::HTTP_11;
         let reactor = self.client.reactor().clone();
         let body = Body::boxed(Download {
@@ -251,11 +255,11 @@ impl Shared {
     }
 }
 
-/// The protocol that the request asks for in place of HTTP. `None` for HTTP/2, because the
-/// requests in it would pass unseen.
+/// The protocol that the request asks for in place of HTTP. `None` for `h2c`, because the proxy
+/// could not see the requests in an HTTP/2 connection.
 fn upgrade_of(request: &Request) -> Option<HeaderValue> {
     let protocol = request.headers().get(header::UPGRADE)?;
-    // What is no text is refused with it.
+    // A value that is not text is refused, too.
     let is_http2 = protocol
         .to_str()
         .map_or(true, |text| text.to_ascii_lowercase().contains("h2c"));

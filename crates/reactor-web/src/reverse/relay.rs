@@ -1,4 +1,4 @@
-//! Bodies on their way: of a request to an upstream, and of its answer to the client.
+//! Bodies that the proxy passes on: of a request to an upstream, and of its answer to the client.
 
 use std::cell::{Cell, RefCell};
 use std::pin::Pin;
@@ -18,11 +18,12 @@ use crate::body::Body;
 pub(super) struct Source(Rc<State>);
 
 struct State {
-    // Borrowed while it is polled: an upstream polls its own clone, and nothing else does.
+    // Borrowed only while it is polled, and only one upstream at a time polls it.
     body: RefCell<Body>,
-    /// Set when the first upstream has read of it, and not cleared.
+    /// Set by the first read for an upstream, and not cleared.
     is_begun: Cell<bool>,
-    // Set by `poll_frame`, which gives hyper a copy of the message; taken by `Shared::forward`.
+    // The failure of a read. Set by `poll_frame`, which gives hyper only a copy of its message;
+    // taken by `Shared::forward`.
     failure: RefCell<Option<Failure>>,
 }
 
@@ -35,7 +36,7 @@ impl Source {
         }))
     }
 
-    /// Whether it can be sent from its beginning.
+    /// Whether nothing was read of it, so that it can still be sent.
     pub(super) fn is_whole(&self) -> bool {
         !self.0.is_begun.get()
     }
@@ -56,7 +57,7 @@ impl Source {
         Body::boxed(self.clone())
     }
 
-    /// Why the client has not sent it whole, if so.
+    /// Why the client has not sent the body completely, if a read has failed.
     pub(super) fn take_failure(&self) -> Option<Failure> {
         self.0.failure.take()
     }
@@ -70,11 +71,11 @@ impl http_body::Body for Source {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>>>> {
-        // Before the poll: from then on, what it gives is gone for another upstream.
+        // Set before the poll, since what the poll reads cannot be sent to another upstream.
         self.0.is_begun.set(true);
         let polled = Pin::new(&mut *self.0.body.borrow_mut()).poll_frame(cx);
         if let Poll::Ready(Some(Err(failure))) = polled {
-            // hyper wraps the failure that it gets. The client is to get the first one, with its
+            // hyper wraps the failure that it gets. The client must get the original one, with its
             // status.
             let told = Failure::msg(failure.message());
             self.0.failure.replace(Some(failure));
@@ -92,10 +93,10 @@ impl http_body::Body for Source {
     }
 }
 
-/// The body of an answer: while it is there, the upstream is at work.
+/// The body of an answer. Until it is dropped, its request counts as under way.
 pub(super) struct Download {
     pub(super) body: Body,
-    // Dropped with the body: so a download counts as a request that is under way.
+    // Dropped with the body, which ends the request for the pool.
     pub(super) turn: Turn,
     pub(super) reactor: ReactorHandle,
 }
@@ -111,7 +112,7 @@ impl http_body::Body for Download {
         let polled = Pin::new(&mut self.body).poll_frame(cx);
         if let Poll::Ready(Some(Err(_))) = &polled {
             let now = self.reactor.now();
-            // The head of the answer has counted as a success.
+            // Counts a failure, although the head of the answer has counted as a success.
             self.turn.failed(now);
         }
         polled

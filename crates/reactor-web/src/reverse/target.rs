@@ -16,22 +16,25 @@ pub(super) struct Base {
     origin: String,
     /// Without a slash at the end.
     path: String,
-    /// For [`rewrite_host`](super::ReverseProxyBuilder::rewrite_host).
+    /// Value of `Host` for [`rewrite_host`](super::ReverseProxyBuilder::rewrite_host) and for
+    /// health checks.
     pub(super) host: HeaderValue,
 }
 
 impl Base {
-    /// Parses `text`; `unix` gets the UNIX sockets, by the host that stands for each.
+    /// Parses `text`. For a UNIX socket, adds to `unix` the host name that stands for the socket,
+    /// and its address.
     pub(super) fn parse(text: &str, unix: &mut Vec<(String, UnixAddress)>) -> Result<Self> {
         if let Some(path) = text.strip_prefix("unix:") {
-            // `invalid` is reserved: no name server has it (RFC 6761).
+            // The domain `invalid` is reserved and never exists (RFC 6761), so it names no real
+            // server.
             let host = format!("{}.unix.invalid", unix.len());
             unix.push((host.clone(), UnixAddress::from(path)));
             return Ok(Self {
                 name: text.to_owned(),
                 origin: format!("http://{host}"),
                 path: String::new(),
-                // A socket has no name, and HTTP/1.1 wants one.
+                // HTTP/1.1 requires a host, and a UNIX socket has none.
                 host: HeaderValue::from_static("localhost"),
             });
         }
@@ -53,7 +56,7 @@ impl Base {
         if url.query().is_some() || url.fragment().is_some() {
             return Err(bad("an upstream has no query and no fragment".to_owned()).into());
         }
-        // With the port only if the scheme has another one, as browsers send it.
+        // With the port only if it is not the scheme's default, as browsers send it.
         let authority = &url[Position::BeforeHost..Position::AfterPort];
         Ok(Self {
             name: text.to_owned(),
@@ -65,17 +68,18 @@ impl Base {
 
     /// The URL of a request: `rest` is its path below the place where the proxy is mounted.
     pub(super) fn join(&self, rest: &str, query: Option<&str>) -> Result<String> {
-        // Before the backslashes are encoded, so that they separate segments.
+        // Checked before backslashes are encoded, so that a backslash counts as a separator, too.
         if rest.split(['/', '\\']).any(is_dots) {
-            // A URL has none: the client would resolve them, and leave the path of the upstream.
+            // The client would resolve `..` in the URL, and so leave the path of the upstream.
             return Err(HttpError::bad_request("the path has `.` or `..` in it").into());
         }
-        // In a URL of http, a backslash is a slash.
-        // The target of `OPTIONS *` is no path (RFC 9112, 3.2.4).
+        // A URL parser would read a backslash as a slash, so it is encoded. The `*` of `OPTIONS *`
+        // is not a path (RFC 9112, 3.2.4), and is removed.
         let rest = rest.trim_start_matches('*').replace('\\', "%5C");
         let slash = if rest.starts_with('/') { "" } else { "/" };
         let mut url = [&self.origin, &self.path, slash, &rest].concat();
-        // Mounted at the path itself: the upstream's path is without a slash, too.
+        // The request is for the mount itself, without a slash at the end, so the upstream gets its
+        // path without one, too.
         if rest.is_empty() && !self.path.is_empty() {
             url.pop();
         }

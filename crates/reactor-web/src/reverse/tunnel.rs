@@ -1,4 +1,4 @@
-//! Tunnel: after an upgrade, bytes go both ways between client and upstream.
+//! Tunnel: passes bytes both ways between client and upstream after an upgrade.
 
 use std::time::Duration;
 
@@ -19,15 +19,16 @@ pub(super) async fn run(
     let (client, upstream) = (client.cancel_on_drop(), upstream.cancel_on_drop());
     let (mut client, mut upstream) = (client.await?, upstream.await?);
     for io in [&client, &upstream] {
-        // On either of the two: what comes on one is sent on the other, which counts there. Errs if
-        // the connection is over: then the pumps below end at once.
+        // One idle connection closes both: what comes on one is sent on the other, and counts as
+        // activity there. Errs if the connection is over: then the pumps below end at once.
         let _ = io.connection().set_idle_timeout(idle);
     }
     let (up, down) = (client.pump_to(&upstream), upstream.pump_to(&client));
-    // Both, also if the first one fails: then both connections close, and so does the second one.
+    // Waits for both even if the first one fails: then both connections close, so the second pump
+    // ends, too.
     let (up, down) = (up.await, down.await);
-    // Not before here: the drop of an `Io` closes its connection, and that of the turn says that
-    // nothing is under way.
+    // Dropped only now: the drop of an `Io` closes its connection, and the drop of the turn ends
+    // the request for the pool.
     drop((client, upstream, turn));
     up.and(down).map(drop)
 }
