@@ -1,4 +1,4 @@
-//! `CookieStore`: sessions in their cookies.
+//! `CookieStore`: keeps the values of a session in its cookie.
 
 use std::fmt;
 use std::time::Duration;
@@ -10,20 +10,20 @@ use reactor::ReactorHandle;
 use super::secret_cookies::{decrypt, encrypt_cookie, sign_cookie, verify};
 use super::store::{SessionData, SessionStore};
 
-/// The longest value of a cookie that browsers take, with room for its name and attributes.
+/// The longest value of a cookie that browsers accept, less room for its name and attributes.
 // RFC 6265, 6.1: 4096 bytes with name and attributes.
 const MAX_LENGTH: usize = 3840;
 
-/// What the values are bound to, whatever the name of the cookie is.
-// Not the cookie's name, which the store does not know.
+/// The name under which values are signed or encrypted, whatever the name of the cookie is.
+// A fixed name, since the store does not know the name of the cookie.
 const NAME: &str = "session";
 
-/// Sessions in their cookies, signed or encrypted: nothing is kept here, so that all processes
-/// with the same key know them, also after a restart.
+/// Keeps the values of a session in its cookie, signed or encrypted. The server stores nothing, so
+/// all processes with the same key can read them, even after a restart.
 ///
-/// The price: a session cannot be taken back. One that was ended, or renewed, is valid until it
-/// expires for a client that has kept its old cookie. Of two requests at once, the last answer
-/// wins. All values together have room in one cookie: more than 3,840 bytes are a failure.
+/// The price: a session cannot be revoked. After its end or renewal, a client that has kept the old
+/// cookie can use that until it expires. Of two requests at once, the last answer wins. All values
+/// together must fit into one cookie: more than 3,840 bytes are a failure.
 ///
 /// # Examples
 ///
@@ -44,13 +44,13 @@ pub struct CookieStore {
 }
 
 impl CookieStore {
-    /// Signed: clients can read the values.
+    /// Signs the cookie: clients can read the values, but not change them.
     pub fn signed(key: Key) -> Self {
         let is_private = false;
         Self { key, is_private }
     }
 
-    /// Encrypted: clients cannot read the values.
+    /// Encrypts the cookie: clients can neither read nor change the values.
     pub fn private(key: Key) -> Self {
         let is_private = true;
         Self { key, is_private }
@@ -63,7 +63,7 @@ impl CookieStore {
             false => sign_cookie(cookie, &self.key),
         };
         let token = sealed.value().to_owned();
-        // As it is sent: percent-encoded.
+        // The length as it is sent, percent-encoded.
         let length = sealed.encoded().to_string().len();
         match length <= MAX_LENGTH {
             true => Ok(token),

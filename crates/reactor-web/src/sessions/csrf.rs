@@ -1,4 +1,4 @@
-//! `Csrf`: forms that pages of other sites cannot send.
+//! `Csrf`: keeps pages of other sites from sending forms (cross-site request forgery).
 
 use std::fmt;
 use std::rc::Rc;
@@ -19,10 +19,10 @@ use crate::response::{Answer, Response};
 /// The name of the session's value that holds the secret.
 const VALUE: &str = "csrf";
 
-/// The header that scripts send the token in.
+/// The header in which scripts send the token.
 const HEADER: &str = "x-csrf-token";
 
-/// The field of forms.
+/// The form field with the token.
 const FIELD: &str = "csrf_token";
 
 /// Bytes of the secret.
@@ -31,17 +31,19 @@ const LENGTH: usize = 16;
 /// Keeps pages of other sites from sending forms in the name of a user whose browser has a
 /// session here (cross-site request forgery).
 ///
-/// Requests with GET, HEAD, OPTIONS and TRACE come through; handlers for them may change nothing.
-/// Any other is answered with 403, unless all of this is so:
+/// Requests with GET, HEAD, OPTIONS and TRACE pass; handlers for them must not change anything. Any
+/// other request is answered with 403, unless both conditions hold:
 ///
-/// - The browser does not say that it comes from elsewhere: `Sec-Fetch-Site` is `same-origin` or
-///   `none`, and `Origin` names the host of the request, or one of
+/// - The browser does not say that the request comes from another site: `Sec-Fetch-Site` is
+///   `same-origin` or `none`, and `Origin` names the host of the request, or one of
 ///   [`trust_origin`](Self::trust_origin). A browser sends these headers; other clients need not.
-/// - It has the token of its session, by [`Request::csrf_token`](crate::Request::csrf_token): in the
-///   header `X-CSRF-Token`, or in the field `csrf_token` of a form. In a form with files, it is the
-///   first field, so that the files can be read as a stream.
+/// - The request has the token of its session, from
+///   [`Request::csrf_token`](crate::Request::csrf_token): in the header `X-CSRF-Token`, or in the
+///   field `csrf_token` of a form. In a form with files, the token has to be the first field, so
+///   that the files can be read as a stream.
 ///
-/// It stands within [`Sessions`](super::Sessions), whose cookie is `SameSite=Lax` besides.
+/// Put it inside of [`Sessions`](super::Sessions). The cookie of these is `SameSite=Lax`, which
+/// protects, too.
 ///
 /// # Examples
 ///
@@ -75,12 +77,12 @@ const LENGTH: usize = 16;
 pub struct Csrf(Rc<Vec<String>>);
 
 impl Csrf {
-    /// Protection for the handlers around which it stands.
+    /// Protects the handlers around which it is put.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Takes forms of this origin, too: `https://example.org`. They need the token as well.
+    /// Accepts forms from this origin, too: `https://example.org`. They need the token as well.
     #[must_use]
     pub fn trust_origin(mut self, origin: impl Into<String>) -> Self {
         Rc::make_mut(&mut self.0).push(origin.into());
@@ -89,9 +91,9 @@ impl Csrf {
 }
 
 impl Request {
-    /// The token for a form of this session, which [`Csrf`] asks for. It makes the session, if
-    /// there is none. Each call gives another text of the same worth, so that the lengths of
-    /// compressed pages do not tell it.
+    /// The token that [`Csrf`] requires in a form of this session. Makes the session, if there is
+    /// none. Each call returns another text, all of which are valid, so that the lengths of
+    /// compressed pages do not reveal the secret.
     ///
     /// # Errors
     ///
@@ -108,7 +110,8 @@ impl Request {
                 secret
             }
         };
-        // A new mask for each text: compression cannot tell the secret by its length (BREACH).
+        // A new mask for each text: so the length of a compressed page does not reveal the secret
+        // (BREACH).
         let mask = random::bytes::<LENGTH>()?;
         let masked: Vec<_> = mask
             .iter()
@@ -123,7 +126,7 @@ fn secret_of(session: &Session) -> Result<Option<[u8; LENGTH]>> {
     session.get(VALUE)
 }
 
-/// Whether `token` is one for `secret`.
+/// Whether `token` is a masked form of `secret`.
 fn is_token(token: &str, secret: &[u8; LENGTH]) -> bool {
     let digits = token.as_bytes().as_chunks::<2>().0.iter().map(|pair| {
         let pair = std::str::from_utf8(pair).ok()?;
@@ -142,7 +145,7 @@ fn is_token(token: &str, secret: &[u8; LENGTH]) -> bool {
         .zip(masked)
         .map(|(mask, byte)| mask ^ byte)
         .collect();
-    // In constant time, so that the time does not tell how many bytes are right.
+    // Compared in constant time, so that the time does not tell how many bytes are right.
     bool::from(found.as_slice().ct_eq(secret.as_slice()))
 }
 
@@ -160,12 +163,12 @@ fn is_foreign(request: &Request, trusted: &[String]) -> bool {
         let Ok(origin) = origin.to_str() else {
             return true;
         };
-        // `Sec-Fetch-Site` says `cross-site` for it, and is not asked.
+        // Returns before the check of `Sec-Fetch-Site`, which is `cross-site` for a trusted origin.
         if trusted.iter().any(|known| known == origin) {
             return false;
         }
-        // The scheme is not compared, since a proxy may have taken TLS off. An origin of `null` has
-        // no host, and is foreign.
+        // The scheme is not compared, since a proxy may terminate TLS. An origin of `null` has no
+        // host, and is foreign.
         let of_origin = origin.split_once("://").map(|(_, host)| host);
         if of_origin.is_none() || of_origin != request.authority() {
             return true;
@@ -185,7 +188,7 @@ async fn token_in_body(request: &Request) -> Result<Option<String>> {
     let essence = kind.split(';').next().unwrap_or_default().trim();
     if essence.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
         let bytes = request.bytes().await?;
-        // Before the form is parsed: the handler gets the body also if it takes no form.
+        // Put back before the form is parsed, so that the handler gets the body even if that fails.
         request.put_body(Body::from(bytes.clone()));
         let fields: Vec<(String, String)> = serde_urlencoded::from_bytes(&bytes)
             .map_err(|error| HttpError::bad_request(format!("the form: {error}")))?;
@@ -195,7 +198,7 @@ async fn token_in_body(request: &Request) -> Result<Option<String>> {
     if essence.eq_ignore_ascii_case("multipart/form-data") {
         let boundary = multer::parse_boundary(kind);
         let boundary = boundary.map_err(crate::request::multipart_error)?;
-        // Not the whole form: its files are for the handler to stream.
+        // Reads only the first field: the handler streams the files.
         let (field, body) = first_field(request.take_body(), boundary).await?;
         request.put_body(body);
         return Ok(field
@@ -210,7 +213,7 @@ impl Middleware for Csrf {
         if is_safe(request.method()) {
             return next.run(request);
         }
-        // Before the token: it needs no session, and no body.
+        // Checked before the token, since this needs neither a session nor the body.
         if is_foreign(&request, &self.0) {
             return Answer::now(refused("the request comes from another site"));
         }
@@ -221,7 +224,7 @@ impl Middleware for Csrf {
         let Some(secret) = secret else {
             return Answer::now(refused("the form has no token of this session"));
         };
-        // A header that is wrong is not made good by a field.
+        // If the header is there but wrong, the field is not looked at.
         if let Some(token) = request.header(HEADER) {
             return match is_token(token, &secret) {
                 true => next.run(request),

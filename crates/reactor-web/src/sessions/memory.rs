@@ -1,4 +1,4 @@
-//! `MemoryStore`: sessions in the memory of this process.
+//! `MemoryStore`: keeps sessions in the memory of this process.
 
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
@@ -11,13 +11,14 @@ use reactor::ReactorHandle;
 use super::store::{SessionData, SessionStore};
 use crate::random;
 
-/// Sessions that are kept.
+/// Most sessions that are kept, unless `max_sessions` sets another number.
 const MAX_SESSIONS: usize = 10_000;
 
-/// Sessions in the memory of this process: gone when it ends, and known to one loop.
+/// Keeps sessions in the memory of this process: they are lost when it ends, and only this loop's
+/// thread knows them.
 ///
-/// At most 10,000 of them; one more, and the one goes that would expire first, which was not used
-/// for the longest time. Tokens are 256 random bits.
+/// Keeps at most 10,000 sessions. Beyond that, the session that would expire first is dropped,
+/// usually the one that was not used for the longest time. Tokens are 256 random bits.
 ///
 /// # Examples
 ///
@@ -40,8 +41,9 @@ pub struct MemoryStore {
 #[derive(Debug, Default)]
 struct Kept {
     sessions: HashMap<Rc<str>, (Duration, SessionData)>,
-    /// By the time at which they expire.
-    // With the same pairs as `sessions`. The token makes pairs of the same time differ.
+    /// The tokens, in the order in which their sessions expire.
+    // Each session of `sessions` is here once. The token is part of the key, since several sessions
+    // may expire at the same time.
     order: BTreeSet<(Duration, Rc<str>)>,
 }
 
@@ -53,7 +55,8 @@ impl Kept {
         self.order.remove(&(end, token))
     }
 
-    /// Drops what has expired, and what would first as long as there are more than `most`.
+    /// Drops the sessions that have expired, and those that would expire first while there are more
+    /// than `most`.
     fn shrink(&mut self, now: Duration, most: usize) {
         while let Some((end, _)) = self.order.first()
             && (*end <= now || self.sessions.len() > most)
@@ -73,19 +76,19 @@ impl MemoryStore {
         }
     }
 
-    /// With at most this number of sessions, and one at least.
+    /// Sets the most sessions that are kept; 0 counts as 1.
     #[must_use]
     pub fn max_sessions(mut self, sessions: usize) -> Self {
         self.max_sessions = sessions.max(1);
         self
     }
 
-    /// Number of sessions that are kept; those that have expired go when the next one is used.
+    /// Number of sessions that are kept; expired sessions are dropped when the store is used next.
     pub fn len(&self) -> usize {
         self.kept.borrow().sessions.len()
     }
 
-    /// Whether none is kept.
+    /// Whether no session is kept.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -100,11 +103,12 @@ impl MemoryStore {
         let mut kept = self.kept.borrow_mut();
         kept.shrink(now, self.max_sessions);
         let token = match token {
-            // Another request has ended it: this one, which began before, may not bring it back.
+            // Another request has ended the session: this one, which began before, must not bring
+            // it back.
             Some(token) if !kept.remove(token) => return Ok(None),
             Some(token) => token.to_owned(),
             None => {
-                // Room for one: `max_sessions` is 1 at least.
+                // Makes room for the new session: `max_sessions` is at least 1.
                 kept.shrink(now, self.max_sessions - 1);
                 // 256 bits cannot be guessed, so a lookup by a map does not have to take constant
                 // time.

@@ -1,4 +1,4 @@
-//! `Sessions`: the middleware.
+//! `Sessions`: the middleware that loads and saves sessions.
 
 use std::fmt;
 use std::rc::Rc;
@@ -17,25 +17,25 @@ use crate::app::{Middleware, Next};
 use crate::request::Request;
 use crate::response::{Answer, Response};
 
-/// How long a session lasts that is not used.
+/// Default of the time after which an unused session ends.
 const IDLE_TIME: Duration = Duration::from_secs(1800);
 
-/// How long a session lasts.
+/// Default of the time after which a session ends, used or not.
 const ABSOLUTE_TIME: Duration = Duration::from_secs(43_200);
 
 /// Gives browsers sessions, by a cookie: see the [module](super).
 ///
 /// | setting | default |
 /// |---|---|
-/// | [`idle_time`](Self::idle_time): ends when it was not used for so long | 30 minutes |
-/// | [`absolute_time`](Self::absolute_time): ends in any case | 12 hours |
+/// | [`idle_time`](Self::idle_time): a session ends when it was not used for this time | 30 minutes |
+/// | [`absolute_time`](Self::absolute_time): a session ends after this time, used or not | 12 hours |
 /// | [`cookie_name`](Self::cookie_name) | `session` |
-/// | [`secure`](Self::secure): the cookie goes over encrypted connections only | as the request came |
+/// | [`secure`](Self::secure): browsers send the cookie over encrypted connections only | if the request came over one |
 /// | [`same_site`](Self::same_site) | `Lax` |
 ///
 /// The cookie is `HttpOnly`, for all paths, and ends with the browser. The use of a session is
-/// noted when a tenth of the idle time is over, so that not every request is a write; it may end
-/// that much earlier.
+/// written to the store only if a tenth of the idle time has passed since the last write, so that
+/// not every request is a write. So a session may end that much earlier.
 ///
 /// Changes are kept when the answer begins. Of two requests of a session at once, the values of
 /// the last one are kept.
@@ -97,59 +97,59 @@ impl Sessions {
     }
 
     fn set(mut self, set: impl FnOnce(&mut Settings)) -> Self {
-        // Shared only when it answers requests.
+        // Not shared before requests are answered, so this succeeds.
         if let Some(inner) = Rc::get_mut(&mut self.0) {
             set(&mut inner.settings);
         }
         self
     }
 
-    /// How long a session lasts that is not used.
+    /// Sets the time after which an unused session ends.
     #[must_use]
     #[doc(alias = "sessionTimeout")]
     pub fn idle_time(self, time: Duration) -> Self {
         self.set(|settings| settings.idle_time = time)
     }
 
-    /// How long a session lasts, used or not.
+    /// Sets the time after which a session ends, used or not.
     #[must_use]
     pub fn absolute_time(self, time: Duration) -> Self {
         self.set(|settings| settings.absolute_time = time)
     }
 
-    /// The name of the cookie. One that begins with `__Host-` cannot be set by other hosts of the
-    /// domain; it has to be secure.
+    /// Sets the name of the cookie. A cookie whose name begins with `__Host-` cannot be set by
+    /// other hosts of the domain; it has to be [`secure`](Self::secure).
     #[must_use]
     pub fn cookie_name(self, name: impl Into<String>) -> Self {
         self.set(|settings| settings.cookie_name = name.into())
     }
 
-    /// Whether browsers send the cookie over encrypted connections only. By default, that is so if
-    /// the request came over one; behind a proxy that has the certificate, it is to be set.
+    /// Whether browsers send the cookie over encrypted connections only. By default, they do if the
+    /// request came over one. Set it behind a proxy that terminates TLS.
     #[must_use]
     pub fn secure(self, secure: bool) -> Self {
         self.set(|settings| settings.secure = Some(secure))
     }
 
-    /// Whether browsers send the cookie with requests that pages of other sites cause.
+    /// Sets whether browsers send the cookie with requests that pages of other sites cause.
     #[must_use]
     pub fn same_site(self, same_site: SameSite) -> Self {
         self.set(|settings| settings.same_site = same_site)
     }
 }
 
-/// What came with a request.
+/// A request with its session, until the answer begins.
 struct Visit {
     inner: Rc<Inner>,
     reactor: ReactorHandle,
     is_secure: bool,
-    /// That of a session that is there.
-    // `None` too if the store does not know what the browser has sent: that never becomes the token
-    // of a new session (session fixation).
+    /// The token of a session that exists.
+    // `None` also if the store does not know the token that the browser has sent: that must not
+    // become the token of a new session (session fixation).
     token: Option<String>,
     session: Session,
-    /// Whether its use is to be noted.
-    // Set when a tenth of the idle time is over since the last note.
+    /// Whether the use of the session is to be written to the store.
+    // Set if a tenth of the idle time has passed since the last write.
     is_due: bool,
 }
 
@@ -173,8 +173,8 @@ impl Inner {
             now >= data.used.saturating_add(idle_time.as_secs())
                 || now >= data.created.saturating_add(absolute_time.as_secs())
         };
-        // Looked at here, too: a store may keep a session longer than it lasts, and a `CookieStore`
-        // cannot forget one.
+        // Checked here, too: a store may keep a session for longer, and a `CookieStore` cannot
+        // forget one.
         let known = data.filter(|data| !is_over(data)).zip(token);
         let (mut data, token) = match known {
             Some((data, token)) => (data, Some(token)),
@@ -186,17 +186,17 @@ impl Inner {
                 None,
             ),
         };
-        // A clock that was set back has no time over.
+        // If the clock was set back, the use is not due.
         let is_due =
             token.is_some() && now - data.used.min(now) >= idle_time.as_secs().div_ceil(10);
-        // Kept only if the use is due, or something has changed.
+        // Saved only if the use is due, or something has changed.
         data.used = now;
         let session = Session::new(data, token.is_none());
         let attached: Attached = SendWrapper::new(session.clone());
         request.extensions_mut().insert(attached);
         let visit = Visit {
             inner: Rc::clone(self),
-            // Before the request goes to its handler.
+            // Read before the handler takes the request.
             is_secure: self.settings.secure.unwrap_or_else(|| request.is_secure()),
             reactor,
             token,
@@ -227,14 +227,14 @@ impl Inner {
 }
 
 impl Visit {
-    /// Keeps what has changed, and gives the browser its token.
+    /// Saves the session if it has changed, and gives the browser its token.
     fn end(self, mut response: Response) -> Deferred<Response> {
         if self.session.is_used() {
-            // What a cache keeps is for the browser of that cookie only.
+            // A cache may give this answer only to the browser with the same cookie.
             let cookie = HeaderValue::from_static("cookie");
             response.headers_mut().append(header::VARY, cookie);
         }
-        // Looked at when the answer is there, so a body that is still written changes nothing.
+        // Read when the answer begins: changes made while its body is streamed are not saved.
         let change = match self.session.change() {
             Change::Nothing if self.is_due => Change::Changed,
             change => change,
@@ -245,10 +245,10 @@ impl Visit {
                 let token = token.clone();
                 self.save(Some(token), response)
             }
-            // Values of a browser without a session: they are its first.
+            // The browser had no session: these are its first values.
             (Change::Changed | Change::Renewed, None) => self.save(None, response),
             (Change::Renewed, Some(token)) => {
-                // The old one first: if the new one cannot be kept, neither is valid.
+                // The old token is removed first: if the new one cannot be saved, neither is valid.
                 let removed = self.inner.store.remove(&self.reactor, token);
                 removed.add_callback(move |()| self.save(None, response))
             }
@@ -265,7 +265,7 @@ impl Visit {
     fn save(self, token: Option<String>, mut response: Response) -> Deferred<Response> {
         let mut data = self.session.data();
         if token.is_none() {
-            // The absolute time of a login begins with it.
+            // The absolute time begins with the new token, such as at a login.
             data.created = data.used;
         }
         let lifetime = self.inner.lifetime(&data);
@@ -275,7 +275,8 @@ impl Visit {
             .save(&self.reactor, token.as_deref(), &data, lifetime);
         // The answer waits for the store: the browser may come back with its cookie at once.
         saved.add_callback(move |saved| {
-            // Without a new token, the browser has it, or another request has ended the session.
+            // If there is no new token, the browser has the token already, or another request has
+            // ended the session.
             if saved.is_some() && saved != token {
                 self.set_cookie(saved, &mut response)?;
             }
@@ -283,7 +284,7 @@ impl Visit {
         })
     }
 
-    /// Sets the cookie, or takes it back.
+    /// Sets the cookie, or removes it if there is no token.
     fn set_cookie(&self, token: Option<String>, response: &mut Response) -> deferred::Result<()> {
         let is_gone = token.is_none();
         let mut cookie = self.inner.cookie(token.unwrap_or_default(), self.is_secure);
@@ -302,7 +303,7 @@ impl Middleware for Sessions {
         let inner = &self.0;
         let name = &inner.settings.cookie_name;
         let Some(token) = request.cookie(name).filter(|token| !token.is_empty()) else {
-            // A store is not asked for a browser without a cookie.
+            // Without a cookie, the store is not asked.
             return inner.begin(request, next, None, None);
         };
         let loading = inner.store.load(request.reactor(), &token);

@@ -1,9 +1,9 @@
 //! Sessions: values that belong to a browser, from one request to the next.
 //!
 //! [`Sessions`] is middleware. Handlers get the [`Session`] by
-//! [`Request::session`](crate::Request::session); where its values are kept between requests is
-//! the matter of a [`SessionStore`]: in memory ([`MemoryStore`]), in the cookie itself
-//! ([`CookieStore`]), or one of your own, in a database say.
+//! [`Request::session`](crate::Request::session); a [`SessionStore`] keeps its values between
+//! requests: in memory ([`MemoryStore`]), in the cookie itself ([`CookieStore`]), or a store of
+//! your own, such as a database.
 //!
 //! ```
 //! use reactor_web::sessions::Sessions;
@@ -26,9 +26,8 @@
 //! # Ok::<(), deferred::Failure>(())
 //! ```
 //!
-//! [`Csrf`] keeps pages of other sites from sending forms in the name of a user.
-//! [`sign_cookie`] and [`encrypt_cookie`] are for cookies of your own that clients may not change,
-//! or not read.
+//! [`Csrf`] keeps pages of other sites from sending forms in the name of a user. [`sign_cookie`]
+//! and [`encrypt_cookie`] make cookies that clients cannot change, or not even read.
 
 mod cookie_store;
 mod csrf;

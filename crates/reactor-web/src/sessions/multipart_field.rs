@@ -15,12 +15,11 @@ use crate::body::Body;
 use crate::error::HttpError;
 use crate::request::multipart_error;
 
-/// Most bytes of the field: a longer one is not from a form of ours.
+/// Most bytes of the field: a longer one is not the field with the token.
 const MAX_FIELD: u64 = 1024;
 
-/// Bytes that are read for it.
-// The rest of the piece in which the field ends is read as well; more than this is kept by no
-// request.
+/// Most bytes that are read to find the field.
+// The piece in which the field ends is read to its end, and may exceed this.
 const MAX_READ: usize = 64 * 1024;
 
 /// A body, and what was read of it.
@@ -30,7 +29,7 @@ struct Peeked {
     length: usize,
 }
 
-/// Reads a body that is put together again later.
+/// Stream that reads a body and keeps what it has read, so that the body can be restored.
 // `multer` owns its stream, so the body is shared with it, and taken back after it was dropped.
 struct Peeking(Rc<RefCell<Peeked>>);
 
@@ -39,7 +38,7 @@ impl Stream for Peeking {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes>>> {
         let mut peeked = self.0.borrow_mut();
-        // Before the poll, so at most this and one piece are in memory.
+        // Checked before the poll, so at most `MAX_READ` bytes and one piece are in memory.
         if peeked.length >= MAX_READ {
             let error = HttpError::bad_request("the first field of the form is too long");
             return Poll::Ready(Some(Err(error.into())));
@@ -47,14 +46,15 @@ impl Stream for Peeking {
         let next = ready!(peeked.body.poll_next(cx));
         if let Some(Ok(bytes)) = &next {
             peeked.length += bytes.len();
-            // The handler's form begins with these. The clone shares the memory.
+            // Kept for the handler, whose form begins with these bytes. The clone shares the
+            // memory.
             peeked.read.push(bytes.clone());
         }
         Poll::Ready(next)
     }
 }
 
-/// The name and the text of the first field, and the whole body, as if nothing was read of it.
+/// Returns the name and the text of the first field, and the body as if nothing was read of it.
 pub(super) async fn first_field(
     body: Body,
     boundary: String,
@@ -75,7 +75,7 @@ pub(super) async fn first_field(
         }
         _ => None,
     };
-    // It holds a clone of `peeked`, and may be in the middle of the field of a file.
+    // Ends the parser, which holds a clone of `peeked`, and may be in the middle of a file.
     drop(form);
     let (read, body) = {
         let mut peeked = peeked.borrow_mut();

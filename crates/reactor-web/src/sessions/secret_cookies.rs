@@ -1,11 +1,11 @@
-//! Cookies that clients may not change, or not read.
+//! Signed and encrypted cookies, which clients cannot change, or not even read.
 
 use cookie::{Cookie, CookieJar, Key};
 
 use crate::request::Request;
 
-/// `cookie` with a signature: clients can read its value, and not change it. The signature holds
-/// for this name only. [`Request::signed_cookie`] reads it.
+/// `cookie` with a signature: clients can read its value, but not change it. The signature is valid
+/// only for this name. [`Request::signed_cookie`] reads it.
 ///
 /// # Examples
 ///
@@ -27,7 +27,7 @@ use crate::request::Request;
 /// # Ok::<(), deferred::Failure>(())
 /// ```
 pub fn sign_cookie(cookie: Cookie<'static>, key: &Key) -> Cookie<'static> {
-    // The crate signs the value alone.
+    // The crate signs only the value, so the name is put into it.
     let bound = format!("{}={}", cookie.name(), cookie.value());
     with_value(cookie, bound, |jar, cookie| {
         jar.signed_mut(key).add(cookie);
@@ -47,14 +47,15 @@ pub fn sign_cookie(cookie: Cookie<'static>, key: &Key) -> Cookie<'static> {
 /// assert!(!cookie.value().contains("large"));
 /// ```
 pub fn encrypt_cookie(cookie: Cookie<'static>, key: &Key) -> Cookie<'static> {
-    // The crate encrypts with the name as associated data, so nothing else is to be bound.
+    // The crate encrypts with the name as associated data, so the name need not be put into the
+    // value.
     let value = cookie.value().to_owned();
     with_value(cookie, value, |jar, cookie| {
         jar.private_mut(key).add(cookie);
     })
 }
 
-/// `cookie` with what `add` makes of `value`.
+/// `cookie` with the value that `add` puts into a jar for `value`.
 fn with_value(
     mut cookie: Cookie<'static>,
     value: String,
@@ -64,7 +65,7 @@ fn with_value(
     let mut jar = CookieJar::new();
     let name = cookie.name().to_owned();
     add(&mut jar, Cookie::new(name.clone(), value));
-    // It was added, under that name.
+    // Always there: it was just added.
     if let Some(made) = jar.get(&name) {
         cookie.set_value(made.value().to_owned());
     }
@@ -75,7 +76,7 @@ fn with_value(
 pub(super) fn verify(name: &str, value: String, key: &Key) -> Option<String> {
     let signed = Cookie::new(name.to_owned(), value);
     let bound = CookieJar::new().signed(key).verify(signed)?;
-    // The crate's signature is one of the value alone, which might be that of another cookie.
+    // The crate's signature covers only the value, so this checks that it was made for this name.
     let value = bound.value().strip_prefix(name)?.strip_prefix('=')?;
     Some(value.to_owned())
 }

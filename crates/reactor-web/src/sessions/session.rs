@@ -13,7 +13,7 @@ use super::store::SessionData;
 use crate::request::Request;
 
 /// The values of one browser, from one request to the next: by
-/// [`Request::session`](crate::Request::session). They are kept when the answer begins.
+/// [`Request::session`](crate::Request::session). They are saved when the answer begins.
 ///
 /// A browser without a session gets one, and its cookie, with the first value.
 ///
@@ -26,7 +26,7 @@ use crate::request::Request;
 /// use reactor_web::{App, HttpError, Request, testing::TestClient};
 ///
 /// fn login(req: &Request) -> deferred::Result<&'static str> {
-///     // After looking at the password.
+///     // After the password was checked.
 ///     let session = req.session()?;
 ///     session.renew();
 ///     session.insert("user", "ann")?;
@@ -61,17 +61,17 @@ pub struct Session(Rc<State>);
 
 struct State {
     data: RefCell<SessionData>,
-    // Not cleared when the session is kept: it speaks of the request.
+    // Whether the browser came without a session. Stays the same for the whole request.
     is_new: bool,
-    // It only grows, but for values that are set after `Destroyed`. Read once, when the answer
-    // begins.
+    // Only becomes greater, except that a change after `Destroyed` makes it `Renewed`. Read once,
+    // when the answer begins.
     change: Cell<Change>,
     /// Whether a handler has asked for the session.
     // Set by the first `Request::session`, and not cleared.
     is_used: Cell<bool>,
 }
 
-/// What is to be done when the answer begins. The later ones go before the earlier.
+/// What is to be done when the answer begins. A greater variant replaces a smaller one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Change {
     Nothing,
@@ -81,7 +81,7 @@ pub(super) enum Change {
 }
 
 impl Session {
-    /// One that begins with `data`.
+    /// A session with the values of `data`.
     pub(super) fn new(data: SessionData, is_new: bool) -> Self {
         Self(Rc::new(State {
             data: RefCell::new(data),
@@ -95,7 +95,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// It has another type.
+    /// The value has another type.
     pub fn get<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
         let data = self.0.data.borrow();
         let value = data.values.get(name).map(T::deserialize).transpose();
@@ -108,7 +108,7 @@ impl Session {
     ///
     /// The value has no form in JSON.
     pub fn insert(&self, name: &str, value: impl Serialize) -> Result<()> {
-        // Before the borrow: it runs code of users.
+        // Before the borrow, since serializing runs code of users.
         let value = serde_json::to_value(value)?;
         self.0
             .data
@@ -129,7 +129,7 @@ impl Session {
     }
 
     /// Gives the session another token, with the same values, and ends the old one: at each login,
-    /// so that a token that was known before is worth nothing after it (session fixation).
+    /// so that a token that an attacker knew before is not valid after it (session fixation).
     #[doc(alias = "regenerate", alias = "cycle_id")]
     pub fn renew(&self) {
         self.note(Change::Renewed);
@@ -138,21 +138,21 @@ impl Session {
     /// Ends the session: at a logout.
     #[doc(alias = "expire", alias = "flush")]
     pub fn destroy(&self) {
-        // So that what is set after this begins with nothing of the old session.
+        // So that values set after this do not join those of the old session.
         self.0.data.borrow_mut().values.clear();
         self.note(Change::Destroyed);
     }
 
-    /// Whether the browser came without one.
+    /// Whether the browser came without a session.
     pub fn is_new(&self) -> bool {
         self.0.is_new
     }
 
-    /// What is set after `destroy` is a new session.
+    /// Notes a change. A change after `destroy` begins a new session.
     fn note(&self, change: Change) {
         let known = self.0.change.get();
         let change = match (known, change) {
-            // Under another token, since the old one is to be worth nothing.
+            // Under another token, since the old one must not stay valid.
             (Change::Destroyed, Change::Changed | Change::Renewed) => Change::Renewed,
             (known, change) => known.max(change),
         };
@@ -167,13 +167,13 @@ impl Session {
         self.0.is_used.get()
     }
 
-    /// A copy of what is to be kept.
+    /// A copy of the data to be saved.
     pub(super) fn data(&self) -> SessionData {
         self.0.data.borrow().clone()
     }
 }
 
-/// In the extensions of a request, which are to be `Send`.
+/// A session in the extensions of a request, which have to be `Send`.
 pub(super) type Attached = SendWrapper<Session>;
 
 impl Request {

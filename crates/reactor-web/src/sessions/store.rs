@@ -9,7 +9,8 @@ use reactor::ReactorHandle;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// What a session is between two requests. A store keeps it as it is; it has a form in JSON.
+/// The data of a session between two requests. A store keeps it without a change, for example as
+/// JSON.
 ///
 /// # Examples
 ///
@@ -26,14 +27,15 @@ pub struct SessionData {
     pub(super) values: Map<String, Value>,
     /// When the session was made, in seconds since 1970.
     pub(super) created: u64,
-    /// When it was used last, or a little before that.
+    /// When the session was used last, in seconds since 1970; up to a tenth of the idle time too
+    /// early.
     pub(super) used: u64,
 }
 
 /// Seconds since 1970.
 pub(super) fn seconds(time: SystemTime) -> u64 {
     let since = time.duration_since(SystemTime::UNIX_EPOCH);
-    // A clock before 1970 is not set.
+    // A clock before 1970 was never set, and counts as 0.
     since.map_or(0, |since| since.as_secs())
 }
 
@@ -47,15 +49,15 @@ impl fmt::Debug for SessionData {
     }
 }
 
-/// Where the values of sessions are kept, between two requests.
+/// Keeps the values of sessions between two requests.
 ///
-/// A session is known by its token, which is the value of its cookie. It is to be a secret that
-/// cannot be guessed, of characters that may stand in a cookie.
+/// A session is known by its token, which is the value of its cookie. The token has to be a secret
+/// that cannot be guessed, of characters that are allowed in a cookie.
 ///
 /// # Examples
 ///
-/// One in which values are kept for ever; the tokens of [`MemoryStore`](super::MemoryStore) are
-/// random:
+/// A store that never forgets, with tokens that can be guessed; use random ones, as
+/// [`MemoryStore`](super::MemoryStore) does:
 ///
 /// ```
 /// use deferred::{Deferred, succeed};
@@ -99,14 +101,14 @@ impl fmt::Debug for SessionData {
 /// # Ok::<(), deferred::Failure>(())
 /// ```
 pub trait SessionStore: 'static {
-    /// What is kept for `token`; `None` if there is no such session.
+    /// The data kept for `token`; `None` if there is no such session.
     fn load(&self, reactor: &ReactorHandle, token: &str) -> Deferred<Option<SessionData>>;
 
-    /// Keeps `data` for `lifetime`, for a new session, or in place of what was kept for `token`.
-    /// The result is the token from now on.
+    /// Keeps `data` for `lifetime`: for a new session if `token` is `None`, else in place of the
+    /// data of that session. The result is the token from now on.
     ///
-    /// It is `None` if there is nothing for `token` any more, and nothing is kept then: another
-    /// request has ended the session, and this one, which began before, may not bring it back.
+    /// The result is `None`, and nothing is kept, if there is no session `token` any more: another
+    /// request has ended it, and this one, which began before, must not bring it back.
     fn save(
         &self,
         reactor: &ReactorHandle,

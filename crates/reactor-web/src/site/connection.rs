@@ -1,4 +1,4 @@
-//! One connection: hyper's, driven by a body of the loop.
+//! `Driver`: runs hyper's server on one connection, as an async body in the loop.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -19,20 +19,22 @@ use crate::request::{ConnectionInfo, SharedConnection};
 #[cfg(feature = "http2")]
 use crate::rt::LoopExecutor;
 
-/// What a client sends first if it speaks HTTP/2 (RFC 9113, §3.4).
+/// The first bytes of a client that speaks HTTP/2 (RFC 9113, §3.4).
 #[cfg(feature = "http2")]
-// A prefix of it is no request of HTTP/1: so the first byte that differs decides.
+// No prefix of it is a complete HTTP/1 request, so it is safe to wait until a byte differs or all
+// have come.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// The most headers of a request.
-// A `HeaderMap` panics above 24,576 names. The rest is for what handlers and proxies add.
+// A `HeaderMap` panics above 24,576 names. The difference leaves room for what handlers and proxies
+// add.
 const MAX_HEADERS: usize = 24_000;
 
 /// Serves the requests of a connection, until it is over.
 pub(super) fn serve(shared: &Rc<Shared>, io: Io) {
     let reactor = io.reactor().clone();
     if shared.limits.strict {
-        // Before the first input.
+        // Set before the first input.
         io.set_strict();
     }
     let pages = Rc::clone(&shared.errors);
@@ -49,8 +51,8 @@ pub(super) fn serve(shared: &Rc<Shared>, io: Io) {
             watchdog.stop();
             if let Some(connection) = lost.upgrade() {
                 connection.upgrades().lost();
-                // hyper may wait for something else than input: for a handler after a half-close,
-                // or while the body of its request is not read.
+                // hyper may be waiting for something other than input: for a handler after a
+                // half-close, or because the body of the request is not read.
                 connection.wake_driver();
             }
             site.remove(key);
@@ -112,8 +114,8 @@ impl Version {
     #[cfg(feature = "http2")]
     fn two(io: Io, shared: &Rc<Shared>, connection: &SharedConnection) -> Self {
         let mut builder = http2::Builder::new(LoopExecutor::new(io.reactor()));
-        // It counts 32 bytes more for each header (RFC 9113, 6.5.2), so it bounds their number,
-        // too.
+        // Counts each header as 32 bytes more than its text (RFC 9113, 6.5.2), so it also limits
+        // their number.
         builder.max_header_list_size(u32::try_from(shared.limits.head).unwrap_or(u32::MAX));
         connection.set_http2();
         let service = AppService::new(shared, connection);
@@ -128,8 +130,8 @@ fn builder(limits: &Limits) -> http1::Builder {
         // hyper panics below 8 KiB.
         .max_buf_size(limits.head.max(8 * 1024));
     if limits.headers != 100 {
-        // hyper's default, which is free: another number costs with every request.
-        // hyper allocates room for that many before it reads the head.
+        // 100 is hyper's default, which costs nothing. For another number, hyper allocates room for
+        // that many headers with every request.
         builder.max_headers(limits.headers.min(MAX_HEADERS));
     }
     // `pipeline_flush` stays off: with it, the 400 for a bad head is not sent while input is
@@ -137,12 +139,12 @@ fn builder(limits: &Limits) -> http1::Builder {
     builder
 }
 
-/// A connection, until it is over.
+/// The future that drives a connection until it is over.
 struct Driver {
     version: Version,
     connection: SharedConnection,
     shared: Rc<Shared>,
-    /// Whether hyper was asked to end the connection after the requests that run.
+    /// Set when hyper was asked to end the connection after the running requests.
     is_told: bool,
 }
 
@@ -157,7 +159,7 @@ impl Driver {
         let Some(io) = unknown else {
             return Poll::Ready(Ok(()));
         };
-        // How many bytes have to be there for the next look.
+        // Number of bytes that have to be there for the next comparison.
         let mut seen = 1;
         let is_two = loop {
             let looked = io.poll_fill_to(seen, cx, |first| {
@@ -165,9 +167,8 @@ impl Driver {
                 (count, first[..count] == PREFACE[..count])
             });
             match ready!(looked)? {
-                // So far, it is the beginning of the preface.
-                // Fewer than `seen` bytes are the end of the input: then it is HTTP/1 that has to
-                // say what is wrong with them.
+                // So far, these bytes are the beginning of the preface. Fewer than `seen` bytes
+                // mean the end of the input: then HTTP/1 answers the error.
                 (count, true) if count >= seen && count < PREFACE.len() => seen = count + 1,
                 (count, is_same) => break is_same && count == PREFACE.len(),
             }
@@ -186,11 +187,12 @@ impl Driver {
         // Taken out, since `into_parts` takes hyper's connection by value.
         if let Version::One(hyper) = std::mem::replace(&mut self.version, Version::Upgraded) {
             let mut parts = hyper.into_parts();
-            // In this order: what hyper has read too far was filtered already, and goes before what
-            // comes next.
+            // In this order: the bytes that hyper has read beyond the head were filtered already,
+            // and come before the next input.
             parts.io.end_strict();
             parts.io.unread(&parts.read_buf);
-            // The head of the answer goes before what a handler writes to the connection itself.
+            // The head of the answer must go out before what the handler writes to the connection
+            // itself.
             parts.io.send_gathered();
             self.connection.upgrades().give(parts.io);
         }
@@ -215,10 +217,10 @@ impl Future for Driver {
         }
         #[cfg(feature = "http2")]
         if ready!(this.poll_version(cx)).is_err() {
-            // The connection was lost, which is no failure of this program.
+            // The connection was lost, which is not a failure of this program.
             return Poll::Ready(Ok(()));
         }
-        // Once: a second `GOAWAY` or `Connection: close` would say nothing new.
+        // Done once: a second `GOAWAY` or `Connection: close` would say nothing new.
         let tells = closes_idle && !std::mem::replace(&mut this.is_told, closes_idle);
         let ended = match &mut this.version {
             #[cfg(feature = "http2")]
@@ -228,8 +230,8 @@ impl Future for Driver {
                 if tells {
                     Pin::new(&mut **hyper).graceful_shutdown();
                 }
-                // Without the shutdown, the `Io` is whole after an upgrade; its drop closes it
-                // otherwise.
+                // Without the shutdown, the `Io` is still open after an upgrade. Otherwise, its
+                // drop closes the connection.
                 ready!(hyper.poll_without_shutdown(cx))
             }
             #[cfg(feature = "http2")]
@@ -246,8 +248,8 @@ impl Future for Driver {
         }
         if let Err(error) = ended {
             let peer = this.connection.peer();
-            // At DEBUG: clients that reset connections, or send no HTTP, are no failure of this
-            // program.
+            // At DEBUG, since a client that resets its connection, or does not send HTTP, is not a
+            // failure of this program.
             tracing::debug!(target: "reactor_web", %peer, %error, "a connection has ended");
         }
         // Dropping hyper's connection drops the `Io`, which ends the connection when its output

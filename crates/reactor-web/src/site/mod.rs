@@ -1,4 +1,4 @@
-//! `Site`: an app on the connections of a port.
+//! `Site`: serves an app on the connections of one or more ports.
 
 mod connection;
 mod host;
@@ -18,7 +18,7 @@ use crate::handler::AnyHandler;
 use crate::io::IoProtocol;
 use crate::request::{FailurePages, SharedConnection};
 
-/// An app that is ready to be served: a [`Factory`], for whatever listens.
+/// An app that is ready to be served: a [`Factory`] for anything that listens.
 ///
 /// Behind an endpoint of `reactor-tls`, it serves HTTPS. With the feature `http2`, it serves
 /// HTTP/1.1 and HTTP/2 on one port: the client's first bytes decide.
@@ -47,8 +47,8 @@ struct Shared {
     handler: AnyHandler,
     limits: Limits,
     errors: Rc<dyn FailurePages>,
-    // Added when a connection is made, removed when all of its output is sent. Not borrowed while
-    // something is done to one.
+    // A connection is added when it is made, and removed when all of its output is sent. Not
+    // borrowed while a connection is stopped or dropped.
     connections: RefCell<Slab<SharedConnection>>,
     /// Set by `finish`, and not cleared: no new connections, and answers close theirs.
     is_finishing: Cell<bool>,
@@ -65,8 +65,8 @@ impl App {
     ///
     /// # Errors
     ///
-    /// [`RouteError`](crate::RouteError): two routes conflict, or one is no pattern; or what
-    /// [`Handler::prepare`](crate::Handler::prepare) of a handler fails with.
+    /// [`RouteError`](crate::RouteError): two routes conflict, or a pattern is invalid; or the
+    /// failure of the [`Handler::prepare`](crate::Handler::prepare) of a handler.
     #[track_caller]
     pub fn into_site(self) -> Result<Site> {
         let built = self.build()?;
@@ -84,10 +84,9 @@ impl App {
 }
 
 impl Site {
-    /// Ends in order: takes no more connections, answers the requests that run, with
-    /// `Connection: close`, and closes the connections that are idle, at once or after
-    /// [`Limits::idle_grace`]. The Deferred fires when all connections are over, which is when
-    /// their output is sent.
+    /// Graceful shutdown: accepts no more connections, answers the running requests, with
+    /// `Connection: close`, and closes idle connections, at once or after [`Limits::idle_grace`].
+    /// The Deferred fires when all connections are over, which is when their output is sent.
     ///
     /// Requests that run for longer than [`Limits::shutdown_timeout`] are cut off.
     ///
@@ -113,7 +112,7 @@ impl Site {
     #[doc(alias = "graceful_shutdown")]
     pub fn finish(&self) -> Deferred<()> {
         let shared = &self.0;
-        // First, so that no connection comes while the open ones are stopped.
+        // Set first, so that no connection comes while the open ones are stopped.
         shared.is_finishing.set(true);
         let Some(reactor) = shared.reactor() else {
             return succeed(());
@@ -197,7 +196,7 @@ impl Shared {
     }
 
     /// Closes idle connections, and the others after their current answer: sets `closes_idle`, and
-    /// wakes the driver of each connection, which looks at it.
+    /// wakes the driver of each connection, which reads it.
     fn close_idle(&self) {
         self.closes_idle.set(true);
         for connection in self.open() {
@@ -205,7 +204,7 @@ impl Shared {
         }
     }
 
-    /// Whether the site has finished: a connection that opens then is one too late.
+    /// Whether the site has finished. A connection that opens after that is dropped.
     fn is_finished(&self) -> bool {
         self.is_finishing.get() && self.connections.borrow().is_empty()
     }
@@ -213,7 +212,8 @@ impl Shared {
     fn remove(&self, key: usize) {
         // `try_remove`, since the panic of `remove` would end the callback of a lost connection.
         let removed = self.connections.borrow_mut().try_remove(key);
-        // After the borrow: a last reference abandons its triggers, which runs callbacks.
+        // Dropped after the borrow: the drop of the last reference abandons triggers, which runs
+        // callbacks.
         drop(removed);
         if self.is_finished() {
             for waiter in self.finish_waiters.take() {

@@ -1,4 +1,4 @@
-//! `AppService`: an app as hyper calls it.
+//! `AppService`: the app as a service of hyper.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -41,14 +41,13 @@ impl Service<http::Request<Incoming>> for AppService {
 
     fn call(&self, request: http::Request<Incoming>) -> Answering {
         let (head, body) = request.into_parts();
-        // Before the check, so that a refused request counts, too: `requests` and `idle_since` go
-        // by it.
+        // Before the check, so that `requests` and `idle_since` count a refused request, too.
         let (exchange, finish) = Exchange::begin(&self.connection);
         // The request goes to its handler with the head; these are for the answer and the log.
         let (method, uri) = (head.method.clone(), head.uri.clone());
         let checked = host::check(&head);
-        // What follows in the input may be part of a request that was refused, smuggled by a proxy
-        // that reads the `Host` another way: so HTTP/1 ends with it.
+        // After a refused request, an HTTP/1 connection is closed: a proxy may read the `Host` in
+        // another way, and the following input may be part of a smuggled request.
         let keep_alive = match (head.version, &checked) {
             (Version::HTTP_2, _) => KeepAlive::OfHttp2,
             (_, Ok(())) => KeepAlive::UnlessFinishing,
@@ -74,13 +73,13 @@ impl Service<http::Request<Incoming>> for AppService {
 }
 
 /// The future of the answer to a request. hyper drops it if the client goes first; that cancels the
-/// Deferred or the body of the handler.
+/// Deferred or the async body of the handler.
 pub(super) struct Answering {
     answer: Answer,
     shared: Rc<Shared>,
     method: Method,
     uri: Uri,
-    /// `None` once it is answered.
+    /// `None` once the request is answered.
     finish: Option<Finish>,
     keep_alive: KeepAlive,
 }
@@ -88,7 +87,7 @@ pub(super) struct Answering {
 /// Whether the connection may be used for another request.
 #[derive(Clone, Copy)]
 enum KeepAlive {
-    /// HTTP/2 has no header for it: hyper sends `GOAWAY`.
+    /// HTTP/2 has no such header: hyper sends `GOAWAY` instead.
     OfHttp2,
     /// Yes, unless the site finishes.
     UnlessFinishing,
@@ -109,7 +108,7 @@ impl Future for Answering {
             }
         };
         let closes = match this.keep_alive {
-            // `Connection` is forbidden there (RFC 9113, 8.2.2).
+            // HTTP/2 forbids `Connection` (RFC 9113, 8.2.2).
             KeepAlive::OfHttp2 => false,
             KeepAlive::UnlessFinishing => this.shared.is_finishing.get(),
             KeepAlive::No => true,
@@ -121,8 +120,8 @@ impl Future for Answering {
         if let Some(finish) = &this.finish {
             finish.answered(&this.method, response.status());
         }
-        // hyper drops the body of such an answer unread, which would look like a client that has
-        // gone: an empty one is complete.
+        // hyper drops the body of such an answer unread, which `Sending` would take for a client
+        // that has gone. An empty body counts as complete.
         if this.method == Method::HEAD || has_no_body(response.status()) {
             strip(&mut response);
         }
@@ -150,7 +149,7 @@ fn strip(response: &mut Response) {
     }
 }
 
-/// The body of an answer, which ends its exchange when all of it was taken or it is dropped.
+/// The body of an answer. Its exchange ends when all of the body was taken, or it is dropped.
 pub(super) struct Sending {
     body: Body,
     finish: Option<Finish>,
@@ -166,7 +165,7 @@ impl http_body::Body for Sending {
     ) -> Poll<Option<Result<Frame<Bytes>>>> {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
         // hyper does not poll again after the last frame of a body of known length; then `drop`
-        // completes it.
+        // completes the exchange.
         if frame.is_none() {
             self.complete();
         }
@@ -192,7 +191,8 @@ impl Sending {
 
 impl Drop for Sending {
     fn drop(&mut self) {
-        // A body that was not read to its end is one whose client has gone; `Finish` says so.
+        // If the body was not read to its end, the client has gone; the drop of `Finish` reports
+        // that.
         if self.body.is_end_stream() {
             self.complete();
         }

@@ -1,8 +1,8 @@
 //! Watchdog of a connection: ends it if the client is idle, sends a head or a body too slowly, or
-//! takes nothing of an answer.
+//! does not receive its answer.
 //!
-//! There is one timer for each connection, and none for each request: four times in the shorter of
-//! `write_timeout` and `body_timeout` (by default, every 15 s), it looks whether the client has
+//! There is one timer for each connection, and none for each request: four times within the shorter
+//! of `write_timeout` and `body_timeout` (by default, every 15 s), it checks whether the client has
 //! made progress. So a request costs no timer, only a reading of the clock when it is over; hyper's
 //! own timer for heads would be set anew for each head.
 
@@ -22,18 +22,19 @@ const REQUEST_TIMEOUT: &str =
 
 /// The timer of one connection.
 pub(super) struct Watchdog {
-    // Weak: the timer holds the watchdog, and is not to keep a connection that is over.
+    // Weak, since the timer holds the watchdog, and must not keep a connection that is over.
     connection: Weak<ConnectionInfo>,
     limits: Limits,
-    /// The next look. It holds the watchdog, until it fires or [`stop`](Self::stop) cancels it.
+    /// Timer of the next `look`. It holds the watchdog, until it fires or [`stop`](Self::stop)
+    /// cancels it.
     timer: RefCell<Option<DelayedCall>>,
-    /// What [`Monitor::sent_of_waiting`] was at the last look, and the first look since which it
-    /// has not grown. `None` if no output waited at the last look.
+    /// The value of [`Monitor::sent_of_waiting`] at the last look, and the time of the first look
+    /// since which it has not grown. `None` if no output waited at the last look.
     ///
     /// [`Monitor::sent_of_waiting`]: crate::io::Monitor::sent_of_waiting
     output: Cell<Option<(i64, Duration)>>,
-    /// Number of bytes that had come, and the first look since which it has not grown, while a
-    /// handler waited for a body. `None` if none waited at the last look.
+    /// Number of bytes received, and the time of the first look since which it has not grown, while
+    /// a handler waited for a body. `None` if no handler waited at the last look.
     body: Cell<Option<(i64, Duration)>>,
 }
 
@@ -59,14 +60,14 @@ impl Watchdog {
     }
 
     /// The time between two looks. Progress is dated by the look that sees it, up to a tick late,
-    /// and a limit that is no multiple of a tick is noticed up to another tick late.
+    /// and a limit that is not a multiple of a tick is noticed up to another tick late.
     fn tick(&self) -> Duration {
         self.limits.write_timeout.min(self.limits.body_timeout) / 4
     }
 
     /// Schedules the next `look`, after `delay`.
     fn arm(self: &Rc<Self>, connection: &ConnectionInfo, delay: Duration) {
-        // A cycle by way of the timer, until it fires or `stop` cancels it.
+        // The timer and the watchdog hold each other until the timer fires or `stop` cancels it.
         let watchdog = Rc::clone(self);
         let timer = connection
             .reactor()
@@ -79,15 +80,15 @@ impl Watchdog {
         let Some(connection) = self.connection.upgrade() else {
             return;
         };
-        // The timer is not set again: limits of HTTP do not apply any more.
+        // The limits of HTTP no longer apply.
         if connection.upgrades().is_granted() {
-            // The connection is the handler's, for another protocol, with limits of its own: the
-            // watchdog ends.
+            // A handler has the connection, for a protocol with limits of its own. The timer is not
+            // set again, which ends the watchdog.
             return;
         }
         let now = connection.reactor().now();
         let monitor = connection.monitor();
-        // How long `count` has not grown, if there is one now. `place` has the count of the
+        // How long `count` has not grown, if there is a count now. `place` holds the count of the
         // last look, with the time of the first look since which it has not grown.
         let waited = |place: &Cell<Option<(i64, Duration)>>, count: Option<i64>| {
             let since = match (count, place.get()) {
@@ -127,8 +128,8 @@ impl Watchdog {
             }
             next = next.min(left);
         }
-        // Not at once: nanoseconds may be left, and a look before the clock has moved would only
-        // arm the next one.
+        // At least 1 ms: if only nanoseconds are left, the next look might find the clock
+        // unchanged, and would only arm another one.
         self.arm(&connection, next.max(Duration::from_millis(1)));
     }
 }

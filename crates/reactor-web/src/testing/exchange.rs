@@ -1,4 +1,4 @@
-//! One request over a connection of its own, by hyper's client.
+//! Sends one request over a connection of its own, with hyper's client.
 
 use std::net::SocketAddr;
 
@@ -34,7 +34,7 @@ pub(super) fn start(
 async fn send(io: Io, request: http::Request<Body>) -> Result<TestAnswer> {
     let reactor = io.reactor().clone();
     let (mut sender, connection) = http1::handshake(io).await?;
-    // Its error is that of the request, too.
+    // Ignored, since the request fails with the same error.
     reactor.spawn(async { Ok(connection.await?) }).ignore();
     let response = sender.send_request(request).await?;
     let (head, body) = response.into_parts();

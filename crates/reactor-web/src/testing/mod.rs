@@ -1,7 +1,7 @@
-//! Testing a site without sockets, and without waiting.
+//! Tests for a site, without sockets and without waiting.
 //!
-//! A [`TestClient`] has a reactor with a network in memory and a clock that the test moves; what
-//! the app does is what it does in production.
+//! A [`TestClient`] has a reactor with a network in memory and a clock that the test moves. The app
+//! itself runs as in production.
 //!
 //! ```
 //! use deferred::sleep;
@@ -54,9 +54,9 @@ use crate::site::Site;
 /// The address of the site in the network of the test.
 const ADDRESS: ([u8; 4], u16) = ([127, 0, 0, 1], 80);
 
-/// A client of an app, in the memory of a test: see the [module](self).
+/// A client of an app in a test: see the [module](self).
 ///
-/// Each request has a connection of its own. [`connect`](Self::connect) gives one for raw bytes.
+/// Each request has a connection of its own. [`connect`](Self::connect) opens one for raw bytes.
 ///
 /// # Examples
 ///
@@ -109,7 +109,7 @@ impl TestClient {
         &self.port
     }
 
-    /// Moves the time forward: as [`TestReactor::advance`].
+    /// Moves the clock forward: as [`TestReactor::advance`].
     #[track_caller]
     pub fn advance(&self, by: Duration) {
         self.reactor.advance(by);
@@ -119,8 +119,8 @@ impl TestClient {
     ///
     /// # Panics
     ///
-    /// If there is no answer once everything has happened that is due at this time, or the
-    /// connection fails.
+    /// If there is no answer once everything has happened that is due at the current time of the
+    /// clock, or the connection fails.
     #[track_caller]
     pub fn get(&self, target: &str) -> TestAnswer {
         self.start_get(target).answer()
@@ -172,7 +172,7 @@ impl TestClient {
     ///
     /// # Panics
     ///
-    /// As for [`get`](Self::get), and if the headers are none.
+    /// As for [`get`](Self::get), and if a header is invalid.
     #[track_caller]
     pub fn send(
         &self,
@@ -195,7 +195,7 @@ impl TestClient {
     ///
     /// # Panics
     ///
-    /// If `target` is no path and no URL.
+    /// If `target` is neither a path nor a URL.
     #[track_caller]
     pub fn start_get(&self, target: &str) -> PendingAnswer<'_> {
         match http::Request::get(target).body(Body::empty()) {
@@ -226,7 +226,7 @@ impl TestClient {
     ///
     /// # Panics
     ///
-    /// If the site takes no connections, since it is finishing.
+    /// If the site accepts no connections, because it is finishing.
     ///
     /// # Examples
     ///

@@ -1,4 +1,4 @@
-//! `PendingAnswer`: an answer that may be still to come.
+//! `PendingAnswer`: an answer that may not be there yet.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use reactor::testing::TestReactor;
 use super::answer::TestAnswer;
 use super::exchange::Started;
 
-/// An answer that may be still to come. Dropping it ends the connection.
+/// An answer that may not be there yet. Dropping it ends the connection.
 ///
 /// # Examples
 ///
@@ -45,7 +45,7 @@ impl<'a> PendingAnswer<'a> {
         Self { reactor, started }
     }
 
-    /// Whether it has not come whole.
+    /// Whether the answer has not come completely.
     #[track_caller]
     pub fn is_pending(&self) -> bool {
         self.reactor.settle();
@@ -57,8 +57,8 @@ impl<'a> PendingAnswer<'a> {
     ///
     /// # Panics
     ///
-    /// If there is none once everything has happened that is due at this time, or the connection
-    /// fails.
+    /// If there is none once everything has happened that is due at the current time of the clock,
+    /// or the connection fails.
     #[track_caller]
     pub fn answer(self) -> TestAnswer {
         match self.result() {
@@ -71,11 +71,12 @@ impl<'a> PendingAnswer<'a> {
     ///
     /// # Errors
     ///
-    /// The connection has failed before the answer was whole.
+    /// The connection has failed before the answer was complete.
     ///
     /// # Panics
     ///
-    /// If there is no result once everything has happened that is due at this time.
+    /// If there is no result once everything has happened that is due at the current time of the
+    /// clock.
     #[track_caller]
     pub fn result(mut self) -> Result<TestAnswer> {
         let Some(Started { answer, connection }) = self.started.take() else {

@@ -1,4 +1,4 @@
-//! `TestWebSocket`: the client's side of a WebSocket, in the memory of a test.
+//! `TestWebSocket`: the client's side of a WebSocket in a test.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -48,7 +48,7 @@ struct Seen {
 }
 
 impl TestClient {
-    /// Opens a WebSocket of `target`, a path with or without a query.
+    /// Opens a WebSocket to `target`, a path with or without a query.
     ///
     /// # Panics
     ///
@@ -62,8 +62,8 @@ impl TestClient {
         }
     }
 
-    /// As [`websocket`](Self::websocket), with headers and options of a client's. The host of its
-    /// URL is what the site sees as such.
+    /// As [`websocket`](Self::websocket), with the headers and options of `client`. The site sees
+    /// the host of its URL as `Host`.
     ///
     /// # Errors
     ///
@@ -71,7 +71,7 @@ impl TestClient {
     ///
     /// # Panics
     ///
-    /// If the handshake does not end at this time.
+    /// If the handshake needs the clock to move.
     #[track_caller]
     pub fn try_websocket(&self, client: &WebSocketClient) -> Result<TestWebSocket<'_>> {
         let seen: Rc<RefCell<Seen>> = Rc::default();
@@ -131,7 +131,7 @@ impl TestWebSocket<'_> {
         mem::take(&mut self.seen.borrow_mut().binaries)
     }
 
-    /// Closes.
+    /// Closes the WebSocket.
     #[track_caller]
     pub fn close(&self, code: CloseCode, reason: &str) {
         self.ws.close(code, reason);
@@ -160,7 +160,7 @@ impl Drop for TestWebSocket<'_> {
     }
 }
 
-/// Keeps what it gets.
+/// Records what it receives.
 struct Recorder(Rc<RefCell<Seen>>);
 
 impl WebSocketProtocol for Recorder {
