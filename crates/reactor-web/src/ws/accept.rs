@@ -20,14 +20,14 @@ use crate::request::Request;
 use crate::response::Response;
 
 impl Request {
-    /// Opens a WebSocket, whose handlers are those of `protocol`; with the default
-    /// [`WebSocketOptions`]. When the site finishes, the WebSocket is closed with code 1001.
+    /// Opens a WebSocket that `protocol` handles, with the default [`WebSocketOptions`]. When the
+    /// site finishes, the WebSocket is closed with code 1001.
     ///
     /// # Errors
     ///
-    /// [`HttpError`]: 426 if the request is no handshake of WebSocket of version 13 (one of
-    /// HTTP/2 never is, and browsers ask by HTTP/1.1 then), 400 if it is a broken one, 403 if a
-    /// page of another host makes it.
+    /// [`HttpError`]: 426 if the request is not a handshake of WebSocket version 13 (a request of
+    /// HTTP/2 never is; browsers use HTTP/1.1 for it), 400 if the handshake is invalid, 403 if a
+    /// page of another host sends it.
     ///
     /// # Examples
     ///
@@ -57,14 +57,15 @@ impl Request {
     ///
     /// # Errors
     ///
-    /// As there.
+    /// As for [`websocket`](Self::websocket).
     pub fn websocket_with(
         &self,
         options: &WebSocketOptions,
         protocol: impl WebSocketProtocol,
     ) -> Result<Response> {
         let headers = self.headers();
-        // The handshake first: a request without it gets a 426, whatever page has made it.
+        // The handshake is checked first: a request without it gets a 426, whatever page has sent
+        // it.
         let mut response = self.handshake()?;
         check_origin(headers, &options.origins)?;
         let subprotocol = choose(headers, &options.subprotocols);
@@ -86,7 +87,8 @@ impl Request {
         let opening = self
             .upgrade()
             .add_callback(move |io| io.switch_to(connection));
-        // Fails if the client goes before, or a middleware answers otherwise: then it does not open.
+        // Fails if the client goes before, or a middleware replaces the answer: then the WebSocket
+        // does not open.
         opening.ignore();
         self.on_finish(move || ws.close(CloseCode::GOING_AWAY, "the server stops"));
         Ok(response)
@@ -95,7 +97,8 @@ impl Request {
     /// The answer to a handshake.
     fn handshake(&self) -> Result<Response> {
         let asks = self.header(UPGRADE);
-        // 426 names the protocol and its version (RFC 6455, 4.4), so that a client can ask anew.
+        // A 426 names the protocol and its version (RFC 6455, 4.4), so that the client can try
+        // again.
         if !asks.is_some_and(|asks| asks.eq_ignore_ascii_case("websocket")) {
             return Err(required("the request is no handshake of WebSocket").into());
         }
@@ -105,7 +108,7 @@ impl Request {
         {
             return Err(required("the version of WebSocket is not 13").into());
         }
-        // `tungstenite` takes a request of `http`, whose parts cannot be borrowed.
+        // Copied, since `tungstenite` needs a request of `http`, which owns its parts.
         let mut request = http::Request::new(());
         *request.method_mut() = self.method().clone();
         *request.version_mut() = self.version();
@@ -117,7 +120,7 @@ impl Request {
     }
 }
 
-/// 426, with what the request should be.
+/// A 426 that names the protocol and the version to use.
 fn required(message: &'static str) -> HttpError {
     HttpError::new(StatusCode::UPGRADE_REQUIRED)
         .with_message(message)
@@ -125,7 +128,7 @@ fn required(message: &'static str) -> HttpError {
         .with_header(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"))
 }
 
-/// The first of ours that the client offers.
+/// The first of `ours` that the client offers.
 fn choose(headers: &HeaderMap, ours: &[String]) -> Option<String> {
     let values = headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter();
     // Both forms: several headers, or one with a list (RFC 6455, 11.3.4).
@@ -139,14 +142,16 @@ fn choose(headers: &HeaderMap, ours: &[String]) -> Option<String> {
         .cloned()
 }
 
-/// Whether a page of this origin may open a WebSocket here. Without an origin, it is no page.
+/// Checks that a page of this origin may open a WebSocket here. A request without `Origin` does not
+/// come from a page.
 fn check_origin(headers: &HeaderMap, allowed: &Origins) -> Result<()> {
     let mut origins = headers.get_all(ORIGIN).iter();
-    // Only browsers send it, and only they act for a user of another site (RFC 6455, 10.2).
+    // Only browsers send `Origin`, and only they can be misused by pages of other sites (RFC 6455,
+    // 10.2).
     let Some(origin) = origins.next() else {
         return Ok(());
     };
-    // Two origins are none.
+    // A request with two origins is refused.
     let is_allowed = origins.next().is_none()
         && match (allowed, origin.to_str()) {
             (Origins::Any, _) => true,
@@ -168,7 +173,7 @@ fn is_same_host(origin: &str, headers: &HeaderMap) -> bool {
     let Ok(origin) = origin.parse::<Uri>() else {
         return false;
     };
-    // A proxy may have taken TLS off, so the scheme does not count, but for the usual port.
+    // A proxy may terminate TLS, so the scheme is not compared. It only gives the default port.
     let usual = match origin.scheme_str() {
         Some("http") => 80,
         Some("https") => 443,

@@ -1,4 +1,4 @@
-//! `Assembly`: messages from frames, with all rules of RFC 6455 (§5.4 to §5.6).
+//! `Assembly`: puts messages together from frames, by the rules of RFC 6455 (§5.4 to §5.6).
 
 use std::str;
 
@@ -9,23 +9,23 @@ use super::deflate;
 use super::frame::{CONTROL, Head, Piece, mask};
 use super::options::WebSocketOptions;
 
-/// Capacity of a buffer that is kept between messages.
+/// Largest capacity of a buffer that is kept between messages.
 const KEPT: usize = 4 * 1024;
 
-/// Makes messages of the frames of one connection.
+/// Puts the frames of one connection together to messages.
 pub(super) struct Assembly {
     max_message: usize,
     max_fragments: usize,
     /// The message that is coming. `None` between messages.
     // Set by the first frame, cleared by the end of the last one.
     message: Option<Kind>,
-    /// Its payload so far.
+    /// The payload of the message so far.
     buffer: Vec<u8>,
-    /// How much of that is known to be UTF-8.
-    // Up to a whole character: the next piece begins its check there.
+    /// Number of bytes of `buffer` that are known to be UTF-8.
+    // Ends after a whole character. The check of the next piece begins there.
     checked: usize,
-    /// Frames of the message so far.
-    // Counted, since empty ones would cost time and have no length.
+    /// Number of frames of the message so far.
+    // Limited, since empty frames cost time, but do not count towards `max_message`.
     fragments: usize,
     /// Whether the frame that is coming is the last one of its message.
     is_final: bool,
@@ -43,7 +43,7 @@ struct Kind {
     is_compressed: bool,
 }
 
-/// What is complete.
+/// A complete message or control frame.
 pub(super) enum Event<'a> {
     Text(&'a str),
     Binary(&'a [u8]),
@@ -68,7 +68,7 @@ impl Assembly {
         }
     }
 
-    /// Takes what has come; gives what is complete by that.
+    /// Adds a piece of a frame. Returns the message or control frame that it completes, if any.
     pub(super) fn push(&mut self, piece: &Piece<'_>) -> Result<Option<Event<'_>>, Violation> {
         if let Some(head) = &piece.head {
             if let OpCode::Control(control) = head.opcode {
@@ -79,19 +79,20 @@ impl Assembly {
         let Some(kind) = self.message else {
             return Err(Violation::protocol("there is nothing to continue"));
         };
-        // Unmasked where it is kept: the input of the connection is borrowed.
+        // Unmasked in the buffer, since the input of the connection is borrowed immutably.
         let begin = self.buffer.len();
         self.buffer.extend_from_slice(piece.payload);
         mask(&mut self.buffer[begin..], piece.mask);
         if !(piece.is_end && self.is_final) {
-            // Text that is wrong is refused before its end. Compressed text is known only then.
+            // Invalid text is refused before the end of the message. Compressed text can be checked
+            // only at its end.
             if kind.is_text && !kind.is_compressed {
                 self.check_text()?;
             }
             return Ok(None);
         }
-        // Before the event is made, which borrows from the buffers. They stay until the next
-        // message, or `release`.
+        // Cleared before the event is made, which borrows from the buffers. These stay until the
+        // next message, or `release`.
         self.message = None;
         let payload = if kind.is_compressed {
             self.inflated.clear();
@@ -135,7 +136,7 @@ impl Assembly {
         if self.fragments > self.max_fragments {
             return Err(Violation::too_large("a message has too many fragments"));
         }
-        // Before its payload is received.
+        // Checked before the payload is received.
         if self.buffer.len() as u64 + head.length > self.max_message as u64 {
             return Err(Violation::too_large("a message is too long"));
         }
@@ -153,7 +154,7 @@ impl Assembly {
         Ok(())
     }
 
-    /// A control frame, which comes whole.
+    /// Handles a control frame, which comes in one piece.
     fn control(&mut self, control: Control, piece: &Piece<'_>) -> Result<Event<'_>, Violation> {
         let payload = &mut self.control[..piece.payload.len()];
         payload.copy_from_slice(piece.payload);
@@ -166,10 +167,11 @@ impl Assembly {
         })
     }
 
-    /// Gives large buffers back, after a message was handled.
+    /// Frees large buffers, after a message was handled.
     pub(super) fn release(&mut self) {
         for buffer in [&mut self.buffer, &mut self.inflated] {
-            // The buffer of a message that is coming stays: a control frame was handled.
+            // If a message is still coming, only a control frame was handled, and the buffer of the
+            // message stays.
             if buffer.capacity() > KEPT && self.message.is_none() {
                 *buffer = Vec::new();
             }

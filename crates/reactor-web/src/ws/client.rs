@@ -29,7 +29,7 @@ use super::target::Target;
 use crate::body::Body;
 use crate::io::{Io, IoProtocol};
 
-/// Bound of the time from the connection to the end of the handshake.
+/// Longest time from the connection to the end of the handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Opens a WebSocket to `url`, `ws://…` or `wss://…`, with the default [`WebSocketOptions`]; a
@@ -38,8 +38,8 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
 ///
 /// # Errors
 ///
-/// Through the Deferred: `url` is no URL of a WebSocket, there is no connection, or the server's
-/// answer is no WebSocket ([`WebSocketRefused`]). Cancelling it ends the attempt.
+/// Through the Deferred: `url` is not a WebSocket URL, there is no connection, or the server
+/// refuses the WebSocket ([`WebSocketRefused`]). Cancelling it ends the attempt.
 ///
 /// # Examples
 ///
@@ -124,7 +124,7 @@ impl WebSocketClient {
     ///
     /// # Errors
     ///
-    /// `url` is no URL of a WebSocket.
+    /// `url` is not a WebSocket URL.
     pub fn new(url: &str) -> Result<Self> {
         Ok(Self {
             target: Target::new(url)?,
@@ -139,7 +139,7 @@ impl WebSocketClient {
     ///
     /// # Errors
     ///
-    /// It is no header.
+    /// The name or the value is invalid.
     pub fn with_header<N, V>(mut self, name: N, value: V) -> Result<Self>
     where
         N: TryInto<HeaderName, Error: Into<http::Error>>,
@@ -151,15 +151,14 @@ impl WebSocketClient {
         Ok(self)
     }
 
-    /// Uses these options; the [subprotocols](WebSocketOptions::subprotocols) are those that it
-    /// offers.
+    /// Uses these options; the client offers their [subprotocols](WebSocketOptions::subprotocols).
     #[must_use]
     pub fn with_options(self, options: WebSocketOptions) -> Self {
         Self { options, ..self }
     }
 
-    /// Uses this configuration of TLS for `wss`; if it offers `h2`, that is left out. By default, the
-    /// server is verified by the roots of the platform.
+    /// Uses this configuration of TLS for `wss`; if it offers `h2`, that is left out. By default,
+    /// the server is verified by the root certificates of the platform.
     #[cfg(feature = "tls")]
     #[must_use]
     pub fn with_tls(self, tls: TlsClient) -> Self {
@@ -183,8 +182,8 @@ impl WebSocketClient {
         }
     }
 
-    /// As [`connect`](Self::connect), over an endpoint, which the address of the URL does not
-    /// choose then: a UNIX socket, a proxy.
+    /// As [`connect`](Self::connect), but connects by `endpoint`, such as a UNIX socket or a proxy,
+    /// and not to the address of the URL.
     ///
     /// # Errors
     ///
@@ -195,7 +194,7 @@ impl WebSocketClient {
         endpoint: impl ClientEndpoint,
         protocol: impl WebSocketProtocol,
     ) -> Deferred<WebSocket> {
-        // The way of the Deferred from `connection_made`, which comes before `connecting` fires.
+        // Passes the Deferred on from `connection_made`, which is called before `connecting` fires.
         let opening = Rc::new(Cell::new(None));
         let slot = Rc::clone(&opening);
         let protocol = self.begin(protocol, move |deferred| slot.set(Some(deferred)));
@@ -207,21 +206,22 @@ impl WebSocketClient {
     }
 
     /// A protocol that makes the handshake and goes on as a WebSocket: for a
-    /// [`ClientService`](reactor::ClientService), or whatever else connects. If the handshake
-    /// fails, that goes to the log, and the connection ends.
+    /// [`ClientService`](reactor::ClientService), or for anything else that connects. If the
+    /// handshake fails, the failure goes to the log, and the connection ends.
     ///
-    /// The service connects again when the WebSocket is over. It does not close one: before its
-    /// [`stop`](reactor::ClientService::stop), which waits for that, close the [`WebSocket`].
+    /// The service connects again when the WebSocket is over, but does not close it. Close the
+    /// [`WebSocket`] before [`stop`](reactor::ClientService::stop), which waits for the end of the
+    /// connection.
     pub fn protocol(&self, protocol: impl WebSocketProtocol) -> IoProtocol {
         self.begin(protocol, |opening| opening.log_error().ignore())
     }
 
-    /// Where the URL leads to, with TLS if it says so.
+    /// The endpoint of the URL, with TLS for `wss`.
     ///
     /// # Errors
     ///
-    /// There can be no TLS: the host has no name for it, or the crate was built without the feature
-    /// `tls`.
+    /// TLS is not possible: the host is not a valid name for it, or the crate was built without the
+    /// feature `tls`.
     pub fn endpoint(&self) -> Result<Box<dyn ClientEndpoint>> {
         let endpoint = TcpConnectOptions::from((&*self.target.host, self.target.port));
         if !self.target.is_secure {
@@ -230,7 +230,7 @@ impl WebSocketClient {
         #[cfg(feature = "tls")]
         {
             let tls = match &self.tls {
-                // Without `h2`, over which this handshake does not exist.
+                // Without `h2`, since this handshake exists only in HTTP/1.1.
                 Some(tls) => tls.without_alpn("h2"),
                 None => TlsClient::builder().alpn(["http/1.1"]).build()?,
             };
@@ -252,7 +252,7 @@ impl WebSocketClient {
         IoProtocol::new(move |io| {
             let reactor = io.reactor().clone();
             let opening = reactor.spawn(client.open(io, Box::new(protocol)));
-            // Its end cancels `open`, which drops the connection.
+            // The timeout cancels `open`, which drops the connection.
             started(opening.add_timeout(HANDSHAKE_TIMEOUT, &reactor));
         })
     }
@@ -262,9 +262,9 @@ impl WebSocketClient {
         let key = generate_key();
         let request = self.request(&key)?;
         let (mut sender, connection) = http1::handshake(io).await?;
-        // Before the request is sent: hyper's connection has to run for that.
+        // Spawned before the request is sent, which needs hyper's connection to run.
         let serving = reactor.spawn(async { Ok(connection.without_shutdown().await?) });
-        // The connection ends with this, if the handshake fails or is cancelled.
+        // If the handshake fails or is cancelled, the drop of this ends the connection.
         let serving = serving.cancel_on_drop();
         let (head, _) = sender.send_request(request).await?.into_parts();
         let agreed = check(&head, &key, &self.options)?;
@@ -297,7 +297,8 @@ impl WebSocketClient {
             headers.insert(SEC_WEBSOCKET_EXTENSIONS, offer);
         }
         for (name, value) in &self.headers {
-            // After those of the handshake, which the program cannot replace.
+            // Appended after the headers of the handshake, so that the program cannot replace
+            // those.
             headers.append(name, value.clone());
         }
         Ok(request)
@@ -316,7 +317,7 @@ fn check(
     };
     let headers = &head.headers;
     let value = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-    // This and what follows: RFC 6455, 4.1.
+    // This check and the following ones: RFC 6455, 4.1.
     if head.status != StatusCode::SWITCHING_PROTOCOLS {
         return Err(refused("the answer is no upgrade").into());
     }
@@ -360,7 +361,7 @@ fn check(
 pub struct WebSocketRefused {
     /// The status of the answer.
     pub status: StatusCode,
-    /// What is wrong with it.
+    /// What is wrong with the answer.
     pub reason: &'static str,
 }
 

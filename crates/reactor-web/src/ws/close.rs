@@ -19,13 +19,13 @@ pub struct CloseCode(
 );
 
 impl CloseCode {
-    /// 1000: what it was for is done.
+    /// 1000: the purpose of the connection is fulfilled.
     pub const NORMAL: Self = Self(1000);
     /// 1001: the server stops, or the page was left.
     pub const GOING_AWAY: Self = Self(1001);
     /// 1002: the peer breaks the protocol.
     pub const PROTOCOL_ERROR: Self = Self(1002);
-    /// 1003: a type of message that is not taken here.
+    /// 1003: a type of message that is not accepted.
     pub const UNSUPPORTED: Self = Self(1003);
     /// 1005: the peer has given no code. Not to be sent.
     pub const NONE: Self = Self(1005);
@@ -42,7 +42,7 @@ impl CloseCode {
     /// 1013: the server has too much to do.
     pub const TRY_AGAIN_LATER: Self = Self(1013);
 
-    /// Whether a peer may send it.
+    /// Whether a close frame may have this code.
     pub(super) fn may_be_sent(self) -> bool {
         // RFC 6455, 7.4.1 and 7.4.2. 1004, 1005, 1006 and 1015 are reserved; 1012 to 1014 were
         // registered later.
@@ -56,7 +56,7 @@ impl fmt::Display for CloseCode {
     }
 }
 
-/// How a WebSocket has ended: what [`on_close`](super::WebSocketProtocol::on_close) gets.
+/// How a WebSocket has ended; passed to [`on_close`](super::WebSocketProtocol::on_close).
 ///
 /// # Examples
 ///
@@ -85,9 +85,9 @@ pub struct CloseEvent {
     /// The peer's code; 1005 if it gave none, 1006 if the connection was lost. If this side has
     /// closed because of an error, the code that it has sent.
     pub code: CloseCode,
-    /// The peer's words, or what was wrong.
+    /// The reason that the peer gave, or a description of the error.
     pub reason: String,
-    /// Whether both sides have said that they close.
+    /// Whether both sides have sent a close frame.
     #[doc(alias = "wasClean")]
     pub is_clean: bool,
 }
@@ -112,7 +112,7 @@ impl fmt::Display for CloseEvent {
     }
 }
 
-/// A [`WebSocket`](super::WebSocket) is closing or closed: what was to be sent was not taken.
+/// A [`WebSocket`](super::WebSocket) is closing or closed, so the message was not accepted.
 ///
 /// # Examples
 ///
@@ -141,7 +141,7 @@ impl fmt::Display for WebSocketGone {
 
 impl std::error::Error for WebSocketGone {}
 
-/// What a peer has done that ends its connection, and the code that it gets for it.
+/// A violation of the protocol by the peer, with the close code that is sent for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Violation {
     pub(super) code: CloseCode,

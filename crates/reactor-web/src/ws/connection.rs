@@ -23,14 +23,14 @@ pub(super) struct WebSocketConnection {
     ws: WebSocket,
     options: WebSocketOptions,
     assembly: Assembly,
-    /// Whether something has come since the timer last looked.
+    /// Whether input has come since `look` or `look_again` ran last.
     // Set by each piece of a frame, taken by `look` and `look_again`.
     is_alive: bool,
     /// Whether `on_open` was called.
     // Set before `on_open` is called, and not cleared. A WebSocket that was closed before it opened
     // has neither `on_open` nor `on_close`.
     is_opened: bool,
-    /// How it ends, once that is known.
+    /// How the WebSocket ends, once that is known.
     // Set by the peer's close, a failed handler, a violation or an unanswered ping. Taken when the
     // connection is over.
     event: Option<CloseEvent>,
@@ -53,8 +53,8 @@ impl WebSocketConnection {
         }
     }
 
-    /// Ends what began with `is_handling`: a failure closes the WebSocket, and what the handler
-    /// has sent goes out together.
+    /// Called after each handler: clears `is_handling`, sends what the handler has sent in one
+    /// write, and closes the WebSocket if the handler has failed.
     fn after_handler(&mut self, cx: &mut Context<'_, Self>, result: Result<()>) -> Result<()> {
         let ws = &self.ws;
         if result.is_err() && ws.0.state.get() == State::Open {
@@ -64,8 +64,7 @@ impl WebSocketConnection {
             ws.0.state.set(State::Closed);
             self.event = Some(CloseEvent::new(code, "a handler has failed", false));
         }
-        // Before the flush: what is sent in the middle of that has no handler after which it would
-        // go out.
+        // Cleared before the flush: output that is sent during the flush has no later flush.
         ws.0.is_handling.set(false);
         ws.flush(|output| cx.write(output));
         result
@@ -81,13 +80,13 @@ impl WebSocketConnection {
             self.ws.send_close(code, reason);
         }
         self.ws.0.state.set(State::Closed);
-        // A close that has come before keeps its event: what is behind it is no matter.
+        // If the peer has sent a close before, its event stays.
         self.event
             .get_or_insert_with(|| CloseEvent::new(code, reason, false));
         cx.lose_connection();
     }
 
-    /// The peer closes: this side does, too, unless it has.
+    /// Answers the peer's close with one of this side, unless this side has sent one already.
     fn answer_close(ws: &WebSocket, event: &CloseEvent) {
         if ws.0.state.get() == State::Open {
             if event.code == CloseCode::NONE {
@@ -104,18 +103,18 @@ impl WebSocketConnection {
     fn end(&mut self, cx: &mut Context<'_, Self>) {
         match self.ws.0.role {
             Role::Server => cx.lose_connection(),
-            // The server's part (RFC 6455, 7.1.1): the side that ends a connection first is the
-            // one whose system remembers it for a minute.
+            // The server should close first (RFC 6455, 7.1.1): the system of the side that does so
+            // keeps the connection in the state TIME_WAIT.
             Role::Client => {
-                // In case the server does not.
+                // If the server does not close it, the client does.
                 cx.call_later(self.options.close_timeout, |_, cx| cx.lose_connection());
             }
         }
     }
 
-    /// Bounds the time in which the peer has to close, after this side has.
+    /// Limits the time in which the peer has to close, after this side has.
     fn wait_for_close(&mut self, cx: &mut Context<'_, Self>) {
-        // Not `lose_connection`: a peer that takes nothing would hold it open.
+        // Not `lose_connection`, since a peer that receives nothing would hold the connection open.
         cx.call_later(self.options.close_timeout, |_, cx| cx.abort());
     }
 
@@ -130,16 +129,16 @@ impl WebSocketConnection {
         if self.ws.0.state.get() != State::Open {
             return;
         }
-        // While this side does not read, the peer cannot show that it is there.
+        // While this side does not read, no sign of life can come.
         if std::mem::take(&mut self.is_alive) || self.ws.0.pauses.get() > 0 {
             return self.start_pings(cx);
         }
-        // Errs if the connection is closing: then there is no need to know.
+        // Errs if the connection is closing: then the ping is not needed.
         let _ = self.ws.ping([]);
         cx.call_later(self.options.pong_timeout, Self::look_again);
     }
 
-    /// Ends the connection if the ping was not answered, nor anything else has come.
+    /// Ends the connection if neither an answer to the ping nor any other input has come.
     fn look_again(&mut self, cx: &mut Context<'_, Self>) {
         if std::mem::take(&mut self.is_alive) || self.ws.0.pauses.get() > 0 {
             return self.start_pings(cx);
@@ -157,15 +156,15 @@ impl Protocol for WebSocketConnection {
     type Framing = Frames;
 
     fn framing(&self) -> Frames {
-        // A frame that is longer than a message may be is refused by its head, in the framing.
+        // The framing refuses by its head a frame that is longer than a message may be.
         let max_length = self.options.max_frame.min(self.options.max_message);
         Frames::new(self.ws.0.role, max_length, self.ws.is_deflating())
     }
 
     fn connection_made(&mut self, cx: &mut Context<'_, Self>) -> Result<()> {
-        // Errs if it is set, which happens here only.
+        // Errs if `link` is set already, which happens only here.
         let _ = self.ws.0.link.set(Box::new(cx.connection()));
-        // After `link`, which all that an open WebSocket does needs.
+        // Set after `link`, which an open WebSocket needs.
         self.ws.0.state.set(State::Open);
         // The site has finished, or the handle was closed, between the handshake and the switch.
         let early = self.ws.0.early_close.take();
@@ -182,7 +181,7 @@ impl Protocol for WebSocketConnection {
     }
 
     fn received(&mut self, cx: &mut Context<'_, Self>, piece: Piece<'_>) -> Result<()> {
-        // Before the piece is looked at: the pieces of a large message are a sign of life, too.
+        // Set before the piece is handled: the pieces of a large message are a sign of life, too.
         self.is_alive = true;
         let state = self.ws.0.state.get();
         let event = match self.assembly.push(&piece) {
@@ -193,11 +192,11 @@ impl Protocol for WebSocketConnection {
                 return Ok(());
             }
         };
-        // What comes after this side has closed is dropped, up to the peer's close.
+        // Input after this side has closed is dropped, except the peer's close.
         if state != State::Open && !matches!(event, Event::Close(_)) {
             return Ok(());
         }
-        // The parts apart, since the event borrows from one of them.
+        // Borrowed one by one, since the event borrows from `assembly`.
         let Self { handler, ws, .. } = self;
         ws.0.is_handling.set(true);
         let result = match event {
@@ -217,8 +216,8 @@ impl Protocol for WebSocketConnection {
                 Ok(Ok(()))
             }
         };
-        // Looked at before the handler's result: a failure of `on_pong`, say, ends the connection
-        // by itself.
+        // Read before `after_handler`, which sets `event` if the handler has failed; such a failure
+        // ends the connection by itself.
         let closes = self.event.is_some();
         // After the handler: the event borrowed from these buffers.
         self.assembly.release();
@@ -245,7 +244,7 @@ impl Protocol for WebSocketConnection {
     }
 
     fn connection_lost(&mut self, _: &mut Context<'_, Self>, reason: ConnectionClosed) {
-        // Before `on_close`: by then, the WebSocket has left its rooms.
+        // Before `on_close`, so that the WebSocket has left its rooms by then.
         self.ws.end();
         let event = self.event.take();
         let event = event
@@ -288,8 +287,8 @@ impl Link for Connection<WebSocketConnection> {
     }
 
     fn wait_for_close(&self) {
-        // Errs if it is over: then there is nothing to wait for.
-        // Posted, since `close` may be called by a handler, which has no `Context`.
+        // Errs if the connection is over: then there is nothing to wait for. Posted, since `close`
+        // may be called by a handler, which has no `Context`.
         let _ = self.post(WebSocketConnection::wait_for_close);
     }
 }

@@ -1,7 +1,7 @@
 //! permessage-deflate (RFC 7692): negotiation, and each message compressed by itself.
 //!
-//! There is no context takeover in either direction: so a connection keeps no window, the
-//! compressor is one for each thread, and a message that is compressed once can be sent to many.
+//! There is no context takeover in either direction. So a connection keeps no window, a thread
+//! needs only one compressor, and a message that is compressed once can be sent to many.
 
 use std::cell::RefCell;
 
@@ -11,10 +11,10 @@ use http::header::SEC_WEBSOCKET_EXTENSIONS;
 
 use super::close::Violation;
 
-/// Shorter messages are not compressed: it would make few of them smaller.
+/// Shorter messages are not compressed, since few of them would become smaller.
 const SHORTEST: usize = 256;
 
-/// What a client asks for.
+/// The extension that a client offers.
 pub(super) const OFFER: &str =
     "permessage-deflate; client_no_context_takeover; server_no_context_takeover";
 
@@ -24,12 +24,12 @@ const SERVER_CONTEXT: &str = "server_no_context_takeover";
 const CLIENT_BITS: &str = "client_max_window_bits";
 const SERVER_BITS: &str = "server_max_window_bits";
 
-/// Stands behind each block that is flushed, and is left out of the message.
+/// The end of each flushed block, which is left out of the message.
 // RFC 7692, 7.2.1.
 const TAIL: [u8; 4] = [0, 0, 0xFF, 0xFF];
 
 thread_local! {
-    // Reset before each message. Borrowed while one is compressed, which calls nothing else.
+    // Reset before each message. Borrowed while a message is compressed, which calls no other code.
     static COMPRESS: RefCell<Compress> =
         RefCell::new(Compress::new(Compression::fast(), false));
     static DECOMPRESS: RefCell<Decompress> = RefCell::new(Decompress::new(false));
@@ -45,13 +45,13 @@ pub(super) fn smaller(payload: &[u8]) -> Option<Vec<u8>> {
     is_smaller.then_some(small)
 }
 
-/// Appends `payload`, compressed, to `output`. Whether that came out.
+/// Appends `payload`, compressed, to `output`. Returns whether that succeeded.
 fn deflate(payload: &[u8], output: &mut Vec<u8>) -> bool {
     COMPRESS.with_borrow_mut(|compress| {
         compress.reset();
         let mut rest = payload;
         loop {
-            // A guess; the loop makes more room if it is too low.
+            // An estimate; the loop makes more room if it is too low.
             output.reserve(rest.len() / 2 + 64);
             let before = compress.total_in();
             if compress
@@ -81,11 +81,11 @@ pub(super) fn inflate(payload: &[u8], output: &mut Vec<u8>, limit: usize) -> Res
         for part in [payload, &TAIL] {
             let mut rest = part;
             loop {
-                // Doubled each time, from 1 KiB on: what is allocated goes with what has come out,
-                // not with what the message claims.
+                // Doubled each time, from 1 KiB on, so that the memory grows with the actual
+                // output.
                 if output.len() == output.capacity() {
-                    // One byte beyond the limit tells that there is more. Saturated, because the limit
-                    // may be `usize::MAX`.
+                    // One byte beyond the limit shows that the message is too long. Saturated,
+                    // because the limit may be `usize::MAX`.
                     let most = limit.saturating_add(1);
                     let more = (most - output.len()).min(output.len().max(1024));
                     output.reserve_exact(more);
@@ -98,7 +98,7 @@ pub(super) fn inflate(payload: &[u8], output: &mut Vec<u8>, limit: usize) -> Res
                     return Err(Violation::too_large("a decompressed message is too long"));
                 }
                 if status == Status::StreamEnd {
-                    // The sender has ended its stream of blocks: then there is nothing behind.
+                    // The sender has ended its stream of blocks, so nothing follows.
                     return Ok(());
                 }
                 let taken = count(decompress.total_in() - taken);
@@ -107,7 +107,8 @@ pub(super) fn inflate(payload: &[u8], output: &mut Vec<u8>, limit: usize) -> Res
                     if rest.is_empty() {
                         break;
                     }
-                    // There is input and room, and the decoder takes neither.
+                    // There is input and room, but the decoder uses neither: it would go on so for
+                    // ever.
                     if taken == 0 && output.len() == given {
                         return Err(Violation::data("a message cannot be decompressed"));
                     }
@@ -118,13 +119,13 @@ pub(super) fn inflate(payload: &[u8], output: &mut Vec<u8>, limit: usize) -> Res
     })
 }
 
-/// A number of bytes of a slice.
+/// Converts a number of bytes of a slice.
 fn count(bytes: u64) -> usize {
-    // It counts bytes of one slice, so it fits.
+    // Always fits, since a slice has at most `usize::MAX` bytes.
     usize::try_from(bytes).unwrap_or(usize::MAX)
 }
 
-/// The parameters of each extension of that name, with their values.
+/// Each extension in the headers, with its parameters and their values.
 fn offers(headers: &HeaderMap) -> Vec<(&str, Vec<(&str, &str)>)> {
     let values = headers.get_all(SEC_WEBSOCKET_EXTENSIONS).iter();
     values
@@ -143,7 +144,7 @@ fn offers(headers: &HeaderMap) -> Vec<(&str, Vec<(&str, &str)>)> {
         .collect()
 }
 
-/// What a server answers to what a client asks for, if it is something that can be done.
+/// The server's answer to the first offer of the client that it can meet; `None` if there is none.
 // RFC 7692, 5.1: the client's offers are in the order of its preference, and one that cannot be met
 // is passed over.
 pub(super) fn accept(headers: &HeaderMap) -> Option<String> {
@@ -162,7 +163,7 @@ pub(super) fn accept(headers: &HeaderMap) -> Option<String> {
                     // The client's window may have any size: the decompressor has the largest one.
                     (CLIENT_CONTEXT | SERVER_CONTEXT, "") | (CLIENT_BITS, "") => {}
                     (CLIENT_BITS, bits) if is_window(bits) => {}
-                    // The compressor has one size.
+                    // The compressor supports only this size.
                     (SERVER_BITS, "15") => answer.push_str("; server_max_window_bits=15"),
                     _ => return None,
                 }
@@ -171,7 +172,7 @@ pub(super) fn accept(headers: &HeaderMap) -> Option<String> {
         })
 }
 
-/// Whether a server has agreed to compress, to what a client has offered.
+/// Whether a server has accepted the client's offer to compress.
 pub(super) fn is_agreed(headers: &HeaderMap) -> Result<bool, &'static str> {
     let agreed = offers(headers);
     // One extension at most was offered, so one at most may be in the answer (RFC 6455, 9.1).
@@ -188,8 +189,8 @@ pub(super) fn is_agreed(headers: &HeaderMap) -> Result<bool, &'static str> {
             // it, its messages would need a window that is kept.
             (SERVER_CONTEXT, "") => keeps_no_context = true,
             (CLIENT_CONTEXT, "") => {}
-            // A server may name it unasked (RFC 7692, 7.1.2.1). `client_max_window_bits` it may not
-            // (7.1.2.2).
+            // A server may send this parameter unasked (RFC 7692, 7.1.2.1), but not
+            // `client_max_window_bits` (7.1.2.2).
             (SERVER_BITS, bits) if is_window(bits) => {}
             _ => return Err("the server answers with a parameter that was not offered"),
         }

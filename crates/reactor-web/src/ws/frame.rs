@@ -1,9 +1,9 @@
 //! `Frames`: cuts input into the frames of RFC 6455 (§5.2), and encodes output as such.
 //!
-//! A frame that has not come whole is given in pieces, so that a large one is not collected
-//! twice, and text that is no UTF-8 is refused before its end. The heads are read and written by
-//! `tungstenite`; its message layer is not used, since it knows no compression, and has a buffer
-//! of its own for each connection.
+//! A frame that has not come completely is passed on in pieces, so that a large frame is not
+//! buffered twice, and invalid text is refused before its end. The heads are read and written by
+//! `tungstenite`; its message layer is not used, since it does not support compression, and has a
+//! buffer of its own for each connection.
 
 use std::io::Cursor;
 
@@ -14,7 +14,7 @@ use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 
 use super::close::Violation;
 
-/// Bound of the payload of a control frame.
+/// Most bytes of the payload of a control frame.
 pub(super) const CONTROL: usize = 125;
 
 /// Which side of a connection this is.
@@ -34,8 +34,7 @@ pub(super) struct Frames {
     /// Whether the first frame of a message may say that it is compressed.
     is_deflating: bool,
     /// The frame whose payload is coming.
-    // Set when a frame has come in part, cleared with its last byte. A control frame never stands
-    // here.
+    // Set when a part of a frame has come, cleared with its last byte. Never a control frame.
     current: Option<Current>,
 }
 
@@ -50,7 +49,7 @@ struct Current {
 pub(super) struct Piece<'a> {
     /// The head of the frame, if it begins here.
     pub(super) head: Option<Head>,
-    /// As it was received: masked by a client.
+    /// As it was received, so masked if a client has sent it.
     pub(super) payload: &'a [u8],
     /// The mask, from the first byte of this payload on.
     pub(super) mask: [u8; 4],
@@ -77,7 +76,7 @@ impl Frames {
     }
 
     fn check(&self, header: &FrameHeader, length: u64) -> std::result::Result<(), Violation> {
-        // No extension that gives them a meaning is ever agreed on (RFC 6455, 5.2).
+        // No extension that uses these bits is ever agreed on (RFC 6455, 5.2).
         if header.rsv2 || header.rsv3 {
             return Err(Violation::protocol("a reserved bit is set"));
         }
@@ -105,7 +104,7 @@ impl Frames {
                 return Err(Violation::protocol("a control frame is too long"));
             }
         } else if length > self.max_length {
-            // By the head, before the payload takes memory.
+            // Refused by the head, before the payload takes memory.
             return Err(Violation::too_large("a frame is too long"));
         }
         Ok(())
@@ -123,7 +122,7 @@ impl Framing for Frames {
             let count = at_most(current.left, input.len());
             let mask = current.mask;
             current.left -= count as u64;
-            // The next piece begins with the key byte that is its turn.
+            // Rotated, so that the next piece begins with the right byte of the key.
             current.mask.rotate_left(count % 4);
             let is_end = current.left == 0;
             if is_end {
@@ -152,7 +151,7 @@ impl Framing for Frames {
         let payload = &input[begin..];
         let count = at_most(length, payload.len());
         let left = length - count as u64;
-        // Given whole, so that it needs no buffer: it has 125 bytes at most.
+        // A control frame is passed on only when it is complete, since it has at most 125 bytes.
         if left > 0 && matches!(header.opcode, OpCode::Control(_)) {
             return Ok(Decoded::Incomplete);
         }
@@ -188,10 +187,10 @@ fn at_most(count: u64, most: usize) -> usize {
     usize::try_from(count).map_or(most, |count| count.min(most))
 }
 
-/// Applies `key`, which masks and unmasks.
+/// Applies `key`. The same operation masks and unmasks.
 pub(super) fn mask(bytes: &mut [u8], key: [u8; 4]) {
     let [a, b, c, d] = key;
-    // The key twice. In the byte order of the machine both ways, so the order of the bytes stays.
+    // The key twice. Both conversions use the machine's byte order, so the bytes stay in order.
     let word = u64::from_ne_bytes([a, b, c, d, a, b, c, d]);
     let (words, rest) = bytes.as_chunks_mut::<8>();
     for chunk in words {
@@ -244,8 +243,7 @@ pub(super) const PONG: OpCode = OpCode::Control(Control::Pong);
 mod tests {
     use super::*;
 
-    /// Decodes `input` as it comes in parts of `size` bytes; gives the unmasked payload of each
-    /// frame.
+    /// Decodes `input` in parts of `size` bytes; returns the unmasked payload of each frame.
     fn frames_of(input: &[u8], size: usize) -> Vec<Vec<u8>> {
         let mut framing = Frames::new(Role::Server, 1000, false);
         let (mut frames, mut rest) = (Vec::new(), Vec::new());

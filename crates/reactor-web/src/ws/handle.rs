@@ -13,23 +13,24 @@ use super::frame::{self, Role};
 use super::message::Message;
 
 thread_local! {
-    // Of the thread: a WebSocket never leaves it.
+    // One for each thread is enough, since a WebSocket never leaves its thread.
     static NEXT_ID: Cell<u64> = const { Cell::new(0) };
 }
 
-/// A handle on a WebSocket: for its own handlers, and to be kept, to send from elsewhere.
+/// A handle on a WebSocket: for its own handlers, and for other code that keeps it to send
+/// messages.
 ///
-/// Cheap to clone. It does not keep the connection open: once that is over, everything here gives
-/// [`WebSocketGone`].
+/// Cheap to clone. It does not keep the connection open: once that is over, sends and the like fail
+/// with [`WebSocketGone`].
 ///
-/// - A send takes what it is given. [`ready`](Self::ready) is the back-pressure: it fires when
-///   the peer has taken most of it. What a peer never takes is bounded by the connection's
-///   [`WriteLimits`](reactor::WriteLimits).
+/// - A send never waits: the message is buffered if the peer is slow. For backpressure, wait for
+///   [`ready`](Self::ready), which fires when the peer has received most of it. The connection's
+///   [`WriteLimits`](reactor::WriteLimits) limit what is buffered for a peer that receives nothing.
 /// - The peer is not read from while more than 64 KiB of answers to its messages wait.
 ///
 /// # Examples
 ///
-/// Ticks from a timer, for all that listen:
+/// Ticks from a timer, for all open WebSockets:
 ///
 /// ```
 /// use reactor_web::App;
@@ -69,22 +70,22 @@ pub(super) struct Shared {
     subprotocol: Option<String>,
     reactor: ReactorHandle,
     peer: Address,
-    /// Set when it opens.
-    // Not cleared: after the end, its methods give `Gone`.
+    /// The connection. Set when the WebSocket opens.
+    // Not cleared: after the end, its methods return `Gone`.
     pub(super) link: OnceCell<Box<dyn Link>>,
-    // Only forward, from `Opening` to `Closed`.
+    // Changes only forward, from `Opening` to `Closed`.
     pub(super) state: Cell<State>,
-    /// What was asked for before it has opened.
+    /// Code and reason of a `close` before the WebSocket has opened.
     // Set by `close` while the state is `Opening`; taken by `connection_made`.
     pub(super) early_close: RefCell<Option<(CloseCode, String)>>,
-    /// Output of the handler that is running: sent as one when that returns.
+    /// Output of the running handler, sent in one write when it returns.
     // Filled only while `is_handling`. Not borrowed while the connection writes.
     pub(super) output: RefCell<Vec<u8>>,
     /// Set while a handler runs.
     // Set before each call of a handler, cleared by `after_handler`.
     pub(super) is_handling: Cell<bool>,
-    /// Number of pauses of reading.
-    // The pings do not count silence while it is above 0.
+    /// Number of `pause_reading` calls without their `resume_reading`.
+    // While it is above 0, a peer that is silent is not pinged or aborted.
     pub(super) pauses: Cell<usize>,
     /// Set when the connection is over. The state is `Closed` before that, once both sides have
     /// closed.
@@ -92,8 +93,9 @@ pub(super) struct Shared {
     is_over: Cell<bool>,
     // Fired after `on_close`.
     pub(super) closed: RefCell<Vec<Trigger<CloseEvent>>>,
-    /// Called when it is over, before its handler hears of that.
-    // One for each `Rooms` that this was ever a member of. Taken out before they are called.
+    /// Callbacks for the end of the connection, before `on_close`.
+    // One for each `Rooms` of which this WebSocket was ever a member. Taken out before they are
+    // called.
     leaves: RefCell<Vec<Box<dyn FnOnce(&WebSocket)>>>,
 }
 
@@ -106,7 +108,7 @@ pub(super) trait Link {
     fn pause_reading(&self) -> Result<(), Gone>;
     fn resume_reading(&self) -> Result<(), Gone>;
     fn abort(&self);
-    /// Bounds the time in which the peer has to close, after this side has.
+    /// Limits the time in which the peer has to close, after this side has.
     fn wait_for_close(&self);
 }
 
@@ -156,7 +158,7 @@ impl WebSocket {
     ///
     /// # Errors
     ///
-    /// [`WebSocketGone`] if the WebSocket is closing or closed; the text is not taken.
+    /// [`WebSocketGone`] if the WebSocket is closing or closed; the text is not sent.
     #[doc(alias = "sendMessage")]
     pub fn send_text(&self, text: impl AsRef<str>) -> Result<(), WebSocketGone> {
         self.send(Message::Text(text.as_ref()))
@@ -184,8 +186,9 @@ impl WebSocket {
         self.send_message(message.into())
     }
 
-    /// Sends a ping with up to 125 bytes of data, which comes back as a pong. There are pings by
-    /// themselves: see [`WebSocketOptions::ping_interval`](super::WebSocketOptions::ping_interval).
+    /// Sends a ping with up to 125 bytes of data, which comes back as a pong. Pings are also sent
+    /// automatically: see
+    /// [`WebSocketOptions::ping_interval`](super::WebSocketOptions::ping_interval).
     ///
     /// # Errors
     ///
@@ -252,8 +255,9 @@ impl WebSocket {
         waiting + self.0.output.borrow().len()
     }
 
-    /// Does not read from the peer, until [`resume_reading`](Self::resume_reading) was called as
-    /// often. Its pings are not answered then, and its silence does not count.
+    /// Stops reading from the peer, until [`resume_reading`](Self::resume_reading) was called as
+    /// many times. Meanwhile, the peer's pings are not answered, and the peer may be silent without
+    /// being aborted.
     ///
     /// # Errors
     ///
@@ -273,7 +277,7 @@ impl WebSocket {
     pub fn resume_reading(&self) -> Result<(), WebSocketGone> {
         let link = self.link()?;
         link.resume_reading().map_err(|_gone| WebSocketGone)?;
-        // A resume without a pause is not counted.
+        // Saturated, since there may be a resume without a pause.
         self.0.pauses.set(self.0.pauses.get().saturating_sub(1));
         Ok(())
     }
@@ -292,7 +296,7 @@ impl WebSocket {
         closed
     }
 
-    /// Whether nothing can be sent any more: it is closing or closed.
+    /// Whether the WebSocket is closing or closed, so that nothing can be sent.
     pub fn is_gone(&self) -> bool {
         matches!(self.0.state.get(), State::Closing | State::Closed)
     }
@@ -313,7 +317,7 @@ impl WebSocket {
         &self.0.peer
     }
 
-    /// The loop: for delayed calls, threads, and connections to elsewhere.
+    /// The reactor: for delayed calls, threads, and connections to other servers.
     pub fn reactor(&self) -> &ReactorHandle {
         &self.0.reactor
     }
@@ -326,7 +330,7 @@ impl WebSocket {
         self.0.id
     }
 
-    /// Has `leave` called when the connection is over, before its handler hears of that.
+    /// Calls `leave` when the connection is over, before `on_close`.
     pub(super) fn on_leave(&self, leave: impl FnOnce(&Self) + 'static) {
         self.0.leaves.borrow_mut().push(Box::new(leave));
     }
@@ -334,7 +338,7 @@ impl WebSocket {
     /// The connection is over: nothing is sent from now on, and it leaves its rooms.
     pub(super) fn end(&self) {
         self.0.is_over.set(true);
-        // First, so that nothing is sent to a WebSocket that leaves.
+        // Set first, so that nothing is sent to a WebSocket that leaves.
         self.0.state.set(State::Closed);
         for leave in self.0.leaves.take() {
             leave(self);
@@ -342,7 +346,7 @@ impl WebSocket {
     }
 }
 
-/// Two are equal if they are handles on the same WebSocket.
+/// Handles are equal if they belong to the same WebSocket.
 impl PartialEq for WebSocket {
     fn eq(&self, other: &Self) -> bool {
         Rc::ptr_eq(&self.0, &other.0)

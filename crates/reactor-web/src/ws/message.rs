@@ -1,4 +1,4 @@
-//! `Message`: a text or bytes.
+//! `Message`: text or bytes.
 
 use std::fmt;
 
@@ -21,7 +21,7 @@ pub enum Message<'a> {
 }
 
 impl<'a> Message<'a> {
-    /// Its bytes.
+    /// The bytes of the message.
     pub fn as_bytes(&self) -> &'a [u8] {
         match self {
             Self::Text(text) => text.as_bytes(),
@@ -29,7 +29,7 @@ impl<'a> Message<'a> {
         }
     }
 
-    /// Its text, if it is one.
+    /// The text, if the message is text.
     pub fn as_text(&self) -> Option<&'a str> {
         match self {
             Self::Text(text) => Some(text),

@@ -1,4 +1,4 @@
-//! WebSocket (RFC 6455): server and client, with handlers in the shape of a protocol.
+//! WebSocket (RFC 6455): server and client, with handlers as methods of a protocol.
 //!
 //! ```
 //! use reactor_web::App;
@@ -38,7 +38,7 @@
 //! |---|---|
 //! | answer a request with a WebSocket | [`Request::websocket`](crate::Request::websocket) |
 //! | handle messages | [`WebSocketProtocol`], or [`on_message`] for a closure |
-//! | send from elsewhere, close, wait for room | [`WebSocket`] |
+//! | send from other code, close, wait for room | [`WebSocket`] |
 //! | send to many | [`Rooms`] |
 //! | set limits, pings, subprotocols, origins, compression | [`WebSocketOptions`] |
 //! | connect | [`connect_websocket`], [`WebSocketClient`] |
@@ -46,7 +46,7 @@
 //!
 //! The heads of frames, the keys and the server's handshake are those of `tungstenite`,
 //! permessage-deflate that of `flate2`. After the handshake, the loop hands each frame to the
-//! handler from its own read buffer: there is no buffer and no task for each connection.
+//! handler from its own read buffer: an idle connection has no buffer and no task of its own.
 
 mod accept;
 mod assembly;

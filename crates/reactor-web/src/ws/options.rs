@@ -1,11 +1,11 @@
-//! `WebSocketOptions`: limits, timeouts and what a handshake agrees on.
+//! `WebSocketOptions`: limits, timeouts and options of the handshake.
 
 use std::time::Duration;
 
-/// After this time without input, a peer is asked whether it is there.
+/// After this time without input, a ping is sent.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 
-/// Limits and timeouts of a WebSocket, and what its handshake asks for.
+/// Limits and timeouts of a WebSocket, and options of its handshake.
 ///
 /// # Examples
 ///
@@ -32,22 +32,23 @@ const PING_INTERVAL: Duration = Duration::from_secs(30);
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WebSocketOptions {
-    /// Bytes of a frame that comes in. A longer one is answered with code 1009.
+    /// Most bytes of a received frame. A longer one closes the WebSocket with code 1009.
     pub max_frame: usize,
-    /// Bytes of a message that comes in, decompressed. A longer one is answered with code 1009.
+    /// Most bytes of a received message, decompressed. A longer one closes the WebSocket with code
+    /// 1009.
     pub max_message: usize,
-    /// Frames of a message that comes in. More are answered with code 1009.
+    /// Most frames of a received message. More close the WebSocket with code 1009.
     pub max_fragments: usize,
     /// After this time without input, a ping is sent; `None` for never.
     pub ping_interval: Option<Duration>,
-    /// How long nothing may come after a ping. Then the connection is aborted, and
+    /// Longest time without input after a ping. Then the connection is aborted, and
     /// [`on_close`](super::WebSocketProtocol::on_close) gets code 1006.
     pub pong_timeout: Duration,
     /// How long the peer may take to close, after this side has.
     pub close_timeout: Duration,
-    /// Whether messages are compressed if the peer can do so, by permessage-deflate. It is off,
-    /// because it costs time, and because a message that holds both a secret and words of a
-    /// stranger lets an eavesdropper guess the secret by the length.
+    /// Whether messages are compressed if the peer can do so, by permessage-deflate. Off by
+    /// default, because it costs time, and because the length of a message that holds both a secret
+    /// and text of an attacker lets an eavesdropper guess the secret.
     pub is_deflating: bool,
     /// Subprotocols, the preferred one first: those that a server speaks, or that a client offers.
     pub subprotocols: Vec<String>,
@@ -113,9 +114,9 @@ impl WebSocketOptions {
         self
     }
 
-    /// Lets pages of these origins open the WebSocket, such as `https://example.org`; others get
-    /// a 403. By default, these are the pages of the host that the request names. A client that is no
-    /// browser sends no `Origin`, and is let in.
+    /// Lets pages of these origins open the WebSocket, such as `https://example.org`; others get a
+    /// 403. By default, these are the pages of the host that the request names. A client that is
+    /// not a browser sends no `Origin`, and is accepted.
     #[must_use]
     pub fn with_origins<I>(mut self, origins: I) -> Self
     where
@@ -125,8 +126,8 @@ impl WebSocketOptions {
         self
     }
 
-    /// Lets pages of any origin open the WebSocket. A page of a stranger then acts in the name of
-    /// its visitor, if cookies identify the visitor.
+    /// Lets pages of any origin open the WebSocket. If cookies identify the user, a page of any
+    /// site can then act in the name of its visitor.
     #[must_use]
     pub fn with_any_origin(mut self) -> Self {
         self.origins = Origins::Any;

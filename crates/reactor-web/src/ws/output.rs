@@ -10,19 +10,19 @@ use super::frame;
 use super::handle::{State, WebSocket};
 use super::message::Message;
 
-/// Bound of the output that waits for the end of a handler, as of `Io`.
+/// Most bytes of output that wait for the end of a handler, as in `Io`.
 const GATHERED: usize = 16 * 1024;
 
-/// Capacity of that buffer that is kept.
+/// Largest capacity with which the buffer of that output is kept.
 const KEPT: usize = 4 * 1024;
 
-/// Bound of the reason of a close.
+/// Most bytes of the reason of a close.
 // The payload of a control frame, without the code.
 const REASON: usize = frame::CONTROL - 2;
 
 thread_local! {
-    /// A frame, while it is encoded.
-    // One for the thread: frames are written at once, or copied.
+    /// Buffer for the frame that is being encoded.
+    // One for each thread is enough: a frame is written at once, or copied.
     static ENCODED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -51,7 +51,7 @@ impl WebSocket {
         self.put(opcode, is_compressed, payload)
     }
 
-    /// Sends a frame that is encoded, by a server.
+    /// Sends a frame that is encoded already, without a mask: only for a server.
     pub(super) fn send_encoded(&self, frame: &[u8]) -> Result<(), WebSocketGone> {
         if self.0.state.get() != State::Open {
             return Err(WebSocketGone);
@@ -66,7 +66,7 @@ impl WebSocket {
         self.write(frame)
     }
 
-    /// Sends a close frame, without a look at the state.
+    /// Sends a close frame, without a check of the state.
     pub(super) fn send_close(&self, code: CloseCode, reason: &str) {
         let code = if code.may_be_sent() {
             code
@@ -80,7 +80,7 @@ impl WebSocket {
         let _ = self.put(frame::CLOSE, false, &payload);
     }
 
-    /// Sends a frame that the protocol asks for: a pong, or an empty close.
+    /// Sends a frame, without a check of the state.
     pub(super) fn put(
         &self,
         opcode: OpCode,
@@ -95,13 +95,14 @@ impl WebSocket {
                 return Ok(());
             }
         }
-        // Not borrowed while it is written: a filter below may send in its turn.
+        // Taken out, so that nothing is borrowed during the write: a filter below may itself send a
+        // frame.
         let mut frame = ENCODED.take();
         frame::encode(&mut frame, role, opcode, is_compressed, payload);
         let result = self.write(&frame);
         if frame.capacity() <= GATHERED {
             frame.clear();
-            // In place of a frame that was encoded in between, whose memory is dropped.
+            // Replaces the buffer of a frame that was sent meanwhile, whose memory is dropped.
             ENCODED.set(frame);
         }
         result
@@ -118,14 +119,14 @@ impl WebSocket {
         written.map_err(|_gone| WebSocketGone)
     }
 
-    /// Calls `send` with what the handler has sent that has returned.
+    /// Calls `send` with the output that was gathered while a handler ran.
     pub(super) fn flush(&self, send: impl FnOnce(&[u8])) {
         let mut output = self.0.output.take();
         if output.is_empty() {
             return;
         }
         send(&output);
-        // Its memory is kept for the next one, unless something was sent by `send`.
+        // The buffer is kept for the next handler, unless `send` itself has caused output.
         output.clear();
         let mut place = self.0.output.borrow_mut();
         if place.is_empty() && output.capacity() <= KEPT {

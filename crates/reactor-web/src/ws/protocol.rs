@@ -1,4 +1,4 @@
-//! `WebSocketProtocol`: the handlers of a WebSocket, which a user writes.
+//! `WebSocketProtocol`: the trait for the handlers of a WebSocket.
 
 use deferred::Result;
 
@@ -8,12 +8,11 @@ use super::message::Message;
 
 /// State and handlers of one side of one WebSocket.
 ///
-/// The handlers are called one at a time, in the loop's thread, so the state may hold an `Rc`.
-/// The [`WebSocket`] that they get is a handle that can be cloned and kept, to send from
-/// elsewhere.
+/// The handlers are called one at a time, in the loop's thread, so the state may hold an `Rc`. The
+/// [`WebSocket`] that they get is a handle that other code may clone and keep, to send messages.
 ///
 /// A handler that fails or panics closes its own WebSocket with code 1011, and no other. The
-/// failure goes to the log; the peer gets nothing of it.
+/// failure goes to the log; the peer learns nothing about it.
 ///
 /// # Examples
 ///
@@ -22,7 +21,7 @@ use super::message::Message;
 /// use reactor_web::testing::TestClient;
 /// use reactor_web::ws::{WebSocket, WebSocketProtocol};
 ///
-/// /// Adds up what it gets.
+/// /// Adds up the numbers that it gets.
 /// struct Sum(i64);
 ///
 /// impl WebSocketProtocol for Sum {
@@ -55,7 +54,7 @@ pub trait WebSocketProtocol: 'static {
         Ok(())
     }
 
-    /// A text has arrived, whole. By default, it is ignored.
+    /// A complete text message has arrived. By default, it is ignored.
     ///
     /// # Errors
     ///
@@ -65,7 +64,7 @@ pub trait WebSocketProtocol: 'static {
         Ok(())
     }
 
-    /// Bytes have arrived, whole. By default, they are ignored.
+    /// A complete binary message has arrived. By default, it is ignored.
     ///
     /// # Errors
     ///
@@ -75,8 +74,7 @@ pub trait WebSocketProtocol: 'static {
         Ok(())
     }
 
-    /// The peer has answered a [`ping`](WebSocket::ping), one that was sent to see whether it is
-    /// there included.
+    /// The peer has answered a [`ping`](WebSocket::ping), or one that was sent automatically.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! `Rooms`: WebSockets that get the same messages.
+//! `Rooms`: groups of WebSockets that get the same messages.
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -12,16 +12,15 @@ use super::handle::WebSocket;
 use super::message::Message;
 use super::output::opcode;
 
-/// Rooms by name, whose members get what is sent to the room.
+/// Rooms by name. The members of a room get each message that is sent to it.
 ///
 /// - A message is encoded once, for all members, and compressed at most once.
-/// - A member leaves by itself when its WebSocket is over; a room without members takes no memory.
-/// - **A member that reads too slowly** holds up neither the sender nor the other members: when
-///   more than 1 MiB waits for it, it is closed with code 1008, or, with
-///   [`skipping_slow_members`](Self::skipping_slow_members), gets the next message only when that
-///   is less.
+/// - A member is removed when its WebSocket is over; a room without members takes no memory.
+/// - **A member that reads too slowly** holds up neither the sender nor the other members: while
+///   more than 1 MiB waits for it, the next message closes it with code 1008, or, with
+///   [`skipping_slow_members`](Self::skipping_slow_members), is skipped for it.
 ///
-/// Cheap to clone: clones are the same rooms.
+/// Cheap to clone: clones share the same rooms.
 ///
 /// # Examples
 ///
@@ -69,14 +68,14 @@ struct Shared {
 #[derive(Default)]
 struct State {
     rooms: HashMap<String, Members>,
-    /// The rooms of each WebSocket that has ever joined one, and is not over.
-    // An entry stays when its last room is left: the callback of `on_leave` is registered then, and
-    // is not to be registered again.
+    /// The rooms of each WebSocket that has ever joined one, until its connection is over.
+    // An entry stays when the last room is left: it shows that the callback of `on_leave` is
+    // registered already.
     joined: HashMap<u64, HashSet<String>>,
 }
 
 impl State {
-    /// Takes a member out; gives its handle, to be dropped when nothing is borrowed.
+    /// Removes a member; returns its handle, which must be dropped when nothing is borrowed.
     fn remove(&mut self, room: &str, id: u64) -> Option<WebSocket> {
         let members = self.rooms.get_mut(room)?;
         let left = members.remove(&id);
@@ -87,10 +86,10 @@ impl State {
     }
 }
 
-/// Bytes that may wait for a member.
+/// Most bytes that may wait for a member.
 const MAX_UNSENT: usize = 1024 * 1024;
 
-/// By number, so in the order in which they were opened.
+/// By the id of the WebSocket, so in the order in which they were opened.
 type Members = BTreeMap<u64, WebSocket>;
 
 impl Default for Shared {
@@ -104,7 +103,7 @@ impl Default for Shared {
 }
 
 impl Rooms {
-    /// No rooms yet: one is made when it is joined.
+    /// A set without rooms: a room is made when it is joined.
     pub fn new() -> Self {
         Self::default()
     }
@@ -130,14 +129,15 @@ impl Rooms {
         }))
     }
 
-    /// Makes `ws` a member of `room`, of any number of rooms. Nothing happens if it is one, or is
-    /// closed.
+    /// Makes `ws` a member of `room`; it may be in any number of rooms. Nothing happens if it is a
+    /// member already, or is closed.
     pub fn join(&self, room: &str, ws: &WebSocket) {
         if ws.is_gone() {
             return;
         }
         let state = &mut *self.0.state.borrow_mut();
-        // A handle that was there is the same WebSocket, so its drop under the borrow runs nothing.
+        // A replaced handle is one of the same WebSocket, so its drop is not the last one, and runs
+        // no code under the borrow.
         let members = state.rooms.entry(room.to_owned()).or_default();
         members.insert(ws.id(), ws.clone());
         let is_new = !state.joined.contains_key(&ws.id());
@@ -154,7 +154,7 @@ impl Rooms {
         }
     }
 
-    /// Takes `ws` out of `room`; says whether it was a member.
+    /// Removes `ws` from `room`; returns whether it was a member.
     pub fn leave(&self, room: &str, ws: &WebSocket) -> bool {
         let mut state = self.0.state.borrow_mut();
         if let Some(joined) = state.joined.get_mut(&ws.id()) {
@@ -165,18 +165,19 @@ impl Rooms {
         left.is_some()
     }
 
-    /// Takes a WebSocket that is over out of all rooms.
+    /// Removes a WebSocket that is over from all rooms.
     fn leave_all(&self, ws: &WebSocket) {
         let mut state = self.0.state.borrow_mut();
         let joined = state.joined.remove(&ws.id()).unwrap_or_default();
         let rooms = joined.iter();
-        // Dropped after the borrow: a last handle goes with the triggers that it holds.
+        // Dropped after the borrow: the drop of the last handle abandons its triggers, which runs
+        // callbacks.
         let left: Vec<_> = rooms.map(|room| state.remove(room, ws.id())).collect();
         drop(state);
         drop(left);
     }
 
-    /// Sends a message to all members of `room`; gives the number of those that get it.
+    /// Sends a message to all members of `room`; returns the number of members that get it.
     #[expect(
         single_use_lifetimes,
         reason = "`impl Trait` takes no anonymous lifetime yet"
@@ -200,7 +201,7 @@ impl Rooms {
     }
 
     fn send(&self, room: &str, message: Message<'_>, without: Option<u64>) -> usize {
-        // What is sent may, through a filter, call code of users: nothing is borrowed by then.
+        // A copy, so that nothing is borrowed during the sends: a filter may call code of users.
         let members = self.members(room);
         let encoded = Encoded::new(message);
         let mut count = 0;
@@ -208,7 +209,7 @@ impl Rooms {
             if Some(ws.id()) == without {
                 continue;
             }
-            // Before the send, so one message may go beyond the bound: else a message that is
+            // Checked before the send, so one message may exceed the bound: otherwise a message
             // longer than the bound would reach no member.
             if ws.buffered() > self.0.max_unsent {
                 if !self.0.skips_slow {
@@ -216,7 +217,7 @@ impl Rooms {
                 }
                 continue;
             }
-            // Errs if it is closing: then it gets nothing more.
+            // Errs if the member is closing: then it gets no more messages.
             count += usize::from(encoded.send_to(&ws).is_ok());
         }
         count
@@ -229,18 +230,20 @@ impl Rooms {
         members.map_or_else(Vec::new, |members| members.values().cloned().collect())
     }
 
-    /// The rooms that have members, in no order.
+    /// The rooms that have members, in no particular order.
     pub fn names(&self) -> Vec<String> {
         self.0.state.borrow().rooms.keys().cloned().collect()
     }
 }
 
-/// A message that is encoded once for many.
+/// A message that is encoded once for many members.
 struct Encoded<'a> {
     message: Message<'a>,
-    // Made when the first member needs it: all of them may be compressed, or the room may be empty.
+    // Encoded when the first member needs it: perhaps all members want it compressed, or the room
+    // is empty.
     plain: OnceCell<Vec<u8>>,
-    /// `None` inside if it does not get smaller.
+    /// The compressed frame. The inner value is `None` if compression does not make the message
+    /// smaller.
     small: OnceCell<Option<Vec<u8>>>,
 }
 
@@ -255,7 +258,7 @@ impl<'a> Encoded<'a> {
 
     fn send_to(&self, ws: &WebSocket) -> Result<(), WebSocketGone> {
         if ws.0.role == Role::Client {
-            // Each of its frames has a mask of its own.
+            // Each frame of a client has a mask of its own.
             return ws.send(self.message);
         }
         if ws.is_deflating()

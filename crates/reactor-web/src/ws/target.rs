@@ -1,9 +1,9 @@
-//! `Target`: what the URL of a WebSocket says.
+//! `Target`: the parts of a WebSocket URL.
 
 use deferred::{Failure, Result};
 use http::{HeaderValue, Uri};
 
-/// What a URL says.
+/// The parts of a WebSocket URL.
 #[derive(Clone, Debug)]
 pub(super) struct Target {
     pub(super) is_secure: bool,
@@ -17,10 +17,10 @@ pub(super) struct Target {
 
 impl Target {
     pub(super) fn new(url: &str) -> Result<Self> {
-        // A fragment never goes to a server.
+        // A fragment is never sent to a server.
         let url = url.split_once('#').map_or(url, |(url, _)| url);
         let uri: Uri = url.parse()?;
-        // `http` and `https`, too, as the URL standard of browsers has it.
+        // `http` and `https` are accepted, too, as in the WebSocket API of browsers.
         let is_secure = match uri.scheme_str() {
             Some("ws" | "http") => false,
             Some("wss" | "https") => true,
@@ -29,7 +29,7 @@ impl Target {
         let Some(authority) = uri.authority() else {
             return Err(Failure::msg(format!("`{url}` names no host")));
         };
-        // It would go into `Host`, and it would authenticate nothing.
+        // Refused, because a user would go into `Host`, and would authenticate nothing.
         if authority.as_str().contains('@') {
             return Err(Failure::msg(
                 "a user in the URL of a WebSocket is not supported",
@@ -43,7 +43,7 @@ impl Target {
             port: authority
                 .port_u16()
                 .unwrap_or(if is_secure { 443 } else { 80 }),
-            // As it was written, with the port if there is one (RFC 6455, 4.1).
+            // As in the URL, with the port if there is one (RFC 6455, 4.1).
             authority: HeaderValue::from_str(authority.as_str())?,
             path: path.map_or_else(|| Uri::from_static("/"), Uri::from),
         })
