@@ -46,7 +46,7 @@ struct State {
     // Set by the first connection that speaks HTTP/1.1, and not cleared. A later connection that
     // speaks HTTP/2 is shared nevertheless.
     #[cfg(feature = "http2")]
-    is_one: bool,
+    is_http1: bool,
 }
 
 /// The right of a request to proceed: with a connection, or to make one.
@@ -166,7 +166,7 @@ impl Line {
     /// one connection is made at a time.
     #[cfg(feature = "http2")]
     fn may_share(&self, state: &State) -> bool {
-        self.destination.may_be_http2 && !state.is_one
+        self.destination.may_be_http2 && !state.is_http1
     }
 
     #[cfg(not(feature = "http2"))]
@@ -235,7 +235,7 @@ impl Line {
         }
     }
 
-    /// A connection was made. If it is HTTP/2, all requests share it; else `is_one` is set, so that
+    /// A connection was made. If it is HTTP/2, all requests share it; else `is_http1` is set, so that
     /// further connections are made without waiting for one another.
     pub(super) fn dialed(self: &Rc<Self>, conn: &Conn) {
         let mut state = self.state.borrow_mut();
@@ -246,7 +246,7 @@ impl Line {
             // was found to speak HTTP/2. Its requests go on.
             Some(shared) => state.shared.replace(shared),
             None => {
-                state.is_one = true;
+                state.is_http1 = true;
                 None
             }
         };

@@ -11,7 +11,7 @@ use reactor_tls::TlsClient;
 pub(super) struct Tls {
     usual: OnceCell<TlsClient>,
     /// For connections that must speak HTTP/1.1: without `h2`.
-    // Needed for upgrades: HTTP/2, if the server chose `h2` by ALPN, has none.
+    // Needed for upgrades, which HTTP/2 does not have.
     http1: OnceCell<TlsClient>,
 }
 
