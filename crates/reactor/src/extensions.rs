@@ -1,6 +1,6 @@
 //! Extensions: values that modules above the loop keep in it, each under its own type.
 //!
-//! The loop does not name these modules, and one that is not used costs nothing.
+//! So the loop need not know these modules, and a module that is not used costs nothing.
 
 use std::any::Any;
 use std::cell::RefCell;
@@ -8,11 +8,11 @@ use std::rc::Rc;
 
 /// The value that one module keeps in the loop.
 pub(crate) trait Extension: Any {
-    /// The reactor is dropped.
+    /// Called when the reactor is dropped.
     fn on_drop(&self);
 }
 
-/// At most one value of each type.
+/// The extensions of one loop: at most one value of each type.
 #[derive(Default)]
 pub(crate) struct Extensions {
     values: RefCell<Vec<Rc<dyn Extension>>>,
@@ -32,7 +32,7 @@ impl Extensions {
         })
     }
 
-    /// Takes out all of them.
+    /// Takes out all values.
     pub(crate) fn take_all(&self) -> Vec<Rc<dyn Extension>> {
         self.values.take()
     }

@@ -1,6 +1,6 @@
 //! Doctests of the pages of `docs/` about the reactor.
 //!
-//! The pages are not in the published package. So `lib.rs` has this module only under
+//! The pages are not in the published package, so `lib.rs` has this module only under
 //! `cfg(doctest)`. Chapters 1 to 8 are doctests of `deferred`, chapter 21 is one of `reactor-tls`,
 //! 24 to 32 are ones of `reactor-web`, and 33 is one of the package `tests`.
 

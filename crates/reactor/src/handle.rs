@@ -1,4 +1,4 @@
-//! `ReactorHandle`: what callbacks hold.
+//! `ReactorHandle`: handle on a reactor, for callbacks and protocols.
 
 use std::fmt;
 use std::rc::{Rc, Weak};
@@ -12,9 +12,8 @@ use crate::panics::{drop_contained, log_failure};
 
 /// A handle on a [`Reactor`](crate::Reactor), for callbacks and protocols.
 ///
-/// Cheap to clone, and weak: it does not keep the reactor alive. Once the reactor
-/// is dropped, what it does fails with [`ReactorGone`], and a delayed call is
-/// inactive from the start.
+/// Cheap to clone, and weak: it does not keep the reactor alive. When the reactor was dropped,
+/// methods fail with [`ReactorGone`], and a delayed call is inactive from the start.
 ///
 /// # Examples
 ///
@@ -38,7 +37,7 @@ use crate::panics::{drop_contained, log_failure};
 /// ```
 #[derive(Clone)]
 pub struct ReactorHandle {
-    // Weak, so that handles in protocols and timers, which the core owns, do not keep it.
+    // Weak, because the core owns protocols and timers, and their handles must not keep it alive.
     core: Weak<Core>,
     pub(crate) shared: Rc<Shared>,
 }
@@ -63,8 +62,8 @@ impl ReactorHandle {
         self.core().map_or(true, |core| core.is_stopping())
     }
 
-    /// The core, and `value`, which is a user's: if the core is gone, that is dropped, and a
-    /// panic of its drop contained.
+    /// Returns the core and `value`. If the core is gone, drops `value`, which is a value of the
+    /// user, and contains a panic of its drop.
     pub(crate) fn core_for<X>(&self, value: X) -> Result<(Rc<Core>, X), ReactorGone> {
         match self.core() {
             Ok(core) => Ok((core, value)),
@@ -72,23 +71,22 @@ impl ReactorHandle {
         }
     }
 
-    /// Stops the reactor: at the end of the current turn, it begins to shut down.
+    /// Stops the reactor: at the end of the current turn, the shutdown begins.
     ///
-    /// That is the event [`SystemEvent::Shutdown`](crate::SystemEvent::Shutdown).
-    /// Its triggers of the first phase are called, and the loop goes on until
-    /// their Deferreds have fired. Then ports are closed, and connections end with
-    /// [`ConnectionClosed::ReactorStopped`](crate::ConnectionClosed::ReactorStopped), the other
-    /// triggers are called, and [`run`](crate::Reactor::run) returns. Delayed calls stay, and
-    /// the reactor may be run again.
+    /// The shutdown is the event [`SystemEvent::Shutdown`](crate::SystemEvent::Shutdown). First,
+    /// its triggers of the phase `Before` are called, and the loop continues until their Deferreds
+    /// have fired. Then ports are closed, and connections end with
+    /// [`ConnectionClosed::ReactorStopped`](crate::ConnectionClosed::ReactorStopped). Finally, the
+    /// other triggers are called, and [`run`](crate::Reactor::run) returns. Delayed calls stay
+    /// scheduled, and the reactor may be run again.
     ///
-    /// What was written to a connection, or to the standard input of a child, is sent before that
-    /// ends: the shutdown waits for it for up to 10 seconds altogether, unless
-    /// [`set_shutdown_timeout`](Self::set_shutdown_timeout) says otherwise.
+    /// Output that was written to a connection, or to the standard input of a child, is sent before
+    /// that ends: the shutdown waits for this up to 10 seconds in all, or as long as
+    /// [`set_shutdown_timeout`](Self::set_shutdown_timeout) allows.
     ///
-    /// Several may ask for it: a reactor that is stopping already goes on with that. One that does
-    /// not run has nothing to stop, which the log says as a warning: a stop before
-    /// [`run`](crate::Reactor::run) does not end that. (Twisted: `ReactorNotRunning`.) A program
-    /// that may be done before its loop runs stops it by
+    /// If the reactor is stopping already, this has no effect. If the reactor does not run, this
+    /// only logs a warning: a stop before [`run`](crate::Reactor::run) does not end that `run`.
+    /// (Twisted: `ReactorNotRunning`.) A program that may finish before its loop runs calls this by
     /// [`call_when_running`](Self::call_when_running).
     ///
     /// # Examples
@@ -108,12 +106,12 @@ impl ReactorHandle {
         }
     }
 
-    /// How long a [`stop`](Self::stop) waits for connections and children to take what was written
-    /// before: 10 seconds, unless this is called. What is left then is dropped. With no time at
-    /// all, only what the system takes at once is sent.
+    /// Sets how long a [`stop`](Self::stop) waits until connections and children have taken the
+    /// output that was written before: 10 seconds by default. The output that is left then is
+    /// dropped. With zero, only the output that the system takes at once is sent.
     ///
-    /// The time is that of all of them together; what the triggers of the shutdown wait for
-    /// comes on top.
+    /// The time is for all of them together. The time in which the triggers of the shutdown are
+    /// waited for does not count.
     ///
     /// # Examples
     ///
@@ -140,11 +138,11 @@ impl ReactorHandle {
         }
     }
 
-    /// Leaves the loop at the end of the current turn, without a shutdown: no trigger
-    /// of the shutdown is called, connections and ports stay as they are, and go
-    /// on when the reactor is run again.
+    /// Leaves the loop at the end of the current turn, without a shutdown: no trigger of the
+    /// shutdown is called, and connections and ports stay open, and continue when the reactor is
+    /// run again.
     ///
-    /// It does nothing if the reactor does not run.
+    /// Does nothing if the reactor does not run.
     ///
     /// # Examples
     ///
@@ -165,14 +163,13 @@ impl ReactorHandle {
         }
     }
 
-    /// Whether the reactor runs: from the beginning of its startup to the end of
-    /// its shutdown. One that is [turned](crate::Reactor::turn) by hand runs
-    /// between its turns, too.
+    /// Whether the reactor runs, from the beginning of its startup to the end of its shutdown. This
+    /// includes the time between two calls of [`turn`](crate::Reactor::turn).
     pub fn is_running(&self) -> bool {
         self.core().is_ok_and(|core| core.is_running())
     }
 
-    /// What the reactor has done so far. Of one that is gone, nothing is known.
+    /// Statistics of the reactor; all zero if the reactor is gone.
     pub fn counters(&self) -> Counters {
         let Ok(core) = self.core() else {
             return Counters::default();
@@ -183,27 +180,26 @@ impl ReactorHandle {
         }
     }
 
-    /// From now on, logs a warning when a callback takes longer than `threshold`:
-    /// while it runs, nothing else does. `None` stops that.
+    /// Logs a warning when a callback takes longer than `threshold`, because the whole loop waits
+    /// for it. `None` turns this off.
     ///
-    /// It costs two readings of the clock for each callback, so it is off until
-    /// you ask for it.
+    /// Off by default, because it reads the clock twice for each callback.
     pub fn warn_of_slow_callbacks(&self, threshold: Option<Duration>) {
         if let Ok(core) = self.core() {
             core.slow_callback.set(threshold);
         }
     }
 
-    /// When the delayed calls that wait are due, the next one first.
-    /// (Twisted: `getDelayedCalls`.)
+    /// The times at which the scheduled delayed calls are due, the next one first. (Twisted:
+    /// `getDelayedCalls`.)
     #[doc(alias = "getDelayedCalls")]
     pub fn delayed_calls(&self) -> Vec<Duration> {
         self.core()
             .map_or_else(|_| Vec::new(), |core| core.timers.due_times())
     }
 
-    /// The delayed calls that wait, the next one first, with the functions that have made them:
-    /// those of the reactor, too.
+    /// The scheduled delayed calls, the next one first, each with the function that has scheduled
+    /// it. Those of the reactor itself are included.
     ///
     /// # Examples
     ///
@@ -226,8 +222,8 @@ impl ReactorHandle {
             .map_or_else(|_| Vec::new(), |core| core.timers.waiting())
     }
 
-    /// Calls `f` as soon as the reactor runs: at once if it does, else when it has
-    /// started, in the order in which this was called.
+    /// Calls `f` when the reactor runs: at once if it runs already, otherwise when it has started.
+    /// Several functions are called in the order in which they were passed.
     ///
     /// `f` returns what a callback returns: nothing, a `Result`, or a Deferred. Its failure is
     /// logged, as is a panic. If the reactor was dropped, so is `f`. (Twisted:
@@ -243,9 +239,9 @@ impl ReactorHandle {
         }
     }
 
-    /// Calls `f` once, `delay` from now: never early, and never from inside this
-    /// method. Calls that are due at the same time are made in the order in which
-    /// they were scheduled. (Twisted: `callLater`.)
+    /// Calls `f` once, after `delay`: never early, and never inside of this method. Calls that are
+    /// due at the same time are made in the order in which they were scheduled. (Twisted:
+    /// `callLater`.)
     ///
     /// `f` returns what a callback returns: nothing, a `Result`, or a Deferred. Its failure is
     /// logged, as is a panic. Nothing waits for the Deferred.
@@ -279,16 +275,17 @@ impl ReactorHandle {
         }
     }
 
-    /// The time since the reactor was made: what delayed calls go by.
+    /// The time since the reactor was made. Delayed calls use this clock.
     #[doc(alias = "seconds")]
     pub fn now(&self) -> Duration {
         self.shared.time.now()
     }
 
-    /// The time of the calendar, for what people or other programs read: the date of a log, the
-    /// end of a session. It is the system's, which may be set back; delayed calls go by
-    /// [`now`](Self::now). In a [`TestReactor`](crate::testing::TestReactor), it is 1970-01-01
-    /// when the reactor is made, and moves with the test's clock.
+    /// The calendar time, for times that people or other programs read, such as the date of a log
+    /// line or the end of a session. This is the clock of the system, which may be set back;
+    /// delayed calls use [`now`](Self::now). In a [`TestReactor`](crate::testing::TestReactor), the
+    /// calendar time is 1970-01-01 when the reactor is made, and advances with the clock of the
+    /// test.
     ///
     /// # Examples
     ///
@@ -323,7 +320,7 @@ impl ReactorHandle {
 /// ```
 impl PartialEq for ReactorHandle {
     fn eq(&self, other: &Self) -> bool {
-        // A handle keeps the allocation of its reactor, so the address is not used again.
+        // A weak reference keeps the allocation of its reactor, so the address is not used again.
         Weak::ptr_eq(&self.core, &other.core)
     }
 }
@@ -348,8 +345,8 @@ impl fmt::Debug for ReactorHandle {
     }
 }
 
-/// Drops `value`, which is a user's and came after the end of the core; a panic of its drop is
-/// contained.
+/// Drops `value`, a value of the user that arrived after the end of the core, and contains a panic
+/// of its drop.
 pub(crate) fn too_late<X>(value: X, gone: ReactorGone) -> ReactorGone {
     drop_contained("the drop of what came too late", value);
     gone

@@ -10,20 +10,20 @@ use crate::error::ReactorGone;
 use crate::panics::drop_contained;
 use crate::poll::Waker;
 
-/// One posted call, made once with an `A`.
+/// One posted call, which is called once, with an `A`.
 ///
-/// A small one is kept in place: a box would be made in one thread and freed in
-/// another, which costs more than all the rest.
+/// A small closure is stored in place, because a box would be allocated in one thread and freed in
+/// another, which costs more than all other work of a post.
 pub(crate) struct Job<A: 'static> {
     f: SmallBox<dyn Call<A>, S4>,
-    /// Whether it has not been called.
-    // Cleared by `call`. A job that is dropped while it is set has its drop contained.
+    /// Whether the closure was not called yet.
+    // Cleared by `call`. If a job is dropped while this is set, a panic of the drop is contained.
     is_due: bool,
 }
 
 trait Call<A>: Send {
     fn call(&mut self, argument: &A);
-    /// Drops the closure, if it was not called, and contains a panic of that.
+    /// Drops the closure, if it was not called, and contains a panic of that drop.
     fn drop_contained(&mut self);
 }
 
@@ -54,7 +54,7 @@ impl<A> Job<A> {
 }
 
 impl<A> Drop for Job<A> {
-    /// Contains a panic: a job may be dropped among others, or by the thread that posts it.
+    /// Contains a panic, because a job may be dropped among others, or by the thread that posts it.
     fn drop(&mut self) {
         if self.is_due {
             self.f.drop_contained();
@@ -86,22 +86,22 @@ impl<A> Inbox<A> {
         }
     }
 
-    /// Adds a job; wakes the loop if it was the first.
+    /// Adds a job. Wakes the loop if it is the first one in the queue.
     pub(crate) fn post(&self, f: impl FnOnce(&A) + Send + 'static) -> Result<(), ReactorGone> {
         let job = Job::new(f);
         let mut guard = self.open.lock();
         let Some(open) = guard.as_mut() else {
-            // User code: must not be dropped under the lock.
+            // The job is user code, which must not be dropped under the lock.
             drop(guard);
             drop(job);
             return Err(ReactorGone);
         };
-        // With jobs in the queue, the post of the first of them has woken the loop, or is about to:
-        // one wake for all that come before the loop takes them.
+        // If there are jobs in the queue, the post of the first one has woken the loop, or is about
+        // to. So one wake serves all jobs that are posted before the loop takes them.
         let to_wake = open.jobs.is_empty().then(|| open.waker.clone());
         open.jobs.push(job);
-        // Under the lock, as in `take`: outside of it, the two stores could come in the wrong
-        // order, and a job would wait until the next one is posted.
+        // Stored under the lock, as in `take`. Without the lock, the two stores could come in the
+        // wrong order, and a job would wait until the next one is posted.
         self.has_jobs.store(true, Ordering::Release);
         drop(guard);
         if let Some(waker) = to_wake {
@@ -110,26 +110,27 @@ impl<A> Inbox<A> {
         Ok(())
     }
 
-    /// Whether there are any. A post that is not seen here wakes the loop's next wait.
+    /// Whether there are jobs. A post that is not seen here ends the loop's next wait.
     #[inline]
     pub(crate) fn has_jobs(&self) -> bool {
         self.has_jobs.load(Ordering::Acquire)
     }
 
-    /// Takes the jobs that are there, leaving `room` for the next ones.
+    /// Takes all jobs, by a swap with `room`, which must be empty.
     pub(crate) fn take(&self, room: &mut Vec<Job<A>>) {
         let mut guard = self.open.lock();
         self.has_jobs.store(false, Ordering::Release);
         if let Some(open) = guard.as_mut() {
-            // `room` is empty: the two vectors take turns, so a turn allocates nothing.
+            // The two vectors change places, so a turn allocates nothing.
             std::mem::swap(&mut open.jobs, room);
         }
     }
 
-    /// Takes no more jobs, and drops those that are there.
+    /// Refuses further jobs, and drops those in the queue.
     pub(crate) fn close(&self) {
         let open = self.open.lock().take();
-        // After the lock is released: the drops of jobs are user code, which may post.
+        // Dropped after the lock is released, because the drops of jobs are user code, which may
+        // post.
         drop(open);
     }
 }

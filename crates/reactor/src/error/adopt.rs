@@ -8,8 +8,8 @@ use deferred::Failure;
 
 use super::ReactorGone;
 
-/// Why `adopt_listener`, `adopt_stream`, `adopt_pipes` or another of the `adopt` methods has
-/// failed. The descriptor is closed then.
+/// Why `adopt_listener`, `adopt_stream`, `adopt_pipes` or another `adopt` method has failed. The
+/// descriptor was closed.
 ///
 /// # Examples
 ///
@@ -33,7 +33,7 @@ use super::ReactorGone;
 pub enum AdoptError {
     /// The descriptor is not of the kind that the method adopts, or the system refuses.
     Io(io::Error),
-    /// The protocol's first handler has failed, or its framing.
+    /// The protocol's `connection_made` has failed, or its `framing` has panicked.
     Protocol(Failure),
     /// The reactor is gone.
     ReactorGone,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use deferred::Failure;
 
-/// Why a connection ended; [`Protocol::connection_lost`] gets it.
+/// Why a connection ended: argument of [`Protocol::connection_lost`].
 ///
 /// It is an [`Error`], so it becomes a [`Failure`] with `?` or `into()`.
 ///
@@ -36,27 +36,27 @@ use deferred::Failure;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ConnectionClosed {
-    /// Orderly: the peer finished sending, or this side asked for it with
-    /// `lose_connection`.
+    /// Orderly close: the peer has finished sending, or this side has called `lose_connection`.
     Done,
-    /// This side asked for it with `abort`: what was not sent is discarded.
+    /// This side has called `abort`, or the peer took no output for the close timeout. Unsent
+    /// output was discarded.
     Aborted,
-    /// The network or the peer broke it.
+    /// The network or the peer has broken the connection.
     Lost(io::Error),
-    /// The peer does not take what is sent: more waited than
-    /// [`WriteLimits::max_buffered`](crate::WriteLimits::max_buffered) allows, and it took
-    /// nothing for [`WriteLimits::stall_timeout`](crate::WriteLimits::stall_timeout), or eight
-    /// times as much waited.
+    /// The peer does not take the output: more bytes than
+    /// [`WriteLimits::max_buffered`](crate::WriteLimits::max_buffered) waited and the peer took
+    /// none for [`WriteLimits::stall_timeout`](crate::WriteLimits::stall_timeout), or eight times
+    /// as many waited.
     Overflow {
-        /// How many bytes waited, or would have.
+        /// Number of bytes that waited, or would have waited with the last write.
         buffered: usize,
-        /// How many are allowed.
+        /// Number of bytes that may wait.
         limit: usize,
     },
     /// A handler of the protocol or its framing failed or panicked.
     Failed(Failure),
-    /// The reactor was stopped, or dropped. What was written before a stop was sent, unless the
-    /// [shutdown timeout](crate::ReactorHandle::set_shutdown_timeout) was over first.
+    /// The reactor was stopped or dropped. At a stop, output that was written before was sent,
+    /// unless the [shutdown timeout](crate::ReactorHandle::set_shutdown_timeout) came first.
     ReactorStopped,
     /// Nothing was received or sent for the time set with
     /// [`Connection::set_idle_timeout`](crate::Connection::set_idle_timeout).
@@ -96,8 +96,7 @@ pub enum ConnectionClosedKind {
 }
 
 impl ConnectionClosed {
-    /// The kind, to compare with: the reason itself may hold an error, which cannot be
-    /// compared.
+    /// The kind, for comparisons: the reason itself may contain an error, which cannot be compared.
     pub fn kind(&self) -> ConnectionClosedKind {
         match self {
             Self::Done => ConnectionClosedKind::Done,
@@ -110,24 +109,25 @@ impl ConnectionClosed {
         }
     }
 
-    /// Whether the connection was lost: the system has given an error, as when the peer resets
-    /// the connection or the network fails. (Twisted: `ConnectionLost`.)
+    /// Whether the connection was lost, that is, the system has reported an error, for example
+    /// because the peer has reset the connection or the network has failed. (Twisted:
+    /// `ConnectionLost`.)
     #[doc(alias = "ConnectionLost")]
     pub fn is_lost(&self) -> bool {
         matches!(self, Self::Lost(_))
     }
 
-    /// Whether nothing went wrong.
+    /// Whether the reason is [`Done`](Self::Done).
     pub fn is_clean(&self) -> bool {
         matches!(self, Self::Done)
     }
 
-    /// `Ok` if nothing went wrong, else the reason as a failure: the result of a conversation
+    /// `Ok` for [`Done`](Self::Done), otherwise the reason as a failure: the result of a transfer
     /// that ends with its connection.
     ///
     /// # Errors
     ///
-    /// The reason is another one than [`Done`](Self::Done).
+    /// If the reason is not [`Done`](Self::Done).
     ///
     /// # Examples
     ///
@@ -164,7 +164,8 @@ impl ConnectionClosed {
     }
 }
 
-/// An error of the system's is made anew, of the same kind.
+/// The clone of a `Lost` has a new `io::Error`, with the same code of the system, or else the same
+/// kind and text.
 impl Clone for ConnectionClosed {
     fn clone(&self) -> Self {
         match self {

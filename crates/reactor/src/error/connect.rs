@@ -1,4 +1,4 @@
-//! Why a connection could not be made, and a name not be found.
+//! Why a connection could not be made, or a name could not be resolved.
 
 use std::error::Error;
 use std::fmt;
@@ -43,12 +43,11 @@ pub struct ConnectError {
     source: Option<Failure>,
 }
 
-/// The kinds of [`ConnectError`]; that of the last address tried, if there were
-/// several.
+/// Kind of a [`ConnectError`]. If several addresses were tried, it is that of the last one.
 ///
 /// # Examples
 ///
-/// Whether it is any use to try again:
+/// Whether to try again:
 ///
 /// ```
 /// use reactor::ConnectErrorKind;
@@ -63,26 +62,26 @@ pub struct ConnectError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConnectErrorKind {
-    /// The address cannot be understood.
+    /// The address cannot be parsed.
     BadAddress,
     /// The name has no address, or no name server could be asked.
     UnknownHost,
-    /// No socket listens there.
+    /// No socket listens at the address.
     Refused,
     /// There was no answer in time.
     TimedOut,
-    /// There is no way to the address.
+    /// There is no route to the address.
     NoRoute,
-    /// There is no UNIX socket of that name.
+    /// There is no UNIX socket with this path.
     NotFound,
-    /// The address that it was to connect from cannot be had; see
+    /// The local address to connect from is not available; see
     /// [`TcpConnectOptions::bind_address`](crate::TcpConnectOptions::bind_address).
     CannotBind,
-    /// The reactor was dropped before it was asked, or while a name was looked up.
+    /// The reactor was dropped before the call, or while a name was looked up.
     ReactorGone,
-    /// The reactor was stopped or dropped while it connected.
+    /// The reactor was stopped or dropped during the attempt.
     ReactorStopped,
-    /// Something else: see the source.
+    /// Another error: see the source.
     Other,
 }
 
@@ -96,7 +95,7 @@ impl ConnectError {
         }
     }
 
-    /// The name of `target` was looked up, in vain.
+    /// The look-up of the name in `target` has failed.
     pub(crate) fn unknown_host(target: &str, failure: Failure) -> Self {
         Self {
             source: Some(failure),
@@ -104,7 +103,7 @@ impl ConnectError {
         }
     }
 
-    /// Because of `error`, which decides the kind.
+    /// An error with the source `error`, which decides the kind.
     pub(crate) fn because(target: &str, error: io::Error) -> Self {
         let kind = ConnectErrorKind::of(&error);
         Self {
@@ -113,7 +112,7 @@ impl ConnectError {
         }
     }
 
-    /// All addresses of `target` were tried; the last one decides the kind.
+    /// All addresses of `target` were tried. The error of the last one decides the kind.
     pub(crate) fn after(target: &str, attempts: Vec<(SocketAddr, io::Error)>) -> Self {
         let kind = attempts
             .last()
@@ -128,17 +127,17 @@ impl ConnectError {
         }
     }
 
-    /// What kind of error it is.
+    /// The kind of the error.
     pub fn kind(&self) -> ConnectErrorKind {
         self.kind
     }
 
-    /// What was to be connected to, as it was given.
+    /// The target of the connection, as it was given.
     pub fn target(&self) -> &str {
         &self.target
     }
 
-    /// The addresses that were tried, in order, and what each came to.
+    /// The addresses that were tried, in order, each with its error.
     pub fn attempts(&self) -> impl Iterator<Item = (SocketAddr, &io::Error)> {
         self.attempts
             .iter()
@@ -171,7 +170,7 @@ impl ConnectErrorKind {
             io::ErrorKind::TimedOut => Self::TimedOut,
             io::ErrorKind::NotFound => Self::NotFound,
             io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => Self::NoRoute,
-            // Refused before the system was asked.
+            // Refused by this crate, before a system call.
             io::ErrorKind::InvalidInput if error.raw_os_error().is_none() => Self::BadAddress,
             _ => Self::Other,
         }
@@ -205,7 +204,7 @@ impl fmt::Display for CannotBind {
 
 impl Error for CannotBind {}
 
-/// The same as `Display`, as it is what a `main` that returns the error prints.
+/// Same as `Display`, because a `main` that returns the error prints its `Debug`.
 impl fmt::Debug for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
@@ -223,7 +222,7 @@ impl fmt::Display for ConnectError {
             (ConnectErrorKind::ReactorGone, _) => f.write_str("the reactor is gone"),
             (_, Some(source)) => write!(f, "{source}"),
             (_, None) => {
-                // Otherwise the text would name the address twice.
+                // If the target is the one address that was tried, the text must not name it twice.
                 if let [(address, error)] = &self.attempts[..]
                     && address.to_string() == self.target
                 {
@@ -248,7 +247,7 @@ impl Error for ConnectError {
     }
 }
 
-/// Why the addresses of a name could not be found.
+/// Why a name could not be resolved to addresses.
 ///
 /// # Examples
 ///
@@ -274,8 +273,8 @@ pub struct ResolveError {
 }
 
 impl ResolveError {
-    /// `host` has no address because of `source`; without a `source`, the name is known, and has
-    /// none. For [resolvers](crate::Resolver) of your own.
+    /// Makes the error of a `host` whose look-up has failed with `source`; `None` if the name
+    /// exists, but has no address. For [resolvers](crate::Resolver) of your own.
     ///
     /// # Examples
     ///

@@ -19,7 +19,7 @@ use std::io;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct ListenError {
-    /// What was to be done at the address.
+    /// The operation that has failed, for the message.
     verb: &'static str,
     address: String,
     source: io::Error,
@@ -48,14 +48,14 @@ impl ListenError {
         &self.address
     }
 
-    /// What kind of error the system gave: `AddrInUse`, `PermissionDenied`, …;
-    /// `InvalidInput` for an address that cannot be understood.
+    /// The kind of the error, such as `AddrInUse` or `PermissionDenied`; `InvalidInput` for an
+    /// address that cannot be parsed.
     pub fn kind(&self) -> io::ErrorKind {
         self.source.kind()
     }
 }
 
-/// The same as `Display`, as it is what a `main` that returns the error prints.
+/// Same as `Display`, because a `main` that returns the error prints its `Debug`.
 impl fmt::Debug for ListenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)

@@ -17,7 +17,7 @@ pub(crate) use self::connect::{CannotBind, ReactorStopped};
 pub use self::connect::{ConnectError, ConnectErrorKind, ResolveError};
 pub use self::listen::ListenError;
 
-/// Why the reactor does not run.
+/// Why `run`, `block_on` or `turn` of a reactor has failed.
 ///
 /// # Examples
 ///
@@ -36,13 +36,14 @@ pub use self::listen::ListenError;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum RunError {
-    /// It does already: a loop cannot run inside itself.
+    /// The reactor is running already: a loop cannot run inside itself.
     AlreadyRunning,
-    /// It was stopped before what was waited for had come.
+    /// The reactor was stopped before the Deferred of `block_on` has fired.
     Stopped,
-    /// This process was forked from the one that made it; see [`Reactor`](crate::Reactor).
+    /// This process was forked from the one that has made the reactor; see
+    /// [`Reactor`](crate::Reactor).
     OtherProcess,
-    /// The system would not let it wait for events, or for signals.
+    /// The system has refused to wait for events, or for signals.
     Io(io::Error),
 }
 
@@ -74,7 +75,7 @@ impl From<io::Error> for RunError {
     }
 }
 
-/// Why a descriptor cannot be sent; it is closed.
+/// Why a descriptor cannot be sent. The descriptor was closed.
 ///
 /// # Examples
 ///
@@ -94,17 +95,17 @@ impl From<io::Error> for RunError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SendDescriptorError {
-    /// Only a UNIX socket can send one.
+    /// The connection is not a UNIX socket; only those can send descriptors.
     NotUnix,
-    /// It has to go with at least one byte.
+    /// There are no bytes: a descriptor has to be sent with at least one byte.
     NoBytes,
-    /// This many wait already, since the peer does not read. When the connection has
-    /// [drained](crate::Connection::drained), there is room again.
+    /// The maximum number of descriptors waits already, because the peer does not read. When the
+    /// connection has [drained](crate::Connection::drained), there is room again.
     TooMany {
-        /// How many may wait.
+        /// Maximum number of descriptors that wait.
         limit: usize,
     },
-    /// The connection is over, or on its way out.
+    /// The connection is over or closing.
     Gone,
 }
 
@@ -126,7 +127,7 @@ impl fmt::Display for SendDescriptorError {
 
 impl Error for SendDescriptorError {}
 
-/// Why [`Remote::blocking_call_from_thread`] has no value to give.
+/// Why [`Remote::blocking_call_from_thread`] returns no value.
 ///
 /// [`Remote::blocking_call_from_thread`]: crate::Remote::blocking_call_from_thread
 ///
@@ -152,7 +153,7 @@ pub enum BlockingCallError {
     Stopped,
     /// The reactor was dropped before there was a result.
     ReactorGone,
-    /// It was called from the reactor's own thread, which would wait for itself.
+    /// The call was made in the reactor's own thread, which would wait for itself.
     LoopThread,
 }
 
@@ -194,7 +195,8 @@ macro_rules! plain_error {
 }
 
 plain_error! {
-    /// A [`ClientFactory`](crate::ClientFactory) refused the connection that was made for it.
+    /// The factory of a client has refused a connection: `build_protocol` has returned `None`. For
+    /// a [`Connector`](crate::Connector) or a [`ClientService`](crate::ClientService).
     ///
     /// # Examples
     ///
@@ -235,10 +237,9 @@ plain_error! {
 }
 
 plain_error! {
-    /// The reactor was dropped; its handles have nothing to act on.
+    /// The reactor was dropped, so its handles have no effect.
     ///
-    /// It does not come back: a thread that gets this has no loop to report to any more, and ends
-    /// its work.
+    /// This is permanent. A thread that gets this error should end its work for the reactor.
     ///
     /// # Examples
     ///
@@ -256,12 +257,11 @@ plain_error! {
 }
 
 plain_error! {
-    /// The connection has ended; its handles have nothing to act on.
+    /// The connection has ended, so its handles have no effect.
     ///
-    /// Why it has ended is for its protocol to know
-    /// ([`connection_lost`](crate::Protocol::connection_lost)), and for what awaits
-    /// [`closed`](crate::Connection::closed). A program that holds handles of others, as a chat
-    /// does, forgets this one.
+    /// This is permanent. The reason goes to [`connection_lost`](crate::Protocol::connection_lost)
+    /// of the protocol, and to [`closed`](crate::Connection::closed). A program that keeps handles
+    /// of many connections, such as a chat server, drops this one.
     ///
     /// # Examples
     ///

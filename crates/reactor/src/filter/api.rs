@@ -1,4 +1,4 @@
-//! `Filter`: what a user writes to change the bytes of a connection.
+//! `Filter`: the trait of types that change the bytes of a connection.
 
 use deferred::Result;
 
@@ -13,14 +13,14 @@ use super::link::Link;
 /// the protocol writes; and if the connection has had the filter from the start,
 /// [`connection_made`](crate::Protocol::connection_made) is called only after `open`.
 ///
-/// An error of any method, or a panic, ends the connection. Bytes that the filter has given to
-/// [`Link::send`] are still sent, and those that it has not yet taken are discarded. If the
-/// filter was not open yet, no handler of the protocol is called, and the Deferred of the
-/// connect fails with the error.
+/// An error of any method, or a panic, ends the connection. Bytes that the filter has passed to
+/// [`Link::send`] are still sent; bytes of the protocol that the filter has not taken are
+/// discarded. If the filter was not open yet, no handler of the protocol is called, and the
+/// Deferred of the connect fails with the error.
 ///
 /// # Examples
 ///
-/// A filter that turns each letter by thirteen places, both ways:
+/// A filter that rotates each letter by thirteen places, in both directions:
 ///
 /// ```
 /// use reactor::filter::{Filter, Link};
@@ -67,14 +67,14 @@ pub trait Filter: 'static {
     }
 
     /// Gets at least one byte from the network, and returns the number of bytes that it has
-    /// consumed. The next call gets the rest again, with the bytes that have arrived after it.
-    /// While more than 64 KiB of such a rest waits, the connection is not read from.
+    /// consumed. The next call gets the remaining bytes again, followed by those that have arrived
+    /// since. While 64 KiB or more remain, the connection is not read.
     ///
     /// The bytes may be changed in place.
     ///
     /// # Errors
     ///
-    /// The input is invalid for this filter. The error ends the connection.
+    /// If the input is invalid for this filter. The error ends the connection.
     fn receive(&mut self, input: &mut [u8], link: &mut Link<'_>) -> Result<usize>;
 
     /// Called when the network has ended its input. The default implementation calls
@@ -82,25 +82,25 @@ pub trait Filter: 'static {
     ///
     /// # Errors
     ///
-    /// The input was cut off: the connection is
-    /// [lost](crate::ConnectionClosed::Lost), with the error inside.
+    /// If the input was cut off. Then the connection is [lost](crate::ConnectionClosed::Lost), with
+    /// this error as the source.
     fn receive_end(&mut self, link: &mut Link<'_>) -> Result<()> {
         link.end();
         Ok(())
     }
 
-    /// Gets at least one byte from the protocol, and returns the number of bytes that it has
-    /// taken. A later call gets the rest again: after the next [`wake`](Self::wake), or after more
-    /// bytes were received or sent. Not called before the filter is open.
+    /// Gets at least one byte from the protocol, and returns the number of bytes that it has taken.
+    /// A later call gets the remaining bytes again: after the next [`wake`](Self::wake), or after
+    /// more bytes were received or sent. Not called before the filter is open.
     ///
     /// # Errors
     ///
     /// An error ends the connection.
     fn send(&mut self, bytes: &[u8], link: &mut Link<'_>) -> Result<usize>;
 
-    /// Called when the protocol will send no more bytes. The filter sends its own last bytes
-    /// with [`Link::send`], and returns `true` when these are all. If it returns `false`,
-    /// `finish` is called again after the next [`wake`](Self::wake).
+    /// Called when the protocol will send no more bytes. The filter sends its own last bytes with
+    /// [`Link::send`], and returns `true` when there are no more. If it returns `false`, `finish`
+    /// is called again after the next [`wake`](Self::wake).
     ///
     /// # Errors
     ///
@@ -115,7 +115,8 @@ pub trait Filter: 'static {
     ///
     /// # Errors
     ///
-    /// An error ends the connection: for instance, because the peer has taken too long.
+    /// An error ends the connection. For example, the filter may err because the peer has taken too
+    /// long.
     fn wake(&mut self, link: &mut Link<'_>) -> Result<()> {
         let _ = link;
         Ok(())

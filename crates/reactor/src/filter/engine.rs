@@ -44,10 +44,11 @@ impl Engine {
         }
     }
 
-    /// Puts `filter` on top of the present one. `unread` was delivered already, and goes to the
-    /// new filter instead of to the protocol; `unsent` was written before, and bypasses it.
+    /// Puts `filter` on top of the present one. `unread` was delivered by the present filter, and
+    /// goes to the new one instead of to the protocol. `unsent` was written by the protocol before,
+    /// and bypasses the new filter.
     pub(crate) fn put_on_top(&mut self, filter: Box<dyn Filter>, unread: Vec<u8>, unsent: Vec<u8>) {
-        // `Nothing` only fills the place while the pair is made.
+        // `Nothing` is a placeholder while the pair is made.
         let lower = mem::replace(&mut self.filter, Box::new(Nothing));
         let lower_state = mem::take(&mut self.state);
         let between = Between { unread, unsent };
@@ -69,7 +70,7 @@ impl Engine {
         self.state.wake_at
     }
 
-    /// How many bytes may be read at once; none if 0.
+    /// Maximum number of bytes of the next read; with 0, the connection is not read.
     pub(crate) fn read_limit(&self) -> usize {
         if self.rest.len() >= MAX_REST {
             return 0;
@@ -89,12 +90,13 @@ impl Engine {
         sides: &mut Sides<'_>,
         f: impl FnOnce(&mut dyn Filter, &mut Link<'_>) -> Result<R>,
     ) -> Result<R> {
-        // The engine is out of its connection during the call, so the filter may use that
-        // connection.
+        // The engine was taken out of its connection for the call, so the filter may use handles of
+        // that connection.
         let Self { filter, state, .. } = self;
         let mut link = Link::new(sides.up, sides.down, state, environment);
         let result = Failure::catch(|| f(&mut **filter, &mut link))??;
-        // Such an end would look like that of a peer that has sent nothing.
+        // An error, because otherwise this end would look like that of a peer that has sent
+        // nothing.
         if state.has_ended && !state.is_open {
             return Err(Failure::new(EndedEarly));
         }
@@ -124,23 +126,24 @@ impl Engine {
             }
             return Ok(());
         }
-        // Behind the rest, since the filter must see the bytes in their order.
+        // Appended to the rest, because the filter must see the bytes in their order.
         self.rest.extend_from_slice(input);
         self.receive_rest(environment, sides)
     }
 
-    /// Offers the filter once more the input that it has left, then the end of input, if that
-    /// has come.
+    /// Offers the filter the input that it has left again, and then the end of the input, if that
+    /// has arrived.
     fn receive_rest(&mut self, environment: &Environment<'_>, sides: &mut Sides<'_>) -> Result<()> {
-        // Out of its field, since the filter works in it. After an error it is not put back: a filter
-        // that has failed is called no more.
+        // Taken out of its field, because the filter borrows it. After an error, it is not put
+        // back: a filter that has failed is not called again.
         let mut rest = mem::take(&mut self.rest);
         let consumed = self.offer(&mut rest, environment, sides)?;
         if !self.state.has_ended {
             rest.drain(..consumed);
             self.rest = rest;
         }
-        // The end comes behind the input; what the filter does not consume by then, it never will.
+        // The end follows the input, even if the filter has not consumed all of that; it gets no
+        // more.
         if self.is_at_end && !self.has_received_end && !self.state.has_ended {
             self.has_received_end = true;
             return self.call(environment, sides, |filter, link| filter.receive_end(link));
@@ -157,7 +160,7 @@ impl Engine {
         sides: &mut Sides<'_>,
     ) -> Result<usize> {
         let mut all = 0;
-        // As long as it consumes something: a filter may take one record at a time.
+        // Repeated as long as the filter consumes bytes, because it may take one record at a time.
         while all < input.len() && !self.state.has_ended {
             let rest = &mut input[all..];
             let length = rest.len();
@@ -181,8 +184,7 @@ impl Engine {
         environment: &Environment<'_>,
         sides: &mut Sides<'_>,
     ) -> Result<()> {
-        // Kept, because a filter that still has input to consume gets the end only behind it, after
-        // a later wake.
+        // For `receive_rest`, which passes the end on after the input.
         self.is_at_end = true;
         self.receive_rest(environment, sides)
     }
@@ -194,7 +196,7 @@ impl Engine {
         environment: &Environment<'_>,
         sides: &mut Sides<'_>,
     ) -> Result<usize> {
-        // A filter that is not open takes nothing: what the protocol writes waits in the transport.
+        // A filter that is not open takes no bytes; output of the protocol waits in the transport.
         if bytes.is_empty() || !self.state.is_open {
             return Ok(0);
         }
@@ -205,8 +207,8 @@ impl Engine {
         Ok(taken)
     }
 
-    /// Passes on that the protocol will write no more; returns whether the filter has sent
-    /// everything that it puts at the end.
+    /// Passes on that the protocol will write no more. Returns whether the filter has sent all of
+    /// its own last bytes.
     pub(crate) fn finish(
         &mut self,
         environment: &Environment<'_>,
@@ -222,12 +224,12 @@ impl Engine {
         sides: &mut Sides<'_>,
     ) -> Result<()> {
         let is_due = |at| at <= (environment.now)();
-        // Cleared before the call, in which the filter may ask for another time.
+        // Cleared before the call, in which the filter may set another time.
         if self.state.wake_at.is_some_and(is_due) {
             self.state.wake_at = None;
         }
         self.call(environment, sides, |filter, link| filter.wake(link))?;
-        // What it was waiting for may be what it needs to consume the input.
+        // After the wake, the filter may be able to consume input that it has left.
         self.receive_rest(environment, sides)
     }
 

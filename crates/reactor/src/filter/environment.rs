@@ -1,4 +1,5 @@
-//! `Environment` and `Sides`: what a filter may ask during a call, and where its output goes.
+//! `Environment` and `Sides`: values that a filter can query during a call, and buffers for its
+//! output.
 
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use crate::address::Address;
 
 /// Values that a filter can query during a call, through its [`Link`].
 pub(crate) struct Environment<'a> {
-    /// Reads the clock: only when a filter asks for the time, which most calls do not.
+    /// Reads the clock. A function, because most calls of filters do not need the time.
     pub(crate) now: &'a dyn Fn() -> Duration,
     pub(crate) peer: &'a Address,
     pub(crate) waker: &'a FilterWaker,

@@ -5,8 +5,8 @@ use std::fmt;
 
 /// A request for a value of one type, which [`Filter::info`](super::Filter::info) may answer.
 ///
-/// A protocol asks with [`filter_info`](crate::Context::filter_info). Of several filters, the
-/// one next to the protocol is asked first.
+/// A protocol asks with [`filter_info`](crate::Context::filter_info). If there are several filters,
+/// the one next to the protocol is asked first.
 ///
 /// # Examples
 ///
@@ -56,7 +56,8 @@ impl<'a> InfoRequest<'a> {
 
     /// Answers with the result of `make`, if `T` is the requested type and there is no answer yet.
     pub fn provide<T: 'static>(&mut self, make: impl FnOnce() -> T) -> &mut Self {
-        // A second answer is not even made: the filter next to the protocol goes first.
+        // `make` is not called if there is an answer: that of a filter nearer to the protocol is
+        // kept.
         if let Some(answer) = self.answer.downcast_mut::<Option<T>>()
             && answer.is_none()
         {

@@ -7,8 +7,8 @@ use super::environment::Environment;
 use super::waker::FilterWaker;
 use crate::address::Address;
 
-/// Argument of each method of a [`Filter`](super::Filter): passes bytes on to both sides, has
-/// the time and the peer's address, and sets when the filter is open or at its end.
+/// Argument of each method of a [`Filter`](super::Filter): passes bytes on in both directions, has
+/// the time and the peer's address, and opens or ends the filter.
 ///
 /// # Examples
 ///
@@ -80,7 +80,7 @@ impl Default for LinkState {
             is_open: false,
             has_ended: false,
             wake_at: None,
-            // No limit: the reads of the connection are bounded by the loop's buffer anyway.
+            // No limit; the loop's read buffer still bounds each read.
             read_limit: usize::MAX,
             peer: None,
         }
@@ -122,7 +122,7 @@ impl<'a> Link<'a> {
         self.down
     }
 
-    /// Both at once, for a filter that fills them together.
+    /// Both buffers and the environment, for a filter that needs them at the same time.
     pub(super) fn both(&mut self) -> (&mut Vec<u8>, &mut Vec<u8>, &Environment<'a>) {
         (self.up, self.down, self.environment)
     }
@@ -131,8 +131,9 @@ impl<'a> Link<'a> {
         self.state
     }
 
-    /// Opens the filter: from now on it gets the output of the protocol, and `connection_made` is
-    /// called if it was not yet. A filter cannot be closed again.
+    /// Opens the filter: from now on, the filter gets the output of the protocol, and
+    /// `connection_made` is called if that has not happened yet. An open filter cannot be closed
+    /// again.
     pub fn open(&mut self) {
         self.state.is_open = true;
     }
@@ -158,7 +159,8 @@ impl<'a> Link<'a> {
     /// time that was set before; `None` only removes that time.
     pub fn wake_after(&mut self, delay: impl Into<Option<Duration>>) {
         let delay = delay.into();
-        // As a time, not a delay: the connection sets its timer after the call, perhaps later.
+        // Stored as a time and not as a delay, because the connection sets its timer some time
+        // after the call.
         self.state.wake_at = delay.map(|delay| self.now().saturating_add(delay));
     }
 
@@ -168,8 +170,8 @@ impl<'a> Link<'a> {
         self.environment.waker.clone()
     }
 
-    /// Reads no more than `limit` bytes at once from now on; with 0, the connection is not
-    /// read from until this is called again.
+    /// Limits each read of the connection to `limit` bytes from now on. With 0, the connection is
+    /// not read until this is called again.
     pub fn limit_reading(&mut self, limit: usize) {
         self.state.read_limit = limit;
     }

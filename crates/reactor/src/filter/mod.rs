@@ -5,10 +5,10 @@
 //!  socket ◀──bytes── filter ◀── filter ◀──────────write────────────── protocol
 //! ```
 //!
-//! A [`Filter`] is pure (sans-IO): the connection shows it bytes, in both directions, and it
-//! gives bytes. It knows no socket, so the same filter runs over TCP and UNIX sockets, pipes
-//! and the memory network of [`testing`](crate::testing), and is tested by itself, with
-//! [`FilterDriver`].
+//! A [`Filter`] does no I/O itself (sans-IO): the connection gives it bytes of both directions, and
+//! it returns bytes. It has no access to the socket, so the same filter runs over TCP and UNIX
+//! sockets, pipes and the memory network of [`testing`](crate::testing), and can be tested alone,
+//! with a [`FilterDriver`].
 //!
 //! Two filters come with the crate: [`proxy_protocol`], which reads the header that a load
 //! balancer puts before a connection, and [`throttle`], which limits the rate of bytes. TLS

@@ -9,8 +9,8 @@ use super::environment::Environment;
 use super::info::InfoRequest;
 use super::link::{Link, LinkState};
 
-/// From this many bytes on, a buffer between the two filters is full: `receive` or `send` then
-/// consumes nothing, and the bytes wait outside of the pair.
+/// With this many bytes, a buffer between the two filters is full: then `receive` or `send` of the
+/// pair consumes no bytes, which wait outside of the pair.
 const MAX_BETWEEN: usize = 64 * 1024;
 
 /// Two filters as one: `lower` is next to the network, `upper` next to the protocol.
@@ -41,7 +41,7 @@ pub struct Pair<L, U> {
     between_up: Vec<u8>,
     /// Bytes that the upper filter has sent and the lower one has not taken.
     between_down: Vec<u8>,
-    // All three are set once and never cleared.
+    // These three flags are set once and never cleared.
     upper_was_started: bool,
     /// [`Filter::receive_end`] of the upper filter was called.
     upper_has_received_end: bool,
@@ -49,7 +49,7 @@ pub struct Pair<L, U> {
     upper_is_finished: bool,
 }
 
-/// Bytes under way at the place where an upper filter is put in.
+/// Bytes in transit at the place where an upper filter is inserted.
 #[derive(Default)]
 pub(super) struct Between {
     /// Delivered by the lower filter, and not consumed by the protocol.
@@ -70,8 +70,8 @@ impl<L: Filter, U: Filter> Pair<L, U> {
         Self::over(lower, LinkState::default(), upper, Between::default())
     }
 
-    /// Puts `upper` on top of a `lower` that runs already: with its state so far, and the bytes
-    /// that are under way above it.
+    /// Puts `upper` on top of a `lower` that is running: with the state of `lower`, and the bytes
+    /// in transit above it.
     pub(super) fn over(lower: L, state: LinkState, upper: U, between: Between) -> Self {
         Self {
             lower: Half {
@@ -95,7 +95,8 @@ impl<L: Filter, U: Filter> Pair<L, U> {
         link: &mut Link<'_>,
         f: impl FnOnce(&mut L, &mut Link<'_>) -> Result<R>,
     ) -> Result<R> {
-        // Its plaintext goes between the two, its output to the network.
+        // Bytes that the lower filter delivers go between the two filters; bytes that it sends go
+        // to the network.
         let (_, down, environment) = link.both();
         let Half { filter, state } = &mut self.lower;
         f(
@@ -104,8 +105,8 @@ impl<L: Filter, U: Filter> Pair<L, U> {
         )
     }
 
-    /// Calls a method of the upper filter. If it errs, the bytes that it has sent before (an
-    /// alert that names the error, say) still go out.
+    /// Calls a method of the upper filter. If it errs, the bytes that it has sent before (such as
+    /// an alert that names the error) still go out.
     fn call_upper<R>(
         &mut self,
         link: &mut Link<'_>,
@@ -113,7 +114,8 @@ impl<L: Filter, U: Filter> Pair<L, U> {
     ) -> Result<R> {
         let (up, _, environment) = link.both();
         let Half { filter, state } = &mut self.upper;
-        // The lower filter may have learnt the peer, from a PROXY header: the upper one sees that.
+        // The upper filter sees the peer address that the lower one has set, for example from a
+        // PROXY header.
         let environment = Environment {
             peer: self.lower.state.peer.as_ref().unwrap_or(environment.peer),
             ..*environment
@@ -123,8 +125,8 @@ impl<L: Filter, U: Filter> Pair<L, U> {
             &mut Link::new(up, &mut self.between_down, state, &environment),
         );
         if result.is_err() {
-            // An error of the lower filter is dropped: the upper one failed first, and its
-            // error is reported.
+            // An error of the lower filter is dropped, because the upper filter has failed first,
+            // and that error is reported.
             let _ = self.send_down(link);
         }
         result
@@ -136,14 +138,14 @@ impl<L: Filter, U: Filter> Pair<L, U> {
         if self.between_down.is_empty() || !self.lower.state.is_open {
             return Ok(false);
         }
-        // Taken out for the call, which borrows all of `self`. The lower filter adds nothing to it.
+        // Taken out, because the call borrows all of `self`. The lower filter does not write to
+        // this buffer.
         let bytes = std::mem::take(&mut self.between_down);
-        // After an error, the bytes are lost with the pair: filters that have failed are called no
-        // more.
+        // After an error, the bytes are dropped: filters that have failed are not called again.
         let taken = self.call_lower(link, |lower, link| lower.send(&bytes, link))?;
         self.between_down = bytes;
-        // Cut, because only the engine, which sees the outermost filter alone, reports a filter
-        // that returns too great a number.
+        // Clamped, because the engine reports a number that is too great only for the outermost
+        // filter.
         self.between_down
             .drain(..taken.min(self.between_down.len()));
         Ok(taken > 0)
@@ -153,10 +155,11 @@ impl<L: Filter, U: Filter> Pair<L, U> {
     /// once the lower one is open, and passes on the end of input.
     fn run(&mut self, link: &mut Link<'_>) -> Result<()> {
         loop {
-            // Each pass offers all bytes again: a call of one filter may make room in the other, or
-            // bytes for it. The last pass is the one in which neither took any.
+            // Each pass offers all bytes again, because a call of one filter may make room in the
+            // other, or produce bytes for it. The loop ends when neither filter has taken bytes in
+            // a pass.
             let mut has_moved = self.send_down(link)?;
-            // Set before the call: `start` may err, and must not be repeated.
+            // Set before the call, because `start` must not be repeated if it errs.
             if self.lower.state.is_open && !self.upper_was_started {
                 self.upper_was_started = true;
                 self.call_upper(link, |upper, link| upper.start(link))?;
@@ -167,7 +170,7 @@ impl<L: Filter, U: Filter> Pair<L, U> {
                 break;
             }
         }
-        // Behind the loop, because the end of input comes after its last byte.
+        // After the loop, because the end of the input comes after its last byte.
         if self.lower.state.has_ended
             && self.upper_was_started
             && !self.upper_has_received_end
@@ -188,11 +191,13 @@ impl<L: Filter, U: Filter> Pair<L, U> {
             return Ok(false);
         }
         if self.upper.state.has_ended {
-            // The upper filter has ended: what the lower one still delivers has no reader.
+            // The upper filter has ended the input, so bytes that the lower one still delivers are
+            // dropped.
             self.between_up.clear();
             return Ok(false);
         }
-        // Taken out for the call, which borrows all of `self`; the upper filter delivers elsewhere.
+        // Taken out, because the call borrows all of `self`. The upper filter delivers to another
+        // buffer.
         let mut input = std::mem::take(&mut self.between_up);
         let consumed = self.call_upper(link, |upper, link| upper.receive(&mut input, link))?;
         input.drain(..consumed.min(input.len()));
@@ -204,8 +209,9 @@ impl<L: Filter, U: Filter> Pair<L, U> {
     fn combine_states(&self, link: &mut Link<'_>) {
         let (lower, upper) = (&self.lower.state, &self.upper.state);
         let state = link.state();
-        // A pair is open once its upper filter is, for which the lower one has to be.
-        // Never unset: the engine and the pair above have acted on it already.
+        // The pair is open when its upper filter is, which is started only when the lower one is
+        // open. Both flags are never cleared, because the engine, or an outer pair, has acted on
+        // them already.
         state.is_open |= upper.is_open;
         state.has_ended |= upper.has_ended;
         state.wake_at = lower.wake_at.into_iter().chain(upper.wake_at).min();
@@ -218,7 +224,8 @@ impl<L: Filter, U: Filter> Pair<L, U> {
 
 impl<L: Filter, U: Filter> Filter for Pair<L, U> {
     fn start(&mut self, link: &mut Link<'_>) -> Result<()> {
-        // It is open already if a filter is put on a connection that runs, as by STARTTLS.
+        // The lower filter is open already if the upper one is inserted into a running connection,
+        // as with STARTTLS.
         if !self.lower.state.is_open {
             self.call_lower(link, |lower, link| lower.start(link))?;
         }
@@ -226,7 +233,8 @@ impl<L: Filter, U: Filter> Filter for Pair<L, U> {
     }
 
     fn receive(&mut self, input: &mut [u8], link: &mut Link<'_>) -> Result<usize> {
-        // The upper filter does not keep up. The input stays with the reactor, which stops reading.
+        // The upper filter does not keep up. The input stays in the engine, and the connection is
+        // no longer read.
         if self.between_up.len() >= MAX_BETWEEN {
             return Ok(0);
         }
@@ -250,8 +258,8 @@ impl<L: Filter, U: Filter> Filter for Pair<L, U> {
     }
 
     fn finish(&mut self, link: &mut Link<'_>) -> Result<bool> {
-        // From the top down: the last bytes of the upper filter have to go through the lower one,
-        // before that one says its own end.
+        // From the top down, because the last bytes of the upper filter have to go through the
+        // lower one before that sends its own end.
         if !self.upper_is_finished {
             self.upper_is_finished = self.call_upper(link, |upper, link| upper.finish(link))?;
         }
@@ -272,8 +280,8 @@ impl<L: Filter, U: Filter> Filter for Pair<L, U> {
                 state.wake_at = None;
             }
         }
-        // Both, since a waker does not say which of them it woke; a filter takes a wake for
-        // nothing.
+        // Both are called, because a waker does not tell which of them it has woken, and filters
+        // accept spurious calls.
         self.call_lower(link, |lower, link| lower.wake(link))?;
         if self.upper_was_started {
             self.call_upper(link, |upper, link| upper.wake(link))?;

@@ -1,11 +1,11 @@
-//! Throttling: limits the rate of bytes, of one connection or of several together.
+//! Throttling: limits the rate of bytes of one connection, or of several together.
 //!
-//! Token bucket, stored as one time: when the last byte so far would have passed at exactly the
-//! rate of the bucket. After a piece, a connection waits until that time, so connections that
-//! share a bucket take turns, piece by piece.
+//! Token bucket, stored as one time, at which the last byte so far would have passed at exactly the
+//! rate of the bucket. After a piece, a connection waits until that time, so connections that share
+//! a bucket take turns, piece by piece.
 //!
-//! The filter buffers nothing: while a connection is above its rate, its socket is not read,
-//! and its output stays in the out-buffer, which pauses producers.
+//! The filter buffers nothing: while a connection is above its rate, its socket is not read, and
+//! its output stays in the output buffer of the connection, which pauses producers.
 
 use std::cell::Cell;
 use std::fmt;
@@ -28,8 +28,9 @@ const MAX_LAG: Duration = Duration::from_millis(50);
 
 /// Makes filters that limit how many bytes pass in a second, in each direction.
 ///
-/// All filters of one `Throttle` share its [shared](Self::shared_bytes_per_second) limit; the
-/// other limit is for each connection. A direction is limited by both. Clones share, too.
+/// All filters of a `Throttle` and of its clones share one [shared
+/// limit](Self::shared_bytes_per_second). The [other limit](Self::bytes_per_second) is for each
+/// connection. Both apply to each direction.
 ///
 /// # Examples
 ///
@@ -97,7 +98,7 @@ impl Throttle {
     /// A filter for one connection.
     pub fn filter(&self) -> ThrottleFilter {
         let own = self.own.map(|rate| Rc::new(Directions::new(rate)));
-        // The clone is of the `Rc`: the shared limit is one for all filters.
+        // Clones the `Rc`, so that all filters have the same shared limit.
         let limits: Vec<_> = own.into_iter().chain(self.shared.clone()).collect();
         // The receiving bucket of a limit has the same rate, so its piece is the same.
         let pieces = limits.iter().map(|limit| limit.sending.piece());
@@ -156,8 +157,7 @@ impl ThrottleFilter {
             .into_iter()
             .chain(self.may_send_at)
             .min();
-        // Both are later than `now` here: the earlier ones were cleared above. So the subtraction
-        // cannot underflow.
+        // Times up to `now` were cleared above, so the subtraction cannot underflow.
         link.wake_after(next.map(|at| at - now));
         let is_paused = self.may_receive_at.is_some();
         link.limit_reading(if is_paused { 0 } else { self.piece });
@@ -185,8 +185,8 @@ impl Filter for ThrottleFilter {
     }
 
     fn receive(&mut self, input: &mut [u8], link: &mut Link<'_>) -> Result<usize> {
-        // Delivered whole and paid afterwards: the bytes are here already, and what was read beyond
-        // a piece lengthens the pause.
+        // Delivered as a whole and charged afterwards, because the bytes are here already; more
+        // than a piece makes the pause longer.
         link.deliver(input);
         let next = self.pay(link.now(), input.len(), |limit| &limit.receiving);
         self.may_receive_at = Some(next);
@@ -195,7 +195,7 @@ impl Filter for ThrottleFilter {
     }
 
     fn send(&mut self, bytes: &[u8], link: &mut Link<'_>) -> Result<usize> {
-        // The rest waits in the transport, which offers it again after the wake.
+        // During a pause, the bytes wait in the transport, which offers them again after the wake.
         if self.may_send_at.is_some_and(|at| at > link.now()) {
             return Ok(0);
         }
@@ -237,8 +237,8 @@ impl Bucket {
 
     /// Charges `bytes`, which pass at `now`; returns the new `paid_until`.
     fn pay(&self, now: Duration, bytes: usize) -> Duration {
-        // In 128 bits, because 64 overflow above 18 GB. Rounded up, so that many small writes do
-        // not pass faster than the rate.
+        // In 128 bits, because 64 bits overflow above 18 GB. Rounded up, so that many small writes
+        // do not pass faster than the rate.
         let nanoseconds = (bytes as u128 * 1_000_000_000).div_ceil(u128::from(self.rate));
         let cost = Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(u64::MAX));
         let from = self.paid_until.get().max(now.saturating_sub(MAX_LAG));

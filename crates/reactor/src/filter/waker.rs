@@ -1,4 +1,4 @@
-//! `FilterWaker`: has a filter called outside of the bytes that come and go.
+//! `FilterWaker`: has the connection call its filter although no bytes were received or sent.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -66,7 +66,7 @@ pub struct FilterWaker(Rc<Wake>);
 struct Wake {
     /// Set by `FilterWaker::wake`; cleared by `take`, when the connection calls the filter.
     is_woken: Cell<bool>,
-    /// Makes the connection runnable, which then looks at `is_woken`.
+    /// Puts the connection into the run queue, where it then tests `is_woken`.
     notify: RefCell<Box<dyn Fn()>>,
 }
 
@@ -82,12 +82,12 @@ impl FilterWaker {
     /// if the connection is closed.
     pub fn wake(&self) {
         self.0.is_woken.set(true);
-        // Borrowed during the call: `notify` makes the connection runnable and calls no code of a
-        // user, so it cannot reach `redirect`.
+        // Borrowed during the call, which only puts the connection into the run queue. It runs no
+        // user code, so it cannot get to `redirect`.
         (self.0.notify.borrow())();
     }
 
-    /// Has `notify` called from now on.
+    /// Replaces the function that `wake` calls.
     pub(crate) fn redirect(&self, notify: impl Fn() + 'static) {
         *self.0.notify.borrow_mut() = Box::new(notify);
     }

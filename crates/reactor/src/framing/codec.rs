@@ -12,10 +12,9 @@ use super::{Decoded, Framing};
 /// [`Context::send`](crate::Context::send). Needs the feature `tokio-util`, which adds the crates
 /// `tokio-util`, `tokio` (without its runtime), `bytes`, `futures-core` and `futures-sink`.
 ///
-/// The input is copied once, into the buffer that a `Decoder` takes bytes out of. At the end of the
-/// input, [`decode_eof`](Decoder::decode_eof) is not called: what the decoder would make of an
-/// incomplete frame is dropped, as with the framings of this crate. A failure of the decoder ends
-/// the connection.
+/// The input is copied once, into the buffer from which a `Decoder` takes bytes. At the end of the
+/// input, [`decode_eof`](Decoder::decode_eof) is not called: an incomplete frame is dropped, as
+/// with the framings of this crate. A failure of the decoder ends the connection.
 ///
 /// # Examples
 ///
@@ -46,11 +45,11 @@ use super::{Decoded, Framing};
 /// ```
 pub struct Codec<C> {
     codec: C,
-    /// The input that the codec has not taken, as far as it was copied.
+    /// Copy of the input that the codec has not taken; further input may have arrived since.
     buffer: BytesMut,
-    /// How many bytes at the beginning of the input the codec has taken already. They are consumed
-    /// bit by bit: a codec may give several frames for bytes that it takes at once, and each frame
-    /// here has to consume something.
+    /// Number of bytes at the beginning of the input that the codec has taken already. They are
+    /// reported as consumed one by one, because a codec may take bytes once and return several
+    /// frames for them, but each frame of a framing has to consume at least one byte.
     ahead: usize,
 }
 
@@ -64,7 +63,7 @@ impl<C> Codec<C> {
         }
     }
 
-    /// `item` as it is sent.
+    /// Encodes `item`.
     ///
     /// # Errors
     ///
@@ -78,7 +77,7 @@ impl<C> Codec<C> {
         Ok(encoded)
     }
 
-    /// The codec, such as to change its limit.
+    /// The codec, for example to change its limit.
     pub fn codec(&mut self) -> &mut C {
         &mut self.codec
     }
@@ -98,19 +97,19 @@ where
     type Frame<'a> = C::Item;
 
     fn decode(&mut self, input: &[u8]) -> Result<Decoded<C::Item>> {
-        // The beginning was copied before.
+        // The first `known` bytes were copied by earlier calls.
         let known = self.ahead + self.buffer.len();
         self.buffer
             .extend_from_slice(input.get(known..).unwrap_or_default());
         let before = self.buffer.len();
         let frame = self.codec.decode(&mut self.buffer);
-        // Before a failure is passed on: decoding may go on behind it.
+        // Counted before a failure is returned, because decoding may continue after it.
         self.ahead += before.saturating_sub(self.buffer.len());
         Ok(match frame? {
             Some(frame) if self.ahead > 0 => {
-                // A frame counts as one byte of those that the codec has taken, however many it
-                // took: with some left, `decode` is called again, for further frames that the codec
-                // may have in its buffer. `None` skips the others.
+                // Each frame consumes one of the bytes that the codec has taken. So `decode` is
+                // called again while such bytes are left, for further frames from the buffer of the
+                // codec. When the codec returns `None`, the other bytes are skipped.
                 self.ahead -= 1;
                 Decoded::Frame { frame, consumed: 1 }
             }
@@ -131,7 +130,7 @@ impl<C: fmt::Debug> fmt::Debug for Codec<C> {
     }
 }
 
-/// A codec gave more frames than it has taken bytes.
+/// A codec has returned more frames than it has taken bytes.
 #[derive(Clone, Copy, Debug)]
 struct FramesOfNothing;
 

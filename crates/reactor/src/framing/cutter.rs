@@ -1,5 +1,5 @@
-//! `Cutter`: what [`Lines`](super::Lines) and [`Delimited`](super::Delimited) have in common:
-//! the search for the end of a frame, its limit, and raw mode.
+//! `Cutter`: the common part of [`Lines`](super::Lines) and [`Delimited`](super::Delimited): the
+//! search for the end of a frame, the limit of its length, and raw mode.
 //!
 //! ```text
 //!   Frames ──set_raw_mode──▶ Raw ──set_line_mode──▶ Frames
@@ -8,20 +8,21 @@
 
 use super::Decoded;
 
-/// What ends a frame: a line end or a delimiter.
+/// The end of a frame: a line end or a delimiter.
 pub(super) trait End {
-    /// The length of the first frame in `input`, without its end and with it. No end begins before
-    /// `searched`, so the search begins there.
+    /// The lengths of the first frame in `input`: without its end, and with it. The search begins
+    /// at `searched`, because no end begins before that.
     fn find(&self, input: &[u8], searched: usize) -> Option<(usize, usize)>;
 
-    /// Number of bytes of an `input` without an end that are part of the frame, whatever comes
-    /// after them. The others may be the first bytes of an end that has not come as a whole: they
-    /// do not count for the limit, and are searched again. So the frames do not depend on how the
-    /// input is split.
+    /// For an `input` without an end: the number of bytes that are part of the frame, whatever
+    /// follows. The bytes after them may be the beginning of an end that has not arrived
+    /// completely; they do not count for the limit, and are searched again. So the frames do not
+    /// depend on how the input is split.
     fn certain(&self, input: &[u8]) -> usize;
 }
 
-/// A frame is too long. Its length if its end has come, else the number of its bytes until now.
+/// Error: a frame is too long. The number is its length if its end has arrived, otherwise the
+/// number of its bytes so far.
 pub(super) struct TooLong(pub(super) usize);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,8 +36,8 @@ enum Cutting {
 #[derive(Clone, Debug)]
 pub(super) struct Cutter {
     pub(super) max_length: usize,
-    /// No end of a frame begins before this byte of the input. Zero after each change of what is
-    /// searched for, and after each frame.
+    /// No end of a frame begins before this position of the input. Reset to zero after each frame,
+    /// and when the end to search for changes.
     searched: usize,
     cutting: Cutting,
 }
@@ -87,8 +88,8 @@ impl Cutter {
             Some((length, _)) => Err(self.refuse(length)),
             None => {
                 let certain = end.certain(input);
-                // Without the bytes that may begin the end, so that the verdict is the same however
-                // the input is split.
+                // Bytes that may be the beginning of an end do not count, so that the result does
+                // not depend on how the input is split.
                 if certain > self.max_length {
                     return Err(self.refuse(certain));
                 }
@@ -99,7 +100,7 @@ impl Cutter {
     }
 
     /// Refuses the frame at the beginning of the input. If `framing_failed` returns `Ok`, decoding
-    /// goes on and skips that frame.
+    /// continues and skips that frame.
     #[cold]
     fn refuse(&mut self, length: usize) -> TooLong {
         self.cutting = Cutting::Skipping;
@@ -116,13 +117,15 @@ impl Cutter {
                     length: input.len(),
                 };
             }
-            // From the first byte, since the bytes that were searched before are gone.
+            // Searched from the first byte, because the bytes that were searched before are
+            // consumed.
             Cutting::Skipping => match end.find(input, 0) {
                 Some((_, consumed)) => {
                     self.cutting = Cutting::Frames;
                     consumed
                 }
-                // The beginning of an end stays, to be recognized with the bytes behind it.
+                // A possible beginning of an end is kept, so that the end is found when its other
+                // bytes arrive.
                 None => end.certain(input),
             },
             Cutting::Raw | Cutting::Frames => 0,
@@ -143,8 +146,8 @@ macro_rules! cutter_methods {
                 self.cutter.max_length = max_length;
             }
 
-            /// Has the input from here on go to
-            /// [`raw_received`](crate::Protocol::raw_received), as it comes, until
+            /// Turns on raw mode: from here on, the input goes to
+            /// [`raw_received`](crate::Protocol::raw_received) as it arrives, until
             /// [`set_line_mode`](Self::set_line_mode).
             #[doc(alias = "setRawMode")]
             pub fn set_raw_mode(&mut self) {

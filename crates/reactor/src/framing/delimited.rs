@@ -1,5 +1,5 @@
-//! `Delimited`: frames that end with a delimiter. [`Cutter`] has the search, the limit and raw
-//! mode, as for [`Lines`](super::Lines); this file has the delimiter.
+//! `Delimited`: frames that end with a delimiter. The search, the limit and raw mode are in
+//! [`Cutter`], as for [`Lines`](super::Lines).
 
 use deferred::{Failure, Result};
 use memchr::memmem;
@@ -16,7 +16,7 @@ use super::{Decoded, FrameTooLong, Framing};
 /// [`FrameTooLong`]. If it returns `Ok`, the rest of that frame is skipped, and the next frame
 /// begins after its delimiter. Bytes after the last delimiter are dropped when the peer stops
 /// sending. In raw mode ([`set_raw_mode`](Self::set_raw_mode)), the input goes to
-/// [`raw_received`](crate::Protocol::raw_received) as it comes.
+/// [`raw_received`](crate::Protocol::raw_received) as it arrives.
 ///
 /// # Examples
 ///
@@ -75,7 +75,7 @@ impl Delimited {
         self
     }
 
-    /// Frames end with `delimiter` from now on.
+    /// Sets the delimiter of all further frames.
     ///
     /// # Examples
     ///
@@ -146,7 +146,7 @@ impl End for Delimiter {
     fn find(&self, input: &[u8], searched: usize) -> Option<(usize, usize)> {
         let rest = input.get(searched..)?;
         let found = match &self.0[..] {
-            // An empty delimiter would end a frame before each byte; so it ends none.
+            // An empty delimiter would match before each byte, so it is never searched for.
             [] => None,
             [byte] => memchr::memchr(*byte, rest),
             delimiter => memmem::find(rest, delimiter),
@@ -157,7 +157,7 @@ impl End for Delimiter {
 
     #[inline]
     fn certain(&self, input: &[u8]) -> usize {
-        // All but one byte of a delimiter may have come already, at the end of the input.
+        // The input may end with all bytes of a delimiter except the last one.
         input.len().saturating_sub(self.0.len().saturating_sub(1))
     }
 }

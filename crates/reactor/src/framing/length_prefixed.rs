@@ -1,4 +1,4 @@
-//! `LengthPrefixed`: frames that follow their length as a binary number.
+//! `LengthPrefixed`: frames that begin with their length as a binary number.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -12,8 +12,8 @@ use super::{Decoded, FrameTooLong, Framing};
 /// `Int16StringReceiver`, `Int32StringReceiver`.)
 ///
 /// A length above the limit is a [`FrameTooLong`] failure as soon as its prefix has arrived, before
-/// anything of the frame is stored: see [`framing_failed`](crate::Protocol::framing_failed), which
-/// may go on behind the frame.
+/// any byte of the frame is stored. If [`framing_failed`](crate::Protocol::framing_failed) returns
+/// `Ok`, that frame is skipped.
 ///
 /// # Examples
 ///
@@ -42,7 +42,7 @@ use super::{Decoded, FrameTooLong, Framing};
 /// ```
 pub struct LengthPrefixed<N> {
     max_length: usize,
-    /// How many bytes are left of a frame that was too long, which is skipped.
+    /// Number of bytes that are still to be skipped, of a frame that was too long.
     to_skip: usize,
     prefix: PhantomData<fn() -> N>,
 }
@@ -82,8 +82,8 @@ pub trait LengthPrefix: 'static {
     /// Decodes the length from [`SIZE`](Self::SIZE) bytes.
     fn read(bytes: &[u8]) -> usize;
 
-    /// Appends the encoded length to `to`; `false` if it does not fit into [`SIZE`](Self::SIZE)
-    /// bytes.
+    /// Appends the encoded length to `to`. Returns `false` if the length does not fit into
+    /// [`SIZE`](Self::SIZE) bytes.
     fn write(length: usize, to: &mut Vec<u8>) -> bool;
 }
 
@@ -152,16 +152,16 @@ impl<N: LengthPrefix> LengthPrefixed<N> {
         self.max_length = max_length;
     }
 
-    /// `frame` after its length, to be written.
+    /// `frame` with its length before it, to be written.
     ///
     /// # Errors
     ///
-    /// [`FrameTooLong`]: its length does not fit into the prefix.
+    /// [`FrameTooLong`] if the length does not fit into the prefix.
     pub fn encode(frame: &[u8]) -> std::result::Result<Vec<u8>, FrameTooLong> {
         let mut encoded = Vec::with_capacity(N::SIZE + frame.len());
         if !N::write(frame.len(), &mut encoded) {
-            // The largest number of a prefix of this size, for the error only. A shift by the width
-            // of `usize` or more overflows: then any length fits the prefix.
+            // The largest length that the prefix can express, for the error. If the shift
+            // overflows, the prefix is at least as wide as `usize`, and any length fits.
             let bits = 8 * N::SIZE;
             let max_length = u32::try_from(bits)
                 .ok()
@@ -175,10 +175,10 @@ impl<N: LengthPrefix> LengthPrefixed<N> {
 }
 
 impl<N: LengthPrefix> LengthPrefixed<N> {
-    /// If decoding goes on after this, the frame is skipped.
+    /// Refuses the frame. If decoding continues, the frame is skipped.
     #[cold]
     fn refuse(&mut self, length: usize) -> Failure {
-        // With the prefix, which is still in the input: nothing is consumed with an error.
+        // Includes the prefix, which is still in the input, because an error consumes nothing.
         self.to_skip = length.saturating_add(N::SIZE);
         Failure::new(FrameTooLong::new(length, self.max_length))
     }
@@ -206,7 +206,7 @@ impl<N: LengthPrefix> Framing for LengthPrefixed<N> {
             return Ok(Decoded::Incomplete);
         };
         let length = N::read(prefix);
-        // Before the frame has come, so that a peer cannot make this side buffer it.
+        // Checked before the frame has arrived, so that a peer cannot make this side buffer it.
         if length > self.max_length {
             return Err(self.refuse(length));
         }

@@ -1,4 +1,4 @@
-//! `Lines`: lines of text, and raw bytes between them.
+//! `Lines`: lines of text, with a raw mode for bytes between them.
 
 use std::error::Error;
 use std::fmt;
@@ -13,15 +13,15 @@ use super::{Decoded, Framing};
 ///
 /// If a line is longer than the limit, [`framing_failed`](crate::Protocol::framing_failed) gets a
 /// [`LineTooLong`]. If it returns `Ok`, the rest of that line is skipped, and the next line begins
-/// after its end. Bytes after the last line end are dropped when the peer stops sending. Lines with
-/// other ends are [`Delimited`](super::Delimited).
+/// after its end. Bytes after the last line end are dropped when the peer stops sending. For other
+/// line ends, use [`Delimited`](super::Delimited).
 ///
 /// In raw mode ([`set_raw_mode`](Self::set_raw_mode)), the input goes to
-/// [`raw_received`](crate::Protocol::raw_received) as it comes.
+/// [`raw_received`](crate::Protocol::raw_received) as it arrives.
 ///
 /// # Examples
 ///
-/// A number of bytes after a line that announces them:
+/// A line with a number, followed by that number of bytes:
 ///
 /// ```
 /// use reactor::{Context, Lines, Protocol, testing};
@@ -96,8 +96,8 @@ impl Lines {
         }
     }
 
-    /// Only `\r\n` ends a line: `\n` alone is part of it. Protocols such as SMTP demand this, so
-    /// that two servers which read the same input agree on where its lines end.
+    /// Makes only `\r\n` end a line; `\n` alone is part of the line. Protocols such as SMTP require
+    /// this, so that two servers which read the same input agree on where its lines end.
     ///
     /// # Examples
     ///
@@ -139,7 +139,7 @@ impl End for LineEnd {
     fn find(&self, input: &[u8], searched: usize) -> Option<(usize, usize)> {
         let mut from = searched;
         loop {
-            // The search is for LF, since CR alone ends no line in either mode.
+            // Searches for LF, because CR alone ends no line in either mode.
             let at = from + memchr::memchr(b'\n', &input[from..])?;
             if at > 0 && input[at - 1] == b'\r' {
                 return Some((at - 1, at + 1));

@@ -1,19 +1,20 @@
 //! Framings: decoders that cut the bytes of a connection into frames.
 //!
-//! | framing | a frame | its limit |
+//! | framing | a frame | default limit and its error |
 //! |---|---|---|
-//! | [`Raw`] | the bytes of one read | |
+//! | [`Raw`] | the bytes of one read | none |
 //! | [`Lines`] | ends with `\n` or `\r\n`, or only with `\r\n` | 16 KiB, [`LineTooLong`] |
 //! | [`Delimited`] | ends with a delimiter of one or more bytes | 16 KiB, [`FrameTooLong`] |
 //! | [`LengthPrefixed`] | follows its length as a binary number of 1, 2 or 4 bytes | 16 MiB, [`FrameTooLong`] |
-//! | [`Netstrings`] | `5:hello,` | 99,999 bytes, [`FrameTooLong`] |
+//! | [`Netstrings`] | has its length as a decimal number before it and a comma after it: `5:hello,` | 99,999 bytes, [`FrameTooLong`] |
 //!
-//! A protocol names its framing as [`Protocol::Framing`](crate::Protocol::Framing), and sets a
-//! limit by [`Protocol::framing`](crate::Protocol::framing). Other formats implement [`Framing`];
-//! with the feature `tokio-util`, `Codec` makes a framing of a codec of that crate.
+//! A protocol names its framing as [`Protocol::Framing`](crate::Protocol::Framing), and may set a
+//! limit in [`Protocol::framing`](crate::Protocol::framing). Other formats implement [`Framing`];
+//! with the feature `tokio-util`, `Codec` makes a framing from a codec of that crate.
 //!
-//! Each framing gives the same frames however the input is split. [`Context::framing`] changes a
-//! framing in the middle of the input, [`Context::switch_to`] the whole protocol.
+//! Except for [`Raw`], the frames do not depend on how the input is split. [`Context::framing`]
+//! gives access to the framing, to change it in the middle of the input; [`Context::switch_to`]
+//! changes the whole protocol.
 //!
 //! [`Context::framing`]: crate::Context::framing
 //! [`Context::switch_to`]: crate::Context::switch_to
@@ -41,12 +42,12 @@ use deferred::Result;
 
 /// Cuts the bytes of a connection into the frames that its protocol gets.
 ///
-/// A framing does no I/O: it gets bytes, and returns what it has found in them. So it can be tested
+/// A framing does no I/O: it gets bytes, and returns the first frame in them. So it can be tested
 /// and fuzzed without a connection.
 ///
 /// # Examples
 ///
-/// Frames of one byte that gives a length, and that many bytes:
+/// A frame is a byte with a length, and that number of bytes:
 ///
 /// ```
 /// use reactor::{Decoded, Framing};
@@ -77,15 +78,15 @@ pub trait Framing: 'static {
     /// The value that the protocol gets for a frame. It may borrow from the input.
     type Frame<'a>;
 
-    /// Looks for a frame at the beginning of `input`: all bytes that have arrived and were not
-    /// consumed.
+    /// Looks for a frame at the beginning of `input`, which has all bytes that have arrived and
+    /// were not consumed.
     ///
-    /// After [`Decoded::Incomplete`], the next call has the same bytes, and more after them. So a
-    /// framing may remember how far it has searched.
+    /// After [`Decoded::Incomplete`], the next call gets the same bytes, and more after them. So a
+    /// framing may store how far it has searched.
     ///
     /// # Errors
     ///
-    /// The input is not the beginning of a frame.
+    /// If the input is not the beginning of a frame.
     /// [`Protocol::framing_failed`](crate::Protocol::framing_failed) gets the failure; by default,
     /// this closes the connection, with the failure as the reason. If the protocol returns `Ok`,
     /// `decode` is called with the same input again. So a framing that can recover skips the
@@ -93,11 +94,11 @@ pub trait Framing: 'static {
     fn decode<'a>(&mut self, input: &'a [u8]) -> Result<Decoded<Self::Frame<'a>>>;
 }
 
-/// What [`Framing::decode`] found.
+/// The result of [`Framing::decode`].
 ///
 /// # Examples
 ///
-/// How a test of a framing, without a connection, takes frames out of its input:
+/// A test of a framing, without a connection:
 ///
 /// ```
 /// use reactor::{Decoded, Framing, Lines};
@@ -118,20 +119,20 @@ pub enum Decoded<F> {
     Frame {
         /// The frame.
         frame: F,
-        /// How many bytes of the input it takes, at least one.
+        /// Number of bytes of the input that the frame takes, at least one.
         consumed: usize,
     },
-    /// Bytes that the protocol does not get, such as padding, a comment or a heartbeat.
-    /// Decoding goes on behind them.
+    /// Bytes that the protocol does not get, such as padding, a comment or a heartbeat. Decoding
+    /// continues after them.
     Skip {
-        /// How many bytes of the input are skipped, at least one.
+        /// Number of bytes of the input that are skipped, at least one.
         consumed: usize,
     },
     /// Bytes that are not cut into frames, as in the raw mode of [`Lines`].
-    /// [`Protocol::raw_received`](crate::Protocol::raw_received) gets them, and says how many it
-    /// takes; decoding goes on behind those.
+    /// [`Protocol::raw_received`](crate::Protocol::raw_received) gets them, and returns how many it
+    /// takes; decoding continues after those.
     RawBytes {
-        /// How many bytes of the input these are, at least one.
+        /// Number of raw bytes at the beginning of the input, at least one.
         length: usize,
     },
     /// There is no whole frame yet.

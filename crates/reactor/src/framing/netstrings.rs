@@ -14,8 +14,8 @@ const MAX_DIGITS: usize = 20;
 /// `NetstringReceiver`.)
 ///
 /// A length above the limit is a [`FrameTooLong`] failure as soon as its digits have arrived,
-/// before anything of the string is stored. Other malformed input is a [`BadNetstring`] failure.
-/// Either ends the connection: what follows cannot be told from the string.
+/// before any byte of the string is stored. Other malformed input is a [`BadNetstring`] failure.
+/// Both end the connection, because the beginning of the next string cannot be found.
 ///
 /// # Examples
 ///
@@ -73,22 +73,22 @@ impl Framing for Netstrings {
         for (at, byte) in input.iter().enumerate() {
             match byte {
                 b'0'..=b'9' => {
-                    // The format forbids extra zeros at the front, so that each length has one
-                    // spelling.
+                    // The format forbids leading zeros, so that each length has one spelling.
                     if at == 1 && length == 0 {
                         return Err(Failure::new(BadNetstring::LeadingZero));
                     }
                     let digit = usize::from(byte - b'0');
                     // Saturated, because the limit may be `usize::MAX`.
                     length = length.saturating_mul(10).saturating_add(digit);
-                    // This bounds the digits, too, even if every length is allowed.
+                    // The second test bounds the number of digits even if every length is allowed.
                     if length > self.max_length || at >= MAX_DIGITS {
                         return Err(Failure::new(FrameTooLong::new(length, self.max_length)));
                     }
                 }
                 b':' if at > 0 => {
                     let rest = &input[at + 1..];
-                    // The byte behind the string. Without it, the string is not complete, either.
+                    // Looks at the byte after the string. If it has not arrived, the netstring is
+                    // incomplete.
                     return match rest.get(length) {
                         Some(b',') => Ok(Decoded::Frame {
                             frame: &rest[..length],
@@ -105,7 +105,7 @@ impl Framing for Netstrings {
     }
 }
 
-/// Input that is no netstring.
+/// Why input is not a netstring.
 ///
 /// # Examples
 ///
@@ -128,7 +128,7 @@ pub enum BadNetstring {
     NoLength,
     /// The length has a superfluous leading zero.
     LeadingZero,
-    /// The byte after the string is no comma.
+    /// The byte after the string is not a comma.
     NoComma,
 }
 

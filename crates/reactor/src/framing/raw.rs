@@ -4,7 +4,7 @@ use deferred::Result;
 
 use super::{Decoded, Framing};
 
-/// Bytes as they come, in pieces of whatever size.
+/// Bytes as they arrive, in pieces of any size.
 ///
 /// # Examples
 ///

@@ -28,7 +28,7 @@ impl FrameTooLong {
         Self { length, max_length }
     }
 
-    /// The length of the frame as its prefix says, or the number of its bytes that have arrived.
+    /// The length in the prefix of the frame, or the number of its bytes that have arrived.
     pub fn length(&self) -> usize {
         self.length
     }

@@ -26,7 +26,7 @@ pub(crate) fn race(
     bind_address: Option<SocketAddr>,
     timeout: Duration,
 ) -> Deferred<Outcome> {
-    // No race, and no state of one.
+    // One address needs no race.
     if let [address] = *addresses {
         let attempting = attempt(core, &Target::Inet(address, bind_address), timeout);
         return attempting
@@ -45,7 +45,7 @@ pub(crate) fn race(
     let to_cancel = Rc::downgrade(&race);
     let (trigger, deferred) = Deferred::with_canceller(move |_trigger| {
         if let Some(race) = to_cancel.upgrade() {
-            // Taken first, so that attempts which end now find the race decided.
+            // Taken first, so that callbacks of attempts which end now find the race decided.
             race.outcome.take();
             race.end_attempts();
         }
@@ -55,7 +55,7 @@ pub(crate) fn race(
     deferred
 }
 
-/// Owned by its attempts and its timer, and dropped with the last of them.
+/// A race, owned by its attempts and its timer, and dropped with the last of them.
 struct Race {
     core: Rc<Core>,
     bind_address: Option<SocketAddr>,
@@ -64,10 +64,10 @@ struct Race {
     attempts: RefCell<Vec<Attempt>>,
     /// Timer of the next attempt.
     next: RefCell<Option<DelayedCall>>,
-    /// Fires the Deferred; `None` once the race is decided.
+    /// Trigger of the Deferred; `None` once the race is decided.
     outcome: RefCell<Option<Trigger<Outcome>>>,
-    /// Set while `drive` runs. An attempt that fails at once calls `finished` inside of it, which
-    /// then must not start a second `drive`.
+    /// Set while `drive` runs. An attempt that fails at once calls `finished` inside of `drive`,
+    /// and that must not start a second `drive`.
     is_driven: Cell<bool>,
 }
 
@@ -94,7 +94,7 @@ impl Race {
                 Step::Attempt(address) => self.begin(address),
                 Step::WaitUntil(time) => {
                     let delay = time.saturating_sub(self.core.timers.now());
-                    // The timer keeps the race, until it fires or `end_attempts` cancels it.
+                    // The timer owns the race until it fires, or until `end_attempts` cancels it.
                     let race = Rc::clone(self);
                     let next = self.core.timers.call_later(delay, move || race.drive());
                     self.next.replace(Some(next));
@@ -122,7 +122,7 @@ impl Race {
         );
         let handle = attempting.handle();
         attempting.detach();
-        // An attempt that has failed inside of `attempt` is not running any more.
+        // Not stored if the attempt has failed inside of `attempt` already.
         if let Some(attempt) = self.attempts.borrow_mut().get_mut(index)
             && let AttemptState::Running(running) = &mut attempt.state
         {
@@ -150,7 +150,7 @@ impl Race {
                     kind,
                     ConnectErrorKind::ReactorStopped | ConnectErrorKind::ReactorGone
                 );
-                // The loop ends, and so would each further attempt.
+                // The loop ends, so each further attempt would fail, too.
                 if is_over {
                     self.give_up();
                 } else {

@@ -26,8 +26,8 @@ pub(super) enum Step {
 pub(super) struct Schedule {
     waiting: VecDeque<SocketAddr>,
     running: usize,
-    /// The earliest time of the next attempt. Set when one begins; cleared when one fails. `None`:
-    /// the next may begin at once.
+    /// The earliest time of the next attempt; with `None`, it may begin at once. Set when an
+    /// attempt begins; cleared when one fails.
     next_at: Option<Duration>,
 }
 
@@ -56,8 +56,7 @@ impl Schedule {
         match self.waiting.pop_front() {
             Some(address) => {
                 self.running += 1;
-                // From the beginning of the latest attempt, however the earlier ones fare (RFC
-                // 8305, 5).
+                // The delay counts from the beginning of the latest attempt (RFC 8305, section 5).
                 self.next_at = Some(now.saturating_add(ATTEMPT_DELAY));
                 Step::Attempt(address)
             }
@@ -68,7 +67,7 @@ impl Schedule {
     /// An attempt has failed: the next one may begin at once.
     pub(super) fn failed(&mut self) {
         self.running = self.running.saturating_sub(1);
-        // The delay is for addresses that do not answer. This one has.
+        // The delay is for addresses that do not answer; this one has answered.
         self.next_at = None;
     }
 }
@@ -77,8 +76,8 @@ impl Schedule {
 /// order of the resolver stays (RFC 8305, section 4, with a First Address Family Count of 1).
 /// Duplicates are removed.
 fn interleaved(addresses: &[SocketAddr]) -> VecDeque<SocketAddr> {
-    // In the order of the resolver, which has sorted them (RFC 6724). A search through the list is
-    // good enough: it has a few addresses.
+    // Keeps the order of the resolver, which has sorted the addresses (RFC 6724). A linear search
+    // is good enough for the few addresses of a name.
     let mut distinct: Vec<SocketAddr> = Vec::with_capacity(addresses.len());
     for address in addresses {
         if !distinct.contains(address) {

@@ -1,4 +1,5 @@
-//! `RawStream`: what the bytes of a connection come from and go to.
+//! `RawStream`: the source and destination of the bytes of a connection: a socket, pipes, or
+//! memory.
 
 mod pipes;
 mod shared;
@@ -19,26 +20,26 @@ use crate::memory;
 use crate::poll::{Interest, Registration};
 use crate::sys::{rights, socket, stream};
 
-/// What bytes come from and go to. Dropping it closes it.
-// With a tag of its own, one comparison recognizes the usual case.
+/// The descriptors of a connection, or its simulated socket. The drop closes them.
+// With an explicit tag, one comparison recognizes the usual case.
 #[repr(u8)]
 pub(crate) enum RawStream {
     Socket(Registration),
-    /// A UNIX socket: descriptors can go with the bytes.
+    /// A UNIX socket, which can send and receive descriptors with the bytes.
     Unix(Registration),
     /// Two descriptors, each for one direction.
     Pipes(Pipes),
-    /// What a test has instead of a socket.
+    /// A simulated socket of a test.
     Memory(memory::Socket),
 }
 
 impl RawStream {
-    /// Says what to wait for from now on.
+    /// Sets the events for which the poller waits.
     #[inline]
     pub(crate) fn set_interest(&self, interest: Interest) -> io::Result<()> {
         match self {
             Self::Socket(registration) | Self::Unix(registration) => {
-                // A masked descriptor stays so until there is a reason to hear of it.
+                // A masked descriptor stays masked while there is no interest.
                 if interest == Interest::NONE && registration.is_masked() {
                     return Ok(());
                 }
@@ -54,7 +55,7 @@ impl RawStream {
         }
     }
 
-    /// Whether it is surely registered for input alone, as what is accepted is.
+    /// Whether the descriptor is certainly registered for input alone, as accepted sockets are.
     #[inline]
     pub(crate) fn is_watched_for_input(&self) -> bool {
         match self {
@@ -65,7 +66,7 @@ impl RawStream {
         }
     }
 
-    /// Sees to it that nothing is heard until an interest is set again.
+    /// Turns off all events, including hang-ups, until an interest is set again.
     pub(crate) fn mask(&self) -> io::Result<()> {
         match self {
             Self::Socket(registration) | Self::Unix(registration) => registration.mask(),
@@ -77,18 +78,18 @@ impl RawStream {
         }
     }
 
-    /// Reads once: `None` if there is nothing now, 0 at the end.
+    /// Reads once. Returns `None` if there is no input now, 0 at the end of the input.
     #[inline]
     pub(crate) fn receive(&self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
-        // Repeated for a signal (`EINTR`), which says nothing of the stream. `EAGAIN` is no error:
-        // readiness may be stale, since another process may share the descriptor.
+        // Repeated after a signal (`EINTR`), which has nothing to do with the stream. `EAGAIN` is
+        // not an error: readiness may be stale, because another process may share the descriptor.
         loop {
             let received = match self {
                 Self::Socket(registration) | Self::Unix(registration) => {
                     stream::receive(registration, &mut *buffer)
                 }
                 Self::Pipes(pipes) => pipes.read(buffer),
-                // Descriptors that come with the bytes are closed, as a plain `recv` does.
+                // Descriptors that come with the bytes are closed, as by a plain `recv`.
                 Self::Memory(socket) => return socket.receive(buffer, &mut Vec::new()),
             };
             match received {
@@ -100,8 +101,8 @@ impl RawStream {
         }
     }
 
-    /// As [`receive`](Self::receive), with the descriptors that come along, which belong before
-    /// the bytes.
+    /// As [`receive`](Self::receive), and appends the descriptors that come with the bytes to
+    /// `descriptors`. They are to be delivered before the bytes.
     pub(crate) fn receive_with(
         &self,
         buffer: &mut [u8],
@@ -114,7 +115,7 @@ impl RawStream {
         }
     }
 
-    /// Sends what the system takes; 0 if it takes nothing now.
+    /// Sends as many bytes as the system takes, and returns their number: 0 if it takes none now.
     #[inline]
     pub(crate) fn send(&self, bytes: &[u8]) -> io::Result<usize> {
         match self {
@@ -126,7 +127,7 @@ impl RawStream {
         }
     }
 
-    /// As [`send`](Self::send), of several pieces: one call of the system where there is one for it.
+    /// As [`send`](Self::send), for several pieces: by one system call on sockets.
     pub(crate) fn send_pieces(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
         let (Self::Socket(registration) | Self::Unix(registration)) = self else {
             return self.send_each(pieces);
@@ -139,8 +140,8 @@ impl RawStream {
 
     fn send_each(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
         let mut all_sent = 0;
-        // One after the other, to the first that is not taken whole: a later piece must not
-        // overtake the rest.
+        // Sends one piece after the other. Ends with the first piece that is not taken completely,
+        // because a later piece must not overtake its rest.
         for piece in pieces {
             let sent = self.send(piece)?;
             all_sent += sent;
@@ -151,7 +152,7 @@ impl RawStream {
         Ok(all_sent)
     }
 
-    /// How many bytes have arrived and were not read.
+    /// Number of bytes that have arrived and were not read.
     pub(crate) fn arrived(&self) -> usize {
         let arrived = match self {
             Self::Socket(registration) | Self::Unix(registration) => {
@@ -160,11 +161,11 @@ impl RawStream {
             Self::Pipes(pipes) => pipes.arrived(),
             Self::Memory(socket) => return socket.arrived(),
         };
-        // What cannot be counted cannot be read.
+        // Errs for a descriptor whose input cannot be counted; 0 then.
         arrived.map_or(0, |arrived| usize::try_from(arrived).unwrap_or(usize::MAX))
     }
 
-    /// Whether descriptors can go with the bytes.
+    /// Whether descriptors can be sent with the bytes.
     pub(crate) fn carries_descriptors(&self) -> bool {
         match self {
             Self::Unix(_) => true,
@@ -173,8 +174,7 @@ impl RawStream {
         }
     }
 
-    /// The same as [`send`](Self::send); `descriptors` go with the first byte, if
-    /// that is sent.
+    /// As [`send`](Self::send), and sends `descriptors` with the first byte, if that is sent.
     pub(crate) fn send_with(
         &self,
         bytes: &[u8],
@@ -193,7 +193,7 @@ impl RawStream {
         }
     }
 
-    /// Tells the other side that nothing more will come.
+    /// Closes the sending direction.
     pub(crate) fn shut_write(&self) -> io::Result<()> {
         match self {
             Self::Socket(registration) | Self::Unix(registration) => {
@@ -210,21 +210,21 @@ impl RawStream {
         }
     }
 
-    /// Sees to it that closing it throws away what was not delivered.
+    /// Makes the close a reset: unsent bytes are dropped.
     pub(crate) fn reset(&self) {
         match self {
             Self::Socket(registration) => {
-                // A linger time of zero has `close` send RST. If it errs, the peer sees an
-                // ordinary end in its place.
+                // A linger time of zero makes `close` send RST. If this errs, the peer sees an
+                // ordinary end instead.
                 let _ = SockRef::from(registration).set_linger(Some(Duration::ZERO));
             }
-            // These have no reset: closing them is all that the peer can see.
+            // These have no reset; the peer sees only that they are closed.
             Self::Unix(_) | Self::Pipes(_) => {}
             Self::Memory(socket) => socket.reset(),
         }
     }
 
-    /// An error of the socket's that neither reading nor writing has told.
+    /// The pending error of the socket (`SO_ERROR`), which no read or write has returned.
     pub(crate) fn take_error(&self) -> io::Result<Option<io::Error>> {
         match self {
             Self::Socket(registration) | Self::Unix(registration) => {
@@ -235,7 +235,7 @@ impl RawStream {
         }
     }
 
-    /// Whether the other side of what was connected to `port` is this side.
+    /// Whether the socket, which has connected to `port`, is connected to itself.
     pub(crate) fn is_connected_to_itself(&self, port: u16) -> io::Result<bool> {
         match self {
             Self::Socket(registration) => socket::is_connected_to_itself(registration.into(), port),
@@ -266,7 +266,7 @@ impl RawStream {
         }
     }
 
-    /// The socket, if it is one of the system's.
+    /// The socket, if this is a real socket.
     pub(crate) fn socket(&self) -> Option<SockRef<'_>> {
         match self {
             Self::Socket(registration) | Self::Unix(registration) => {

@@ -1,4 +1,4 @@
-//! `Pipes`: two descriptors that together are a connection, one for each direction.
+//! `Pipes`: a connection with two descriptors, one for each direction.
 
 use std::cell::RefCell;
 use std::io;
@@ -8,12 +8,12 @@ use rustix::io::{Errno, Result};
 use super::shared::RegisteredFd;
 use crate::poll::Interest;
 
-/// What a pipe may be made to hold by a process without privileges (`pipe-max-size`).
+/// Largest capacity of a pipe that a process without privileges can set (`pipe-max-size`).
 const LARGEST_PIPE: u64 = 1024 * 1024;
 
 pub(crate) struct Pipes {
     input: RegisteredFd,
-    /// `None` once nothing more will be written.
+    /// `None` once the output was closed.
     output: RefCell<Option<RegisteredFd>>,
 }
 
@@ -29,8 +29,8 @@ impl Pipes {
         if interest.readable {
             self.input.registration.set_interest(Interest::READABLE)?;
         } else {
-            // Masked, and not only without interest: the poller reports the hang-up of a pipe
-            // whatever the interest is, and would do so in each turn.
+            // Masked, because the poller reports the hang-up of a pipe even without interest, and
+            // would do so in each turn.
             self.input.registration.mask()?;
         }
         match &*self.output.borrow() {
@@ -54,8 +54,8 @@ impl Pipes {
         self.input.read(buffer)
     }
 
-    /// How many bytes have arrived and were not read: in a file, that are all that are left,
-    /// of which no more is promised than of a pipe.
+    /// Number of bytes that have arrived and were not read. For a regular file, these would be all
+    /// remaining bytes, so the number is limited to the capacity of a pipe.
     pub(super) fn arrived(&self) -> Result<u64> {
         Ok(rustix::io::ioctl_fionread(&self.input.registration)?.min(LARGEST_PIPE))
     }
@@ -68,8 +68,8 @@ impl Pipes {
     }
 
     pub(super) fn shut_write(&self) {
-        // A pipe has one direction, so its end is that of the descriptor: the reader finds the
-        // end when the last process that has the writing end open has closed it.
+        // A pipe cannot be shut down: its reader sees the end when the last process that has the
+        // writing end open has closed it. So this closes the descriptor.
         self.output.take();
     }
 }

@@ -1,4 +1,5 @@
-//! `RegisteredFd`: a descriptor whose open file description may be shared, in the loop.
+//! `RegisteredFd`: a registered descriptor whose open file description may be shared with other
+//! processes.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -8,14 +9,14 @@ use rustix::io::Result;
 use crate::poll::Registration;
 use crate::sys::shared_fd::{Access, SharedFd};
 
-/// A descriptor to read from or to write to, which is registered.
+/// A registered descriptor, and the way to read and write it without blocking.
 pub(crate) struct RegisteredFd {
     pub(super) registration: Registration,
     access: Access,
 }
 
 impl RegisteredFd {
-    /// Has `register` register `shared`.
+    /// Registers `shared` with `register`.
     pub(crate) fn new(
         shared: SharedFd,
         register: impl FnOnce(OwnedFd) -> io::Result<Registration>,

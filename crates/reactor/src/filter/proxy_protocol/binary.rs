@@ -8,23 +8,23 @@ use std::path::PathBuf;
 use super::header::{Parsed, ProxyHeader, ProxyVersion, inet};
 use crate::address::{Address, UnixAddress};
 
-/// Signature of version 2. By design, no server takes it for a request.
+/// Signature of version 2, which is no valid request of any common protocol.
 pub(super) const SIGNATURE: [u8; 12] = *b"\r\n\r\n\0\r\nQUIT\n";
 /// Length of signature (12), version and command (1), family and protocol (1), length field (2).
 const FIXED_LENGTH: usize = 16;
-/// Maximum length of the part behind the fixed one: addresses and extensions. The longest
-/// address, of a UNIX socket, takes 216 bytes.
+/// Maximum length of the addresses and extensions after the fixed part. The longest addresses,
+/// those of UNIX sockets, take 216 bytes.
 const MAX_LENGTH: usize = 4096;
 const UNIX_PATH_LENGTH: usize = 108;
 
-/// Parses input that begins with `SIGNATURE`, or is the beginning of it.
+/// Parses input that begins with `SIGNATURE`, or is a beginning of it.
 pub(super) fn parse(input: &[u8]) -> Parsed {
     if input.len() < FIXED_LENGTH {
         return Parsed::Incomplete;
     }
-    // Big-endian, as all numbers of the header.
+    // Big-endian, like all numbers of the header.
     let length = usize::from(u16::from_be_bytes([input[14], input[15]]));
-    // Checked before the body is here: input that is not consumed is kept, up to this length.
+    // Checked before the body has arrived, because until then the input is kept, up to this length.
     if length > MAX_LENGTH {
         return Parsed::Bad("the addresses and extensions are longer than 4 KiB");
     }
@@ -47,7 +47,7 @@ pub(super) fn parse(input: &[u8]) -> Parsed {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Command {
-    /// The sender's own connection.
+    /// A connection that the sender makes for itself, such as a health check.
     Local,
     Proxy,
 }
@@ -56,11 +56,12 @@ enum Command {
 fn read_body(command: Command, family: u8, body: &[u8]) -> Option<ProxyHeader> {
     let mut header = ProxyHeader::new(ProxyVersion::V2);
     if command == Command::Local {
-        // By the specification, the addresses of a `LOCAL` header are ignored.
+        // According to the specification, the addresses of a `LOCAL` header are ignored.
         return Some(header);
     }
     let mut body = body;
-    // The lower half is the protocol of the client: 1 is a stream, 2 a datagram; both are accepted.
+    // The lower four bits are the transport of the client (1 for streams, 2 for datagrams); both
+    // are accepted.
     let (source, destination) = match family >> 4 {
         1 => {
             let [one, other] = [take::<4>(&mut body)?, take::<4>(&mut body)?];
@@ -83,7 +84,7 @@ fn read_body(command: Command, family: u8, body: &[u8]) -> Option<ProxyHeader> {
             let other = take::<UNIX_PATH_LENGTH>(&mut body)?;
             (unix(&one), unix(&other))
         }
-        // AF_UNSPEC, or a family that is not known here: the header gives no address.
+        // `AF_UNSPEC` or an unknown family: the header has no address.
         _ => return Some(header),
     };
     header.source = Some(source);

@@ -24,10 +24,11 @@ use crate::address::Address;
 pub struct ProxyHeader {
     /// The version of the header.
     pub version: ProxyVersion,
-    /// The client's address. `None` if the header has none: the sender makes a health check
-    /// (`LOCAL`), or does not know the address (`UNKNOWN`). Then the peer is the sender itself.
+    /// The client's address. `None` if the header has no address: the sender makes a health check
+    /// (`LOCAL`), or does not know the address (`UNKNOWN`). Then the address of the peer is that of
+    /// the sender.
     pub source: Option<Address>,
-    /// The address that the client has connected to.
+    /// The address to which the client has connected.
     pub destination: Option<Address>,
     /// Extensions (TLVs) of version 2: types and values, in their order.
     pub extensions: Vec<(u8, Vec<u8>)>,
@@ -68,7 +69,7 @@ pub(super) enum Parsed {
     Header(ProxyHeader, usize),
     /// The input so far is the beginning of a header.
     Incomplete,
-    /// No header, with the reason.
+    /// The input is not a valid header, for this reason.
     Bad(&'static str),
 }
 

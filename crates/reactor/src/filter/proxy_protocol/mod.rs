@@ -1,5 +1,5 @@
-//! PROXY protocol, versions 1 and 2: the header in which a load balancer (HAProxy, nginx, that of
-//! a cloud) gives the address of the client whose connection it forwards.
+//! PROXY protocol, versions 1 and 2: the header in which a load balancer (HAProxy, nginx, or that
+//! of a cloud provider) gives the address of the client whose connection it forwards.
 //!
 //! A [`ProxyProtocol`] makes the filters; it is configured with the senders that may send a
 //! header. Behind such a filter, [`peer`](crate::Context::peer) and the log have the address of
@@ -61,8 +61,8 @@ pub struct ProxyProtocol {
 impl ProxyProtocol {
     /// Accepts headers from these addresses; connections from others are refused.
     pub fn from_addresses(senders: impl IntoIterator<Item = IpAddr>) -> Self {
-        // A socket for both families shows IPv4 peers as `::ffff:192.0.2.7`; so both sides are
-        // compared in the short form.
+        // A socket for both families reports IPv4 peers as `::ffff:192.0.2.7`, so both addresses
+        // are compared in canonical form.
         let senders: Vec<_> = senders.into_iter().map(|ip| ip.to_canonical()).collect();
         Self::from_senders(move |peer| {
             peer.as_inet()
@@ -71,7 +71,7 @@ impl ProxyProtocol {
     }
 
     /// Accepts headers from senders for which `is_allowed` returns `true`; connections from others
-    /// are refused. For ranges of addresses, or for a UNIX socket.
+    /// are refused. For ranges of addresses, or for UNIX sockets.
     pub fn from_senders(is_allowed: impl Fn(&Address) -> bool + 'static) -> Self {
         Self {
             is_allowed: Rc::new(is_allowed),
@@ -79,7 +79,8 @@ impl ProxyProtocol {
         }
     }
 
-    /// Accepts headers from any peer: only for ports that the load balancer alone can reach.
+    /// Accepts headers from any peer. Use this only for ports that no client but the load balancer
+    /// can reach.
     pub fn from_any() -> Self {
         Self::from_senders(|_| true)
     }
@@ -131,8 +132,8 @@ pub struct ProxyFilter {
 
 impl Filter for ProxyFilter {
     fn start(&mut self, link: &mut Link<'_>) -> Result<()> {
-        // Before a byte is read: section 2 of the specification lets only trusted senders use the
-        // protocol, because a header can claim any address.
+        // Checked before a byte is read, because a header can claim any address; section 2 of the
+        // specification requires to restrict the senders.
         if !(self.settings.is_allowed)(link.peer()) {
             return Err(Failure::new(NotAllowed {
                 sender: link.peer().clone(),
@@ -149,14 +150,15 @@ impl Filter for ProxyFilter {
         }
         match parse::parse(input) {
             Parsed::Header(header, length) => {
-                // `UNKNOWN` and `LOCAL` leave the address of the socket (sections 2.1 and 2.2).
+                // With `UNKNOWN` and `LOCAL`, the address of the socket stays (sections 2.1 and
+                // 2.2).
                 if let Some(source) = &header.source {
                     link.set_peer(source.clone());
                 }
                 self.header = Some(header);
                 link.wake_after(None);
                 link.open();
-                // What is behind the header is offered again, and delivered then.
+                // The engine offers the bytes after the header again, and they are delivered then.
                 Ok(length)
             }
             // Nothing is consumed, so the next call sees the header from its first byte. The two
@@ -253,7 +255,7 @@ impl std::error::Error for NotAllowed {}
 pub struct BadProxyHeader {
     /// The sender of the header.
     pub sender: Address,
-    /// What was expected, or what is wrong.
+    /// What was expected, or what is wrong with the header.
     pub what: &'static str,
 }
 

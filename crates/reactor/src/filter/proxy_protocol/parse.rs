@@ -1,12 +1,12 @@
-//! Parser of PROXY headers: which version it is.
+//! Parser of PROXY headers: finds out the version.
 
 use super::header::Parsed;
 use super::{binary, text};
 
-/// Looks for a header in `input`, which begins the connection.
+/// Parses the header at the beginning of `input`, which is the beginning of the connection.
 pub(super) fn parse(input: &[u8]) -> Parsed {
-    // The shorter one decides, because the input may end within the prefix. The two prefixes differ
-    // in their first byte, so no input passes both tests but the empty one.
+    // Compares as many bytes as the shorter of the two has, because the input may end within the
+    // prefix. The two prefixes differ in their first byte, so only empty input passes both tests.
     let common = |prefix: &[u8]| input.iter().zip(prefix).all(|(one, other)| one == other);
     if common(&binary::SIGNATURE) {
         return binary::parse(input);

@@ -5,12 +5,12 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use super::header::{Parsed, ProxyHeader, ProxyVersion, inet};
 
 pub(super) const PREFIX: &[u8] = b"PROXY ";
-/// Maximum length of a line with its CR LF, by the specification.
+/// Maximum length of a line with its CR LF, according to the specification.
 const MAX_LINE: usize = 107;
 
 /// Parses input that begins with `PREFIX`.
 pub(super) fn parse(input: &[u8]) -> Parsed {
-    // The bytes of the connection behind a header may have any length; only the line is limited.
+    // Only the line is limited; any number of bytes may follow the header.
     let within = &input[..input.len().min(MAX_LINE)];
     let Some(end) = within.iter().position(|&byte| byte == b'\n') else {
         return if input.len() < MAX_LINE {
@@ -32,12 +32,12 @@ pub(super) fn parse(input: &[u8]) -> Parsed {
 
 fn read_line(line: &str) -> Option<ProxyHeader> {
     let mut header = ProxyHeader::new(ProxyVersion::V1);
-    // Exactly one space between words, as specified: so two in a row give an empty word, which does
-    // not parse.
+    // Words are separated by exactly one space, as specified; two spaces give an empty word, which
+    // does not parse.
     let mut words = line.split(' ').skip(1);
     let family = words.next()?;
     if family == "UNKNOWN" {
-        // By the specification, the rest of such a line is ignored.
+        // According to the specification, the rest of such a line is ignored.
         return Some(header);
     }
     let ip = |word: &str| -> Option<IpAddr> {
