@@ -1,7 +1,6 @@
 //! One client, written twice: with callbacks, and with async/await.
-//!
-//! It guesses a number of the server's. Both versions wait for the same Deferreds; a loop in
-//! the one is a recursive function in the other.
+//! The client guesses a number that the server has chosen. Both versions wait for the same
+//! Deferreds; a loop in the one is a recursive function in the other.
 //!
 //! Twisted's counterpart: a chain of callbacks, and `inlineCallbacks` or `async def`.
 //!

@@ -1,5 +1,5 @@
-//! A DNS server: authority for a zone from a file, which is read again when it changes; all other
-//! names it looks up at other servers, with a cache.
+//! A DNS server: it serves a zone from a file, which it reads again when the file changes, and
+//! looks up all other names at other servers, with a cache.
 //!
 //! Twisted's counterpart: `twistd dns --bindzone FILE --recursive --cache`.
 //!

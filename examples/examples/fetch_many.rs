@@ -1,6 +1,7 @@
-//! Fetches many URLs, some at once, with progress and a time for all of it.
+//! Fetches many URLs, a limited number at the same time, with progress and a timeout for all.
 //!
-//! Twisted's counterpart: `twisted.web.client.Agent` with a `DeferredSemaphore`; in shape, treq.
+//! Twisted's counterpart: `twisted.web.client.Agent` with a `DeferredSemaphore`; the API is like
+//! that of treq.
 //!
 //! ```text
 //! cargo run --example fetch_many -- --at-once 4 http://127.0.0.1:8080/ https://example.org/

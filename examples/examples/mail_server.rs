@@ -1,8 +1,9 @@
 //! A mail server: SMTP in, Maildir, IMAP out. Mail programs read and file what comes.
 //!
 //! Each `--user` has an address at `--domain` and a Maildir below `--folder`. SMTP takes mail for
-//! users and for none else: it is no relay. With `--certificate` and `--key`, both ports offer
-//! STARTTLS; without, IMAP takes passwords in the clear, and only an address of loopback.
+//! these users only: the server is not a relay. With `--certificate` and `--key`, both ports
+//! offer STARTTLS. Without them, IMAP takes passwords in the clear, so it listens on a loopback
+//! address only.
 //!
 //! Twisted's counterpart: `twistd mail --smtp tcp:8025 --pop3 tcp:8110 --maildirdbmdomain
 //! example.org=/tmp/mail`.
@@ -49,7 +50,7 @@ struct Args {
     key: Option<PathBuf>,
 }
 
-/// A name becomes that of a folder: nothing else than letters and digits.
+/// Parses a user. The name becomes the name of a folder, so it may have only letters and digits.
 fn user(text: &str) -> Result<(String, String), &'static str> {
     let (name, password) = text.split_once(':').ok_or("no password")?;
     let is_name = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric());

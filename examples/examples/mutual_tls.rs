@@ -79,7 +79,7 @@ impl Protocol for Guest {
     }
 }
 
-/// Makes an authority and what it issues, and serves the clients that it knows.
+/// Makes an authority and the certificates that it issues, and serves the clients that have one.
 fn serve(args: &Args) -> Fallible<()> {
     let mut params = CertificateParams::default();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -118,7 +118,7 @@ fn serve(args: &Args) -> Fallible<()> {
     Ok(())
 }
 
-/// Is greeted.
+/// A client: connects with its certificate, and prints the greeting.
 fn visit(server: &str, args: &Args) -> Fallible<()> {
     let file = args.folder.join(format!("{}.pem", args.names[0]));
     // ANCHOR: client

@@ -1,4 +1,4 @@
-//! Joins two endpoints: what comes from one goes to the other, until both sides have finished.
+//! Joins two endpoints: each gets the output of the other, until both sides have finished.
 //!
 //! Twisted's counterpart: none; `connectProtocol` and `StandardIOEndpoint` are its parts.
 //!
@@ -65,7 +65,7 @@ fn join(first: PendingConnection, second: PendingConnection) -> Deferred<()> {
 }
 // ANCHOR_END: join
 
-/// The first connection at `server`, which is listened on until it has come.
+/// Listens at `server` until the first connection has come, and gives that connection.
 fn accept_one(reactor: &ReactorHandle, server: &dyn ServerEndpoint) -> Deferred<PendingConnection> {
     struct First(deferred::Trigger<PendingConnection>);
 

@@ -1,5 +1,5 @@
-//! PROXY protocol: a server behind HAProxy or another load balancer, which knows the addresses
-//! of its clients by the header that the load balancer sends first.
+//! PROXY protocol: a server behind HAProxy or another load balancer. The server gets the
+//! addresses of its clients from the header that the load balancer sends first.
 //!
 //! Twisted's counterpart: the endpoint `haproxy:tcp:8011`.
 //!

@@ -1,5 +1,5 @@
-//! A telnet client for a terminal: it sends keys as they are pressed, tells the size of its window,
-//! and is ended by Ctrl-].
+//! A telnet client for a terminal: it sends keys as they are pressed, and the size of its window;
+//! Ctrl-] ends it.
 //!
 //! Twisted's counterpart: none.
 //!
@@ -15,10 +15,10 @@ use reactor::{Connection, ConnectionClosed, Context, Protocol, Raw, Reactor};
 use reactor_telnet::{Side, Telnet, TelnetContext, TelnetOption, TelnetProtocol, WindowSize};
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
 
-/// What Ctrl-] sends.
+/// The byte that a terminal sends for Ctrl-].
 const ESCAPE: u8 = 0x1d;
 
-/// The server's side: what it sends is shown.
+/// The connection to the server: shows the server's output.
 struct Session {
     terminal: Connection<Terminal>,
 }
@@ -61,7 +61,7 @@ impl TelnetProtocol for Session {
     }
 }
 
-/// This side: what is typed is sent.
+/// Standard input and output: sends the keys to the server.
 struct Terminal {
     server: Option<Connection<Telnet<Session>>>,
 }
@@ -69,7 +69,7 @@ struct Terminal {
 impl Protocol for Terminal {
     type Framing = Raw;
 
-    /// What is typed waits until it can be sent.
+    /// Keys wait until there is a server to send them to.
     fn connection_made(&mut self, cx: &mut Context<'_, Self>) -> Result<()> {
         cx.pause_reading();
         Ok(())
@@ -93,7 +93,7 @@ impl Protocol for Terminal {
     }
 }
 
-/// Whether the terminal gives each key at once and echoes none.
+/// Sets whether the terminal passes on each key at once and echoes none (raw mode).
 fn set_raw(is_raw: bool) -> Result<()> {
     if !stdin().is_terminal() {
         return Ok(());
@@ -111,7 +111,7 @@ fn set_raw(is_raw: bool) -> Result<()> {
 }
 
 thread_local! {
-    /// The settings at the beginning.
+    /// The terminal's settings when the program started.
     static ORIGINAL: Option<Termios> = tcgetattr(stdin()).ok();
 }
 

@@ -31,7 +31,7 @@ struct Args {
     lines: Vec<String>,
 }
 
-/// Knows nothing of TLS, but for the line that says what was agreed on.
+/// Knows nothing of TLS, except for the line that prints the result of the handshake.
 struct EchoClient {
     lines: Vec<String>,
     done: Trigger<()>,

@@ -1,8 +1,7 @@
 //! axum's `Router` in the loop, without a Tokio runtime.
-//!
-//! Its handlers may await Deferreds, in a `SendWrapper`, since axum wants futures that are `Send`.
-//! What needs Tokio's timers, files or tasks panics: the documentation of `reactor_web` has a
-//! table of it.
+//! Its handlers may await Deferreds, in a `SendWrapper`, since axum requires futures that are
+//! `Send`. Code that needs Tokio's timers, files or tasks panics: the documentation of
+//! `reactor_web` has a table of such code.
 //!
 //! Twisted's counterpart: none.
 //!

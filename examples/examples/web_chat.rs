@@ -1,4 +1,5 @@
-//! A chat by WebSocket, with a page that a person can use: rooms, names, and a reconnect.
+//! A chat by WebSocket, with rooms and names, and with a page that connects again when its
+//! connection is lost.
 //!
 //! Twisted's counterpart: none; autobahn's `WebSocketServerProtocol` is nearest.
 //!

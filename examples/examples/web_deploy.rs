@@ -1,4 +1,5 @@
-//! A site that is ready for the net: behind nginx or HAProxy, or on its own, as a service of systemd.
+//! A site that is ready for the internet: behind nginx or HAProxy, or on its own, as a service of
+//! systemd.
 //!
 //! Twisted's counterpart: `twist web --listen ENDPOINT`, without the rest.
 //!

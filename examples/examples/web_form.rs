@@ -1,6 +1,5 @@
 //! A form with files, which are read as streams: none of them is ever in memory as a whole.
-//!
-//! Twisted's counterpart: `Request.args` and `cgi.FieldStorage`, which keep all of it.
+//! Twisted's counterpart: `Request.args` and `cgi.FieldStorage`, which keep whole files.
 //!
 //! ```text
 //! cargo run --example web_form -- --listen 127.0.0.1:8080

@@ -1,6 +1,5 @@
 //! A web server: routes, a parameter, and an answer that comes later.
-//!
-//! Twisted's counterpart: `twisted.web.server.Site`; in shape, klein.
+//! Twisted's counterpart: `twisted.web.server.Site`; the API is like that of klein.
 //!
 //! ```text
 //! cargo run --example web_hello -- --listen 127.0.0.1:8080

@@ -1,4 +1,4 @@
-//! An answer that comes later, and is cancelled if its client goes.
+//! An answer that comes later, and is cancelled if its client disconnects.
 //!
 //! Twisted's counterpart: `NOT_DONE_YET` and `notifyFinish`; in klein, a handler that returns a
 //! Deferred.

@@ -1,4 +1,4 @@
-//! A resource tree: each object knows what is below it.
+//! A resource tree: each object finds the object for the next segment of a path.
 //!
 //! Twisted's counterpart: the calendar of "Dynamic URL Dispatch", with `twisted.web.resource`.
 //!

@@ -1,5 +1,5 @@
-//! A reverse proxy before two servers, with health checks, a log, and a page that shows how the
-//! servers fare.
+//! A reverse proxy in front of two servers, with health checks, a log, and a page that shows
+//! the state of the servers.
 //!
 //! Twisted's counterpart: `reverse-proxy.py`, by `twisted.web.proxy.ReverseProxyResource`, which
 //! has one server.

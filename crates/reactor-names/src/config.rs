@@ -11,7 +11,7 @@ use crate::upstream::TlsServerName;
 use crate::upstream::Upstream;
 
 const PORT: u16 = 53;
-/// As `resolv.conf(5)` has it.
+/// This limit and the next two are those of `resolv.conf(5)`.
 const MAX_NDOTS: u32 = 15;
 const MAX_TIMEOUT: u32 = 30;
 const MAX_ATTEMPTS: u32 = 5;
@@ -61,11 +61,12 @@ impl DnsConfig {
     }
 
     /// Asks `servers` over TLS (RFC 7858), and never in clear: each has its address, usually with
-    /// the port 853, and the name that its certificate must have. A server that fails there is
-    /// followed by the next; without one, the look-up fails.
+    /// the port 853, and the name that its certificate must have. If a server fails, the next one
+    /// is asked; if all fail, the look-up fails.
     ///
     /// Questions share a connection, as over TCP, and are padded to a multiple of 128 bytes, so
-    /// that their lengths tell little (RFC 8467). The configurations of two calls are not equal.
+    /// that their lengths reveal little (RFC 8467). The configurations of two calls are not
+    /// equal, even with the same arguments.
     ///
     /// # Errors
     ///
@@ -103,8 +104,8 @@ impl DnsConfig {
         })
     }
 
-    /// As a `resolv.conf` says; what is malformed is left out. Without a server, it is that of this
-    /// machine.
+    /// Parses the text of a `resolv.conf`; malformed parts are ignored. If the text names no
+    /// server, the one on this machine is asked.
     pub fn parse(text: impl AsRef<[u8]>) -> Self {
         let (parsed, errors) = Config::parse_with_errors(text.as_ref());
         for error in errors {
@@ -139,7 +140,8 @@ impl DnsConfig {
         }
     }
 
-    /// Suffixes that are tried for names with few dots; what is no name is left out.
+    /// Sets the suffixes that are tried for names with few dots; a suffix that is not a valid name
+    /// is ignored.
     #[must_use]
     pub fn search<S: AsRef<str>>(mut self, suffixes_: impl IntoIterator<Item = S>) -> Self {
         self.search = suffixes(suffixes_);
@@ -184,7 +186,7 @@ impl DnsConfig {
         self
     }
 
-    /// How many answers the cache holds. Without this, 4,096. 0 turns it off.
+    /// Most answers in the cache. Without this, 4,096. 0 turns the cache off.
     #[must_use]
     pub fn max_cached(mut self, answers: usize) -> Self {
         self.max_cached = answers;
@@ -195,7 +197,8 @@ impl DnsConfig {
 /// `None` if it is behind an interface (`fe80::1%eth0`) that this machine does not have.
 fn address(server: &ScopedIp) -> Option<SocketAddr> {
     match server {
-        // The system knows the numbers of interfaces. It asks no server, since this is no name.
+        // The system knows the numbers of interfaces. It asks no server, since the text is an
+        // address.
         ScopedIp::V6(ip, Some(interface)) => {
             let addresses = (format!("{ip}%{interface}"), PORT).to_socket_addrs();
             addresses.ok().and_then(|mut addresses| addresses.next())

@@ -8,8 +8,7 @@ use hickory_proto::rr::{Record, RecordType};
 /// Why a lookup has no answer.
 ///
 /// # Examples
-///
-/// A name without a mail server is no error for this caller:
+/// A caller for which a name without a mail server is not an error:
 ///
 /// ```
 /// use deferred::{Deferred, Failure, Result};
@@ -58,7 +57,8 @@ pub enum LookupErrorKind {
     TimedOut,
     /// The name is an alias of an alias, and so on, without an end.
     TooManyAliases,
-    /// This cannot be a name: a label is empty or longer than 63 bytes, or all is longer than 255.
+    /// This is not a valid name: a label is empty or longer than 63 bytes, or the name is longer
+    /// than 255.
     InvalidName,
 }
 
@@ -75,7 +75,7 @@ impl LookupError {
         }
     }
 
-    /// With what a server has said of a name or records that do not exist.
+    /// Adds the aliases and the SOA record of a negative answer.
     pub(crate) fn with_proof(mut self, aliases: Vec<Record>, soa: Option<Box<Record>>) -> Self {
         self.aliases = aliases;
         self.soa = soa;

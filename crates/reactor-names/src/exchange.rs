@@ -1,4 +1,4 @@
-//! A datagram and its answer, from a port of their own.
+//! One exchange of datagrams with a server, from a port of its own.
 
 use std::net::SocketAddr;
 
@@ -6,8 +6,8 @@ use deferred::{Deferred, Trigger};
 use reactor::{DatagramProtocol, ReactorHandle};
 
 /// Runs the protocol that `make` makes, which fires the trigger. The socket is connected to
-/// `server`, so that the system drops what comes from another address; it is bound to no port, so
-/// that the system chooses a random one.
+/// `server`, so that the system drops datagrams from other addresses. The socket is bound to no
+/// port, so that the system chooses a random one.
 ///
 /// Cancelling the Deferred closes the port. There is no time limit here.
 pub(crate) fn exchange<T: 'static, P>(
@@ -24,7 +24,7 @@ where
         let port = match reactor.connect_udp(server, protocol) {
             Ok(port) => Some(port),
             Err(error) => {
-                // Errs never: the protocol, which has the other trigger, is gone.
+                // Never errs: the protocol, which had the other clone of the trigger, was dropped.
                 let _ = trigger.errback(error);
                 None
             }

@@ -22,7 +22,7 @@ pub struct Hosts {
 }
 
 impl Hosts {
-    /// What a hosts file says; lines that begin with no address are left out.
+    /// Parses a hosts file; lines that do not begin with an address are ignored.
     pub fn parse(text: impl AsRef<[u8]>) -> Self {
         let mut hosts = Self::default();
         for line in String::from_utf8_lossy(text.as_ref()).lines() {
@@ -48,8 +48,8 @@ impl Hosts {
         }
     }
 
-    /// The addresses of `name`, whatever its case; none if it is not there. `localhost` and the
-    /// names below it are always this machine (RFC 6761).
+    /// The addresses of `name`, whatever its case; empty if the file does not have the name.
+    /// `localhost` and the names below it are always this machine (RFC 6761).
     pub fn addresses(&self, name: &str) -> Vec<IpAddr> {
         let key = key(name);
         if let Some(addresses) = self.by_name.get(&*key) {

@@ -4,8 +4,8 @@
 //! - [`Dns`]: a client with a cache, which finds the addresses that a reactor connects to, and
 //!   records of all types.
 //! - With the feature `tls`: `DnsConfig::over_tls` asks servers over TLS, never in clear.
-//! - With the feature `server`: a `DnsServer` on UDP and TCP serves zones, what other servers
-//!   answer, and answers of your own.
+//! - With the feature `server`: a `DnsServer` on UDP and TCP serves zones, the answers of
+//!   other servers, and answers of your own.
 //! - [`SrvEndpoint`]: a service by name, `srv:_imap._tcp.example.org` among the endpoints.
 //! - [`decode_message`] and [`encode_message`]: the protocol without I/O.
 //!
@@ -24,8 +24,8 @@
 //!
 //! # What it does not do
 //!
-//! It asks servers that resolve (those of a `resolv.conf`), and does not walk down from the root
-//! itself; it does not validate DNSSEC.
+//! The client asks servers that resolve names (those of a `resolv.conf`), and does not resolve
+//! them from the root itself. It does not validate DNSSEC.
 
 mod client;
 mod config;

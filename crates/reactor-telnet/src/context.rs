@@ -1,4 +1,4 @@
-//! `TelnetContext`: what the handlers of a telnet connection write, ask and wait with.
+//! `TelnetContext`: a handler's access to its telnet connection: output, questions, waits.
 
 use std::fmt;
 use std::time::Duration;
@@ -51,16 +51,16 @@ impl<'c, P: TelnetProtocol> TelnetContext<'_, 'c, P> {
     /// Sends text. A line end `\n` goes out as CR LF, and a CR that ends no line as CR NUL, unless
     /// the option [`BINARY`](TelnetOption::BINARY) is on for this side.
     ///
-    /// If a prompt is shown, the text comes before it, ended with a line end if it has none:
-    /// prompt and what is entered stand below it again (in the mode [`Editor`](InputMode::Editor);
-    /// in the mode `Lines`, the prompt alone is repeated).
+    /// If a prompt is shown, it is shown again below the text, which gets a line end if it has
+    /// none. In the mode [`Editor`](InputMode::Editor), the line that is being entered is drawn
+    /// again, too.
     pub fn write(&mut self, text: impl AsRef<[u8]>) {
         let text = text.as_ref();
         let is_editor = self.link.mode == InputMode::Editor;
         if !self.link.is_prompted || text.is_empty() {
             return self.send_text(text);
         }
-        // What is drawn goes through `send_text` as the text does, which makes CR LF of its line
+        // Prompt and line go through `send_text`, as the text does, which makes CR LF of line
         // ends.
         let mut drawn = String::new();
         if is_editor {
@@ -84,7 +84,7 @@ impl<'c, P: TelnetProtocol> TelnetContext<'_, 'c, P> {
         self.send_text(drawn.as_bytes());
     }
 
-    /// What is shown when the next line is awaited; empty at the beginning.
+    /// Sets the prompt, which is shown when the next line is awaited. It is empty at the beginning.
     pub fn set_prompt(&mut self, prompt: impl Into<String>) {
         self.link.prompt = prompt.into();
         if self.link.is_prompted && self.link.questions.is_empty() {
@@ -92,11 +92,12 @@ impl<'c, P: TelnetProtocol> TelnetContext<'_, 'c, P> {
         }
     }
 
-    /// Shows `prompt`, and takes the next line as the answer. If several are asked for, they are
-    /// asked one after the other.
+    /// Shows `prompt`, and takes the next line as the answer. Several questions are asked one
+    /// after the other.
     ///
     /// Give the Deferred to [`when_or_cancel`](Self::when_or_cancel): a peer may hang up instead of
-    /// answering. If it is cancelled otherwise, as by a timeout, the next line is dropped.
+    /// answering. If the Deferred is cancelled for another reason, such as a timeout, the next line
+    /// is dropped.
     ///
     /// # Errors
     ///
@@ -105,10 +106,10 @@ impl<'c, P: TelnetProtocol> TelnetContext<'_, 'c, P> {
         self.ask(prompt.into(), false)
     }
 
-    /// As [`read_line`](Self::read_line), without showing what is entered: this side takes over the
-    /// echo (RFC 857), and gives none.
+    /// As [`read_line`](Self::read_line), without showing the input: this side offers to echo (RFC
+    /// 857), and then echoes nothing.
     ///
-    /// A peer that does not obey, such as `nc`, shows the password on its own screen.
+    /// A peer that ignores the offer, such as `nc`, shows the password on its own screen.
     pub fn read_password(&mut self, prompt: impl Into<String>) -> Deferred<String> {
         self.ask(prompt.into(), true)
     }
@@ -121,8 +122,8 @@ impl<'c, P: TelnetProtocol> TelnetContext<'_, 'c, P> {
             trigger,
             answer: answer.handle(),
         });
-        // Only the first question is due, and only if a prompt stands there to be replaced:
-        // otherwise the pump shows the question when it comes to it.
+        // Shown now only if this is the first question, and replaces a prompt that is shown:
+        // otherwise the pump shows the question when it is due.
         if self.link.is_prompted && self.link.questions.len() == 1 {
             self.show_prompt();
         }
@@ -150,14 +151,14 @@ impl<'c, P: TelnetProtocol> TelnetContext<'_, 'c, P> {
             }
         }
         if is_editor {
-            // Rows are counted where lines wrap.
+            // The editor counts rows, so it has to know where lines wrap.
             self.negotiate(Side::Remote, TelnetOption::WINDOW_SIZE, true);
         }
         // Last: the conditions above compare with the mode that ends.
         self.link.mode = mode;
     }
 
-    /// The mode that was set.
+    /// The current input mode.
     pub fn input_mode(&self) -> InputMode {
         self.link.mode
     }
@@ -169,14 +170,15 @@ impl<'c, P: TelnetProtocol> TelnetContext<'_, 'c, P> {
     }
 
     /// Sets how many bytes a line may have in the mode [`Lines`](InputMode::Lines): 16 KiB unless
-    /// it is set. A longer one closes the connection, with
+    /// it is set. A longer line closes the connection, with
     /// [`TelnetError::LineTooLong`](crate::TelnetError::LineTooLong).
     pub fn set_max_line_length(&mut self, bytes: usize) {
         self.link.lines.set_limit(bytes);
     }
 
-    /// Asks for an option to be on or off; fires when that is settled, with whether it is on. The
-    /// peer may refuse what is to be on.
+    /// Requests that an option of a side is on or off. The Deferred fires with whether the option
+    /// is on: when the peer has answered, or at once if no answer is needed. The peer may refuse
+    /// to turn an option on, but not to turn it off.
     ///
     /// A peer that knows no telnet never answers: add a timeout.
     ///
@@ -186,11 +188,10 @@ impl<'c, P: TelnetProtocol> TelnetContext<'_, 'c, P> {
     #[doc(alias = "will")]
     #[doc(alias = "do_")]
     pub fn request(&mut self, side: Side, option: TelnetOption, on: bool) -> Deferred<bool> {
-        // Asked even if such a request is pending: then the state machine keeps the newer wish, and
-        // sends no second verb.
+        // Also if such a request is pending: then the state machine remembers the newer request,
+        // and sends no second verb.
         self.negotiate(side, option, on);
-        // Settled without a question: the option is as wished, so no verb of the peer will come for
-        // it.
+        // The option has the requested state already, so the peer will send no verb for it.
         if !self.link.negotiation.is_pending(side, option) {
             return succeed(self.is_on(side, option));
         }
@@ -238,22 +239,22 @@ impl<'c, P: TelnetProtocol> TelnetContext<'_, 'c, P> {
         self.cx.write([IAC, command.0]);
     }
 
-    /// The size of the peer's window, once it has told.
+    /// The size of the peer's window, once the peer has sent it.
     pub fn window_size(&self) -> Option<WindowSize> {
         self.link.peer_window
     }
 
-    /// The type of the peer's terminal, in lower case, once it has told.
+    /// The type of the peer's terminal, in lower case, once the peer has sent it.
     pub fn terminal_type(&self) -> Option<&str> {
         self.link.peer_terminal.as_deref()
     }
 
-    /// As a client: the size of this side's window, which the server gets now if it has asked
+    /// As a client: sets the size of this side's window, and sends it if the server has asked
     /// for it.
     pub fn set_window_size(&mut self, size: WindowSize) {
         self.link.own_window = Some(size);
         self.accept(Side::Local, TelnetOption::WINDOW_SIZE);
-        // If it is off, the size is sent when the server turns the option on: see `begin`. A client
+        // If the option is off, the size is sent when the server turns it on: see `begin`. A client
         // sends each later change without being asked (RFC 1073).
         if self.is_on(Side::Local, TelnetOption::WINDOW_SIZE) {
             self.send_subnegotiation(TelnetOption::WINDOW_SIZE, size.to_bytes());
@@ -269,14 +270,14 @@ impl<'c, P: TelnetProtocol> TelnetContext<'_, 'c, P> {
         H: Handled,
     {
         self.cx.when(deferred, |telnet, cx, result| {
-            // `run`, not `call`, in each of these closures: what `f` does may let the next line go
-            // ahead, and only a pump takes it.
+            // `run`, not `call`, in each of these closures: after `f`, the next line may be due,
+            // which only a pump delivers.
             telnet.run(cx, |protocol, cx| f(protocol, cx, result).into_result())
         });
     }
 
-    /// As [`when`](Self::when), and cancels `deferred` if the connection is over first: for the
-    /// answer of a question, which then will not come.
+    /// As [`when`](Self::when), and cancels `deferred` if the connection ends first. Use it for
+    /// the answer to a question, which cannot come then.
     pub fn when_or_cancel<T, F, H>(&mut self, deferred: Deferred<T>, f: F)
     where
         T: 'static,
@@ -288,8 +289,9 @@ impl<'c, P: TelnetProtocol> TelnetContext<'_, 'c, P> {
         });
     }
 
-    /// As [`when_or_cancel`](Self::when_or_cancel), and delivers no line before: input that comes in
-    /// the meantime waits. If the peer interrupts, by Ctrl-C, `deferred` is cancelled.
+    /// As [`when_or_cancel`](Self::when_or_cancel), and delivers no line until `deferred` has
+    /// fired: input that comes until then waits. If the peer interrupts, by Ctrl-C, `deferred` is
+    /// cancelled.
     ///
     /// Input waits for the Deferred of the latest call only: that of an earlier call goes on, and its
     /// closure is still called.
@@ -323,7 +325,7 @@ impl<'c, P: TelnetProtocol> TelnetContext<'_, 'c, P> {
     #[doc(alias = "loseConnection")]
     pub fn lose_connection(&mut self) {
         // The transport closes only when the handler has returned. The flag keeps the pump, which
-        // may be on the stack, from taking the lines behind this one.
+        // may be on the stack, from delivering further lines.
         self.link.is_closing = true;
         self.cx.lose_connection();
     }

@@ -1,4 +1,4 @@
-//! What is sent: text with its line ends, escaped; negotiations and subnegotiations.
+//! Encodes output: text with its line ends, escaped; negotiations and subnegotiations.
 
 use memchr::memchr3;
 

@@ -1,4 +1,4 @@
-//! `TelnetError`: what a telnet peer may do wrong.
+//! `TelnetError`: violations of the protocol by a telnet peer.
 
 use std::error::Error;
 use std::fmt;
@@ -29,7 +29,7 @@ pub enum TelnetError {
         /// The most bytes that its content may have.
         limit: usize,
     },
-    /// A subnegotiation holds a command, which may not stand there: its end is missing.
+    /// A subnegotiation contains a command, which is not allowed: its end is missing.
     CommandInSubnegotiation {
         /// Its option.
         option: TelnetOption,

@@ -38,15 +38,15 @@ pub enum TelnetFrame<'a> {
     Command(Command),
     /// `WILL`, `WONT`, `DO` or `DONT`.
     Negotiation(Verb, TelnetOption),
-    /// What an option carries, with `IAC IAC` as one byte.
+    /// The content of a subnegotiation of an option, with `IAC IAC` as one byte.
     Subnegotiation(TelnetOption, Cow<'a, [u8]>),
 }
 
 /// Cuts the bytes of a connection into [`TelnetFrame`]s.
 ///
-/// The frames are the same however the bytes arrive, but for where data is cut. A CR is given at
-/// once, not held back until the next byte says whether it ends a line: a client in character
-/// mode may send nothing behind it.
+/// The frames are the same however the bytes arrive, except for the places at which data is cut.
+/// A CR is returned at once, before the next byte shows whether it ends a line: a client in
+/// character mode may send nothing behind it.
 ///
 /// # Errors
 ///
@@ -70,10 +70,10 @@ pub enum TelnetFrame<'a> {
 #[derive(Clone, Debug)]
 pub struct TelnetFraming {
     is_binary: bool,
-    /// The last byte of data was a CR: a NUL that follows it is no data.
+    /// The last byte of data was a CR: a NUL that follows it is not data.
     after_cr: bool,
-    /// Offset in the input up to which an unfinished subnegotiation was looked through: each of
-    /// its bytes is looked at once.
+    /// Offset in the input up to which an unfinished subnegotiation was searched, so that each
+    /// of its bytes is searched once.
     searched: usize,
     max_subnegotiation: usize,
 }
@@ -90,7 +90,7 @@ impl Default for TelnetFraming {
 }
 
 impl TelnetFraming {
-    /// As the default, with another limit on the content of a subnegotiation, in bytes.
+    /// A framing with another limit on the content of a subnegotiation, in bytes.
     pub fn with_max_subnegotiation(bytes: usize) -> Self {
         Self {
             max_subnegotiation: bytes,
@@ -110,7 +110,7 @@ impl TelnetFraming {
         if self.is_binary {
             return memchr(IAC, input).unwrap_or(input.len());
         }
-        // A NUL is looked for, and not a CR: NULs are rare, and a CR ends each line. A NUL at the
+        // Searches for NUL, and not for CR: NULs are rare, and a CR ends each line. A NUL at the
         // beginning of the run has its CR, if any, in an earlier run: `decode` has dealt with it.
         let mut from = 0;
         while let Some(offset) = memchr2(IAC, NUL, &input[from..]) {
@@ -163,8 +163,8 @@ impl TelnetFraming {
                 }
                 Some(&IAC) => at += 2,
                 Some(&SE) => break,
-                // An end was lost. To go on would swallow data up to the next `IAC SE`, whenever
-                // that comes.
+                // The end of the subnegotiation was lost. Without an error, all data up to the
+                // next `IAC SE` would be taken for its content.
                 Some(&command) => {
                     let command = Command(command);
                     let error = TelnetError::CommandInSubnegotiation { option, command };
@@ -191,8 +191,8 @@ impl Framing for TelnetFraming {
                 self.after_cr = false;
                 return Ok(Decoded::Skip { consumed: 1 });
             }
-            // One of the two, in place: the run is not joined to the data around it, so nothing is
-            // copied.
+            // The data is the second of the two bytes, in place: it is not joined to the data
+            // around it, so nothing is copied.
             [IAC, IAC, ..] => return Ok(self.data(&input[1..2], 2)),
             [IAC, SB, ..] => return self.subnegotiation(input),
             [IAC, byte, ..] => match (Verb::from_byte(byte), input.get(2)) {

@@ -12,14 +12,14 @@ use crate::telnet::Telnet;
 /// Bytes that may wait in the backlog before reading is paused.
 const MOST_BACKLOG: usize = 64 * 1024;
 
-/// What a terminal sends for Ctrl-C.
+/// The byte that a terminal sends for Ctrl-C.
 const INTERRUPT: u8 = 3;
 
 impl<P: TelnetProtocol> Telnet<P> {
     pub(crate) fn data_received(&mut self, cx: &mut Context<'_, Self>, data: &[u8]) -> Result<()> {
         let link = &mut self.link;
-        // Without a backlog, raw data goes to the handler uncopied. With one, it has to queue
-        // behind it.
+        // Without a backlog, raw data goes to the handler uncopied. Else it has to wait behind
+        // the backlog.
         if link.mode == InputMode::Raw && link.is_taking_input() && link.backlog.is_empty() {
             return self.run(cx, |protocol, cx| protocol.data_received(cx, data));
         }
@@ -85,7 +85,7 @@ impl<P: TelnetProtocol> Telnet<P> {
             link.backlog.drain(..=at);
             self.interrupt(cx)?;
         }
-        // Last, when all that can be taken from the backlog has been.
+        // Last, because only now the backlog has its final length.
         self.pause_or_resume(cx);
         Ok(())
     }
@@ -148,10 +148,12 @@ impl<P: TelnetProtocol> Telnet<P> {
         let Some(question) = self.link.questions.pop_front() else {
             return self.call(cx, |protocol, cx| protocol.line_received(cx, &line));
         };
-        // Errs if it was cancelled. Then the line, which may be a password, is not for `line_received`.
+        // Errs if the question was cancelled. The line is dropped then, since it may be a password,
+        // which `line_received` must not get.
         let _ = question.trigger.fire(Ok(line));
-        // What waits for the answer was posted to this connection, and may ask the next question: the
-        // next line, if it has come, is the answer to that.
+        // The code that waits for the answer was posted to this connection, and may ask the next
+        // question. So no line is taken before it has run: the next line is the answer to that
+        // question.
         self.link.is_answering = true;
         cx.when(succeed(()), |telnet, cx, _| {
             telnet.link.is_answering = false;
@@ -161,7 +163,7 @@ impl<P: TelnetProtocol> Telnet<P> {
     }
 
     fn complete(&mut self, cx: &mut Context<'_, Self>) {
-        // Copied, because the handler gets the whole link, and the line may change in it.
+        // Copied, because the handler gets the whole link, and may change the line in it.
         let line = self.link.editor.before_cursor().to_owned();
         let words = self.call(cx, |protocol, cx| protocol.completions(cx, &line));
         let mut drawn = String::new();

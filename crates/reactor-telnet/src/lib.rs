@@ -3,7 +3,7 @@
 //! - [`Console`]: commands that a person enters, of which some look into the loop: connections,
 //!   timers, counters. Add your own as closures.
 //! - [`TelnetProtocol`]: the handlers of a connection, which [`Telnet`] runs: lines, an editor for
-//!   them, questions and passwords, options. Servers and clients.
+//!   them, questions and passwords, options; for servers and for clients.
 //! - [`TelnetFraming`] and [`Negotiation`]: the protocol without I/O.
 //!
 //! # Examples
@@ -47,9 +47,8 @@
 //!
 //! # What is safe by default
 //!
-//! - Whatever a peer sends, what is kept of it is bounded, and a negotiation cannot go on without
-//!   an end.
-//! - Lines are processed one after the other; what is sent ahead waits.
+//! - The memory that a peer can make this side use is bounded, and a negotiation always ends.
+//! - Lines are processed one after the other; lines that the peer sends ahead wait.
 //! - Passwords are not echoed, not drawn, and not remembered. Telnet itself encrypts nothing: put
 //!   TLS in front of it.
 

@@ -1,4 +1,4 @@
-//! `LineInput`: cuts what a peer sends into lines, which it has edited itself.
+//! `LineInput`: cuts input into lines, which the peer has edited itself.
 
 use crate::error::TelnetError;
 
@@ -6,7 +6,8 @@ use crate::error::TelnetError;
 #[derive(Debug)]
 pub(crate) struct LineInput {
     line: Vec<u8>,
-    /// The last line ended with a CR: an LF behind it belongs to that.
+    /// The last line ended with a CR: an LF right behind it belongs to the same line end. Set at
+    /// the end of a line, cleared by the next byte.
     after_cr: bool,
     limit: usize,
 }
@@ -26,7 +27,8 @@ impl LineInput {
         self.limit = bytes;
     }
 
-    /// Takes bytes up to the first end of a line; gives how many these are, and the line.
+    /// Takes bytes up to the first end of a line. Returns their number, and the line if it is
+    /// complete.
     pub(crate) fn advance(&mut self, input: &[u8]) -> Result<(usize, Option<String>), TelnetError> {
         let Some(first) = input.first() else {
             return Ok((0, None));
@@ -52,10 +54,10 @@ impl LineInput {
         Ok((skipped + end + 1, Some(line)))
     }
 
-    /// Takes the last character away, as the command "erase character" wants.
+    /// Removes the last character, for the command "erase character".
     pub(crate) fn erase_character(&mut self) {
-        // Bytes are removed up to and with the first of the character, which is no continuation
-        // byte.
+        // Removes bytes up to and with the first one of the character, the only one that is not
+        // a continuation byte of UTF-8.
         let is_inside = |byte: u8| byte & 0xc0 == 0x80;
         while self.line.pop().is_some_and(is_inside) {}
     }

@@ -1,4 +1,4 @@
-//! `Link`: what a telnet connection keeps beside the protocol of the user.
+//! `Link`: the state of a telnet connection, beside the protocol of the user.
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -21,17 +21,17 @@ use crate::options::{Negotiation, Side, TelnetOption, WindowSize};
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum InputMode {
-    /// The peer edits lines and sends each whole; what comes is cut into lines.
+    /// The peer edits each line and sends it as a whole; the input is cut into lines.
     #[default]
     Lines,
     /// The peer sends each key, and the line is edited here: with a history, completion and
     /// everything that is usual in a shell. Echo and suppress-go-ahead are turned on.
     Editor,
-    /// Data comes as it is, in [`data_received`](crate::TelnetProtocol::data_received).
+    /// Data comes unchanged, in [`data_received`](crate::TelnetProtocol::data_received).
     Raw,
 }
 
-/// What was asked for with `read_line` or `read_password`.
+/// A question of `read_line` or `read_password`.
 #[derive(Debug)]
 pub(crate) struct Question {
     pub(crate) prompt: String,
@@ -41,7 +41,7 @@ pub(crate) struct Question {
     pub(crate) answer: DeferredHandle,
 }
 
-/// What was asked for with `request`.
+/// A request for an option, by `TelnetContext::request`.
 #[derive(Debug)]
 pub(crate) struct Request {
     pub(crate) side: Side,
@@ -53,14 +53,14 @@ pub(crate) struct Request {
 
 #[derive(Debug, Default)]
 pub(crate) struct Link {
-    // Plain state, without cells: handlers reach it by `&mut`, and all else posts a job to the
-    // connection, so no code meets a borrow of it.
+    // Plain state, without cells: handlers get it by `&mut`, and other code posts a job to the
+    // connection.
     pub(crate) negotiation: Negotiation,
     /// Options that are granted if the peer asks for them.
     pub(crate) acceptable: BTreeSet<(Side, TelnetOption)>,
     /// Options that the peer has not answered yet.
     pub(crate) requests: Vec<Request>,
-    /// What this side says about its own terminal, as a client.
+    /// The type of this side's terminal, which a client sends.
     pub(crate) own_terminal: Option<String>,
     pub(crate) own_window: Option<WindowSize>,
     pub(crate) peer_terminal: Option<String>,
@@ -95,7 +95,7 @@ pub(crate) struct Link {
     pub(crate) hides_input: bool,
     /// A question was answered, and the code that waits for the answer has not run yet.
     // Set when an answer is given, and cleared by a job that is posted at that time. The mailbox is
-    // in order, so the code that waits for the answer runs before it, and may ask again.
+    // in order, so the code that waits for the answer runs before that job, and may ask again.
     pub(crate) is_answering: bool,
     /// The peer has finished sending; cleared when its handler is called.
     // Set by `read_closed`, except in the mode `Editor`, whose handler is called at once.
@@ -113,7 +113,7 @@ impl Link {
         self.awaited.is_none() && !self.is_answering && !self.is_closing
     }
 
-    /// The prompt that is due, and whether what is entered is secret.
+    /// The prompt that is due, and whether the input is secret.
     pub(crate) fn due_prompt(&self) -> (&str, bool) {
         match self.questions.front() {
             Some(question) => (&question.prompt, question.is_secret),

@@ -1,4 +1,4 @@
-//! What negotiations and subnegotiations of the peer lead to.
+//! Handles the negotiations and subnegotiations of the peer.
 
 use deferred::Result;
 use reactor::Context;
@@ -9,9 +9,9 @@ use crate::options::{Side, TelnetOption, Verb, WindowSize};
 use crate::protocol::TelnetProtocol;
 use crate::telnet::Telnet;
 
-/// First byte of the content of the option "terminal type": here is the name.
+/// First byte of the content of the option "terminal type": the name follows.
 const IS: u8 = 0;
-/// The name is asked for.
+/// The other first byte of that content: asks for the name.
 const SEND: u8 = 1;
 
 /// Bytes of a terminal's name that are kept.
@@ -26,7 +26,8 @@ impl<P: TelnetProtocol> Telnet<P> {
         option: TelnetOption,
     ) -> Result<()> {
         if (verb, option) == (Verb::Do, TelnetOption::TIMING_MARK) {
-            // No state: each question is answered, when what came before it is processed.
+            // This option has no state: each request is answered, when all input before it was
+            // processed.
             self.call(cx, |_, cx| cx.send_verb(Verb::Will, option));
             return Ok(());
         }
@@ -37,22 +38,22 @@ impl<P: TelnetProtocol> Telnet<P> {
         let link = &mut self.link;
         let is_editor = link.mode == InputMode::Editor;
         let is_acceptable = link.acceptable.contains(&(side, option))
-            // In the editor, this side echoes. So a `DO ECHO` is granted there, although no user
-            // has listed it.
+            // In the editor, this side echoes. So a `DO ECHO` is granted there, even if the user
+            // has not listed the option.
             || (is_editor && (side, option) == (Side::Local, TelnetOption::ECHO));
         let answer = link.negotiation.received(verb, option, is_acceptable);
         let is_on = link.negotiation.is_on(side, option);
         let is_settled = !link.negotiation.is_pending(side, option);
         let mut settled = Vec::new();
         if is_settled {
-            // All requests for the option settle together: a later one has changed the wish of an
-            // earlier one, and gets the same verb as its answer.
+            // All requests for the option settle together: a later request has replaced an
+            // earlier one, and the same verb answers both.
             let is_answered =
                 |request: &mut Request| (request.side, request.option) == (side, option);
             settled.extend(link.requests.extract_if(.., is_answered));
         }
-        // Before anything that the option leads to: RFC 1091 and RFC 1073 permit a subnegotiation
-        // only when both sides have agreed to the option.
+        // Before any subnegotiation of the option: RFC 1091 and RFC 1073 permit one only when
+        // both sides have agreed to the option.
         if let Some(verb) = answer.reply {
             self.call(cx, |_, cx| cx.send_verb(verb, option));
         }
@@ -62,14 +63,14 @@ impl<P: TelnetProtocol> Telnet<P> {
             cx.framing().set_binary(is_on);
         }
         for request in settled {
-            // Errs if it was cancelled: then nothing waits for it.
+            // Errs if the request was cancelled: then nothing waits for it.
             let _ = request.trigger.fire(Ok(is_on));
         }
         let refuses_echo =
             is_settled && !is_on && (verb, option) == (Verb::Dont, TelnetOption::ECHO);
         self.run(cx, |protocol, cx| {
             if refuses_echo && is_editor {
-                // It edits its lines itself.
+                // The client refuses the server's echo, so it edits its lines itself.
                 cx.set_input_mode(InputMode::Lines);
             }
             if answer.changed.is_none() {
@@ -135,10 +136,10 @@ impl<P: TelnetProtocol> Telnet<P> {
     }
 }
 
-/// An option is on now: tells or asks what it is for.
+/// Sends the subnegotiation that begins the use of an option, after it was turned on.
 fn begin<P: TelnetProtocol>(cx: &mut TelnetContext<'_, '_, P>, side: Side, option: TelnetOption) {
     match (side, option) {
-        // Only `SEND` makes the client tell: it may not send its name unasked (RFC 1091).
+        // The client sends its name only in answer to `SEND` (RFC 1091).
         (Side::Remote, TelnetOption::TERMINAL_TYPE) => cx.send_subnegotiation(option, [SEND]),
         (Side::Local, TelnetOption::WINDOW_SIZE) => {
             if let Some(size) = cx.link.own_window {

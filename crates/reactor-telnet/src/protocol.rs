@@ -6,8 +6,8 @@ use reactor::ConnectionClosed;
 use crate::context::TelnetContext;
 use crate::options::{Command, Side, TelnetOption, WindowSize};
 
-/// State and handlers of one side of a telnet connection; [`Telnet`](crate::Telnet) makes a
-/// protocol of the reactor of it. (Twisted: `TelnetProtocol`, `StatefulTelnetProtocol`.)
+/// State and handlers of one side of a telnet connection; [`Telnet`](crate::Telnet) runs them
+/// as a protocol of the reactor. (Twisted: `TelnetProtocol`, `StatefulTelnetProtocol`.)
 ///
 /// As with every protocol, a handler that returns an `Err` or panics closes its own connection.
 ///
@@ -76,9 +76,9 @@ pub trait TelnetProtocol: Sized + 'static {
         Ok(())
     }
 
-    /// The peer has entered a line, which comes without its end; bytes that are no UTF-8 are
-    /// replaced by U+FFFD. Not called for lines that [`read_line`](TelnetContext::read_line)
-    /// has asked for.
+    /// The peer has entered a line, which comes without its end; bytes that are not UTF-8
+    /// are replaced by U+FFFD. Not called for lines that
+    /// [`read_line`](TelnetContext::read_line) has asked for.
     ///
     /// By default, the line is ignored.
     ///
@@ -102,8 +102,9 @@ pub trait TelnetProtocol: Sized + 'static {
         Ok(())
     }
 
-    /// The peer has interrupted, by Ctrl-C or the command of that name, while no Deferred of
-    /// [`wait_for`](TelnetContext::wait_for) was awaited: such a one is cancelled instead.
+    /// The peer has interrupted, by Ctrl-C or by the command "interrupt process". Not called
+    /// while a Deferred of [`wait_for`](TelnetContext::wait_for) is awaited: that one is
+    /// cancelled instead.
     ///
     /// # Errors
     ///
@@ -113,8 +114,9 @@ pub trait TelnetProtocol: Sized + 'static {
         Ok(())
     }
 
-    /// A command has come that stands alone. "Are you there" is answered, and "interrupt
-    /// process", "erase character" and "erase line" are obeyed, without this.
+    /// The peer has sent a command without an option. Before this call,
+    /// [`Telnet`](crate::Telnet) itself has answered "are you there", and has obeyed "interrupt
+    /// process", "erase character" and "erase line".
     ///
     /// # Errors
     ///
@@ -148,8 +150,9 @@ pub trait TelnetProtocol: Sized + 'static {
         Ok(())
     }
 
-    /// A subnegotiation has come of an option that the peer or this side uses, other than that of
-    /// the window's size and the terminal's type.
+    /// The peer has sent a subnegotiation of an option that the peer or this side uses.
+    /// [`Telnet`](crate::Telnet) itself handles those of the window's size and the terminal's
+    /// type.
     ///
     /// # Errors
     ///
@@ -164,7 +167,7 @@ pub trait TelnetProtocol: Sized + 'static {
         Ok(())
     }
 
-    /// The client has told the size of its window, or a new size.
+    /// The client has sent the size of its window, or a new size.
     ///
     /// # Errors
     ///
@@ -178,8 +181,9 @@ pub trait TelnetProtocol: Sized + 'static {
         Ok(())
     }
 
-    /// The words that the last one of `line`, up to the cursor, may become when Tab is pressed, in
-    /// the mode [`Editor`](crate::InputMode::Editor). By default, none.
+    /// The words that may replace the last word of `line` when the peer presses Tab, in the mode
+    /// [`Editor`](crate::InputMode::Editor). `line` ends at the cursor. By default, there are
+    /// none.
     fn completions(&mut self, cx: &mut TelnetContext<'_, '_, Self>, line: &str) -> Vec<String> {
         let _ = (cx, line);
         Vec::new()

@@ -15,8 +15,8 @@ use reactor_mail::{SmtpClient, SmtpError};
 /// The messages that wait, those that were refused for good, and files that are being written.
 const FOLDERS: [&str; 3] = ["waiting", "bounced", "unfinished"];
 
-/// A message, and what its file has: a line with the sender, one for each recipient, an empty one,
-/// and the text.
+/// A message. Its file has a line with the sender, a line for each recipient, an empty line, and
+/// the text.
 #[derive(Clone, Default)]
 pub(crate) struct Mail {
     pub(crate) from: String,
@@ -79,7 +79,7 @@ impl Queue {
             .map_ok(move |()| queue.attempt(name, 0))
     }
 
-    /// Writes a file, which is there as a whole or not at all, whatever happens.
+    /// Writes a file atomically: even after a crash, the file is complete or absent.
     fn store(&self, folder: &str, name: &str, bytes: Vec<u8>) -> Deferred<()> {
         let unfinished = self.folder.join("unfinished").join(name);
         let (folder, name) = (self.folder.join(folder), name.to_owned());

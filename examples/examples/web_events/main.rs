@@ -1,8 +1,7 @@
 //! A live chart: events that the server sends to all browsers as they happen.
-//!
-//! The temperature of a room follows the target that anybody sets; all pages draw it.
-//!
-//! Twisted's counterpart: none; there, a `Request` is written to by hand.
+//! The temperature of a room follows the target, which any visitor may set; all pages
+//! draw it.
+//! Twisted's counterpart: none; a program for Twisted writes to a `Request` by hand.
 //!
 //! ```text
 //! cargo run --example web_events -- --listen 127.0.0.1:8080

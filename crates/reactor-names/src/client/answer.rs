@@ -13,10 +13,10 @@ use crate::error::LookupErrorKind;
 /// Most aliases (CNAME records) between the name and its records. A circle of aliases ends here,
 /// too.
 pub(super) const MAX_ALIASES: usize = 16;
-/// Seconds for which an answer is kept at most, whatever its TTL.
+/// Most seconds for which an answer is kept, whatever its TTL.
 const MAX_TTL: u32 = 86_400;
-/// Seconds for which it is kept at most that there are no records: three hours, the upper end of
-/// what RFC 2308 (section 5) recommends.
+/// Most seconds for which a negative answer is kept: three hours, the upper end of what RFC 2308
+/// (section 5) recommends.
 const MAX_NEGATIVE_TTL: u32 = 10_800;
 
 /// The answer to a question, as far as one message has it.
@@ -73,8 +73,8 @@ pub(super) fn interpret(key: &Key, message: &Message) -> Result<Answer, LookupEr
             let content = Content::Records { aliases, records };
             return Ok(Answer { content, ttl });
         }
-        // After the records: a question for CNAME records themselves, or for all, has been
-        // answered.
+        // After the records, since a question for CNAME records, or for all types, is answered
+        // by them.
         let alias = records_of(message, &name).find_map(target);
         let Some((alias, target)) = alias else {
             break;
@@ -101,7 +101,7 @@ pub(super) fn interpret(key: &Key, message: &Message) -> Result<Answer, LookupEr
             };
             Ok(Answer { content, ttl })
         }
-        // The server names others to ask, in place of asking them: it is no resolver.
+        // The server refers to other servers, instead of asking them: it is not a resolver.
         _ if is_referral(message) => Err(LookupErrorKind::ServerFailed),
         _ => Ok(none(LookupErrorKind::NoRecords, aliases, None)),
     }

@@ -12,10 +12,10 @@ use super::question::Key;
 #[derive(Default)]
 pub(super) struct Cache {
     answers: HashMap<Rc<[u8]>, Cached>,
-    /// The keys by the time at which their answers end; the number tells equal times apart.
+    /// The keys by the time at which their answers expire; the number tells equal times apart.
     by_end: BTreeMap<(Duration, u64), Rc<[u8]>>,
     next_number: u64,
-    /// Room for the key that is looked up.
+    /// Buffer for the key that is looked up, which is used again for each look-up.
     looked_up: Vec<u8>,
 }
 
@@ -33,7 +33,7 @@ impl Cache {
         let cached = self.current(key, now)?;
         let age = now.saturating_sub(cached.since);
         let mut answer = cached.answer.clone();
-        // What is left of it: a cache behind this one, of a forwarder's client, must not keep it
+        // The time that is left: the cache of a forwarder's client must not keep the answer
         // longer.
         answer.ttl = cached.end.0.saturating_sub(now);
         let age = u32::try_from(age.as_secs()).unwrap_or(u32::MAX);
@@ -53,7 +53,7 @@ impl Cache {
         Some(answer)
     }
 
-    /// What the answer says, with the TTLs that it came with.
+    /// The content of the answer, with the TTLs that it came with.
     pub(super) fn peek(&mut self, key: &Key, now: Duration) -> Option<&Content> {
         Some(&self.current(key, now)?.answer.content)
     }
@@ -65,7 +65,8 @@ impl Cache {
         (cached.end.0 > now).then_some(cached)
     }
 
-    /// If there are `limit` answers, the one that ends first goes.
+    /// Inserts an answer. If there are `limit` answers already, the one that expires first is
+    /// removed.
     pub(super) fn insert(&mut self, key: &Key, answer: Answer, now: Duration, limit: usize) {
         if answer.ttl.is_zero() || limit == 0 {
             return;
@@ -102,8 +103,8 @@ impl Cache {
     }
 }
 
-/// The labels in small letters, and the type. Bytes are hashed and compared at once; a `Name` does
-/// that letter by letter.
+/// The labels in small letters, and the type. Bytes are hashed and compared as a whole; a `Name`
+/// does that letter by letter.
 fn write_key((name, record_type): &Key, to: &mut Vec<u8>) {
     for label in name {
         to.push(label.len() as u8);

@@ -60,7 +60,7 @@ struct Shared {
     current: RefCell<Option<(ReactorHandle, Rc<PerReactor>)>>,
 }
 
-/// What was asked on one reactor: its sockets belong to that, and times are its own.
+/// The state for one reactor: the sockets belong to it, and times are by its clock.
 pub(super) struct PerReactor {
     servers: Rc<Servers>,
     pub(super) cache: RefCell<Cache>,
@@ -167,7 +167,7 @@ impl Dns {
         let Some((first, others)) = self.candidates(given) else {
             return fail(errors.result(given, record_type));
         };
-        // What is in the cache needs no body.
+        // An answer from the cache needs no async body.
         let mut asked = match ask(self, reactor, first).into_result() {
             Ok(Ok(found)) => return succeed(found),
             Ok(failed) => Deferred::from(failed),
@@ -189,7 +189,7 @@ impl Dns {
         })
     }
 
-    /// How many answers are in the cache, some of which may have ended.
+    /// Number of answers in the cache, some of which may have expired.
     pub fn cached(&self) -> usize {
         let current = self.shared.current.borrow();
         current
@@ -219,7 +219,7 @@ impl Dns {
         });
         let replaced = current.replace((reactor.clone(), Rc::clone(&known)));
         drop(current);
-        // Its connections are closed, with nothing borrowed.
+        // The drop closes the connections of the other reactor, with nothing borrowed.
         drop(replaced);
         known
     }
@@ -236,7 +236,7 @@ impl Dns {
 
     /// Reads the files of the configuration again if they have changed.
     pub(crate) fn refresh(&self, reactor: &ReactorHandle) {
-        // First: another reactor has other times.
+        // First, because for another reactor this resets the time of the last check of the files.
         drop(self.per_reactor(reactor));
         if self.shared.sources.refresh(reactor) {
             self.clear_cache();
@@ -246,7 +246,7 @@ impl Dns {
     /// The names to ask for: the first, and the others in order. `None` if `name` is not a valid
     /// one.
     fn candidates(&self, name: &str) -> Option<(Name, Vec<Name>)> {
-        // The conversion of other letters (IDNA) would make all of them small.
+        // `from_utf8` converts other letters (IDNA), and makes all letters lower case.
         let parsed = match name.is_ascii() {
             true => Name::from_ascii(name),
             false => Name::from_utf8(name),
@@ -256,7 +256,7 @@ impl Dns {
             return Some((absolute, Vec::new()));
         }
         let config = self.config();
-        // Too long with the suffix: then there is no such name.
+        // A name that is too long with the suffix cannot exist.
         let searched = config
             .search
             .iter()
@@ -282,7 +282,7 @@ impl Dns {
             .answer(reactor, (name.clone(), record_type))
             .into_result()
         {
-            // What is in the cache needs no body.
+            // An answer from the cache needs no async body.
             Ok(Ok(Answer {
                 content: Content::Records { aliases, records },
                 ..
@@ -345,7 +345,8 @@ impl Dns {
     }
 }
 
-/// The records that `name` owns are in its case, where an earlier question had another.
+/// Gives the records of `name` its case, since an answer from the cache has that of an earlier
+/// question.
 fn in_case_of(name: Name, mut aliases: Vec<Record>, mut records: Vec<Record>) -> Lookup {
     // The aliases begin at `name`, and the records are those of the last one's target.
     let owned = match &mut *aliases {
@@ -362,8 +363,8 @@ fn in_case_of(name: Name, mut aliases: Vec<Record>, mut records: Vec<Record>) ->
     }
 }
 
-/// The failures of the names of a search list, of which the most telling one is kept. As in glibc,
-/// the search goes on with the next name if the servers refuse a name or fail for it.
+/// The failures of the names of a search list, of which the most informative one is kept. As in
+/// glibc, the search goes on with the next name if the servers refuse a name or fail for it.
 #[derive(Default)]
 pub(super) struct SearchErrors {
     best: Option<(u8, Failure)>,
@@ -381,7 +382,7 @@ impl SearchErrors {
         }
         let kind = failure.downcast_ref().map(LookupError::kind);
         let rank = match kind {
-            // The servers are not there: they will not be for the next name either.
+            // The servers do not answer, and will not answer for the next name either.
             Some(LookupErrorKind::TimedOut) | None => return Err(failure),
             Some(LookupErrorKind::NoRecords) => 3,
             Some(LookupErrorKind::NoSuchName) => 1,

@@ -13,7 +13,7 @@ use crate::config::DnsConfig;
 use crate::hosts::Hosts;
 use crate::stamp::{Stamp, stamp};
 
-/// How long the files are taken to be unchanged without a look at their times.
+/// The least time between two checks whether the files have changed.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Where configuration and hosts come from.
@@ -28,7 +28,7 @@ struct Files {
     hosts: PathBuf,
     /// Modification times and lengths as of the last reading.
     seen: Cell<[Option<Stamp>; 2]>,
-    /// Time of the reactor.
+    /// When the files were checked last, by the clock of the reactor.
     looked_at: Cell<Option<Duration>>,
 }
 
@@ -41,11 +41,11 @@ impl Sources {
         }
     }
 
-    /// A file that does not exist is as good as an empty one.
+    /// A file that does not exist counts as empty.
     pub(super) fn of_files(resolv_conf: PathBuf, hosts: PathBuf) -> io::Result<Self> {
         let files = Files {
-            // Before the files are read, here and in `has_changed`: a change in between is still to
-            // be seen.
+            // Taken before the files are read, here and in `has_changed`, so that a change in
+            // between is detected by the next check.
             seen: Cell::new([stamp(&resolv_conf), stamp(&hosts)]),
             resolv_conf,
             hosts,
@@ -66,14 +66,15 @@ impl Sources {
         Rc::clone(&self.hosts.borrow())
     }
 
-    /// The next `refresh` looks at the files, whatever the time was: it is that of another reactor.
+    /// Makes the next `refresh` check the files, since the time of the last check was that of
+    /// another reactor.
     pub(super) fn look_again(&self) {
         if let Some(files) = &self.files {
             files.looked_at.set(None);
         }
     }
 
-    /// Reads the files again if they have changed. Whether they have.
+    /// Reads the files again if they have changed. Returns whether it has read them.
     pub(super) fn refresh(&self, reactor: &ReactorHandle) -> bool {
         let Some(files) = &self.files else {
             return false;

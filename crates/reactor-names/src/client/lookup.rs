@@ -1,4 +1,4 @@
-//! `Lookup`: what was found.
+//! `Lookup`: the result of a look-up.
 
 use hickory_proto::rr::{Name, Record};
 
@@ -23,6 +23,6 @@ pub struct Lookup {
     pub name: Name,
     /// The aliases (`CNAME`) that lead from [`name`](Self::name) to the records.
     pub aliases: Vec<Record>,
-    /// The records, at least one. Their TTLs are what is left of them.
+    /// The records, at least one. Their TTLs are the seconds for which they remain valid.
     pub records: Vec<Record>,
 }

@@ -25,7 +25,7 @@ macro_rules! data {
 
 /// Each fails as [`lookup`](Dns::lookup) does: a name without such records is an error, too.
 impl Dns {
-    /// The IPv4 addresses of a name. (The hosts file is not looked at: see
+    /// The IPv4 addresses of a name. (The hosts file is not used: see
     /// [`ReactorHandle::resolve`].)
     pub fn lookup_a(&self, reactor: &ReactorHandle, name: &str) -> Deferred<Vec<Ipv4Addr>> {
         data!(self, reactor, name, A, RData::A(address) => address.0)
@@ -89,7 +89,7 @@ fn in_order(mut left: Vec<SRV>) -> Vec<SRV> {
     while let Some(first) = left.first() {
         let equal = left.iter().take_while(|srv| srv.priority == first.priority);
         let total: u32 = equal.clone().map(|srv| u32::from(srv.weight)).sum();
-        // Both ends are included, by RFC 2782: 0 is what chooses a server of weight 0.
+        // Both ends are included, by RFC 2782: only 0 chooses a server of weight 0.
         let mut drawn = rand::random_range(0..=total);
         let position = equal
             .take_while(|srv| {

@@ -25,9 +25,9 @@ const OPTION_HEADER: usize = 4;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Edns {
     None,
-    /// With the size that an answer may have.
+    /// EDNS with the size that an answer may have.
     Size,
-    /// With that size, and with padding that hides the length of the question.
+    /// EDNS with that size, and with padding that hides the length of the question.
     Padded,
 }
 
@@ -45,10 +45,10 @@ pub(super) struct Question {
 #[derive(Debug)]
 pub(super) enum Reply {
     Answer(Box<Message>),
-    /// Its answer, but with another case of the name: forged, or from a server that does not keep
-    /// the case.
+    /// An answer to the question, but with another case of the name: it is forged, or the server
+    /// does not keep the case.
     WrongCase(Box<Message>),
-    /// No answer to this question; to be ignored.
+    /// Not an answer to this question; to be ignored.
     Unrelated,
 }
 

@@ -32,8 +32,8 @@ impl Resolver for Dns {
 }
 
 impl Dns {
-    /// IPv6 first, as RFC 6724 has it; a connection tries both. If there are addresses of one family,
-    /// a failure of the other does not count.
+    /// The addresses of a name, IPv6 first, as in RFC 6724; a connection tries both. If there are
+    /// addresses of one family, a failure of the other does not count.
     fn addresses(
         &self,
         reactor: &ReactorHandle,
@@ -64,12 +64,13 @@ impl Dns {
             if !addresses.is_empty() {
                 return Ok(addresses);
             }
-            // The name is not used: at least one type was asked for, so there is an error.
+            // The empty name is not used: at least one type was asked for, so `errors` has a
+            // failure.
             Err(fatal.unwrap_or_else(|| errors.result("", RecordType::A)))
         })
     }
 
-    /// The addresses, if the cache has all that there is to know. No record is copied.
+    /// The addresses, if the cache has the answers for all types. No record is copied.
     fn cached_addresses(
         &self,
         reactor: &ReactorHandle,
@@ -88,7 +89,7 @@ impl Dns {
                 Content::Alias { .. } => return None,
             }
         }
-        // If there are none, an error says why.
+        // If there are no addresses, `None`: the caller asks again, and so gets the error.
         (!addresses.is_empty()).then_some(addresses)
     }
 }
@@ -101,8 +102,8 @@ fn addresses_in(records: &[Record], port: u16) -> impl Iterator<Item = SocketAdd
     })
 }
 
-/// The error that [`ReactorHandle::resolve`] promises, with the [`LookupError`] as its source. A
-/// cancelled look-up stays that.
+/// The error that [`ReactorHandle::resolve`] promises, with the [`LookupError`] as its source.
+/// Another failure, such as `Cancelled`, is returned unchanged.
 ///
 /// [`LookupError`]: crate::LookupError
 fn resolve_error(host: &str, failure: Failure) -> Failure {

@@ -28,8 +28,8 @@ pub(super) struct Servers {
 }
 
 impl Servers {
-    /// Asks one server after the other until one has answered, all of them in each round. A server
-    /// that refuses or fails is followed by the next at once, a silent one after the timeout.
+    /// Asks one server after the other until one has answered, all of them in each round. If a
+    /// server refuses or fails, the next one is asked at once; if it is silent, after the timeout.
     pub(super) fn ask(
         self: &Rc<Self>,
         reactor: &ReactorHandle,
@@ -57,8 +57,8 @@ impl Servers {
                         server,
                         key: &key,
                     };
-                    // Some servers, or the devices before them, drop what has EDNS; none can see
-                    // what is encrypted.
+                    // Some servers, or devices before them, drop questions with EDNS, so only
+                    // the first round has it. No device sees EDNS in an encrypted question.
                     let edns = match server.is_encrypted() {
                         true => Edns::Padded,
                         false if round == 0 => Edns::Size,
@@ -116,7 +116,7 @@ impl Exchange<'_> {
         // A server that refuses EDNS refuses it at once (RFC 6891, section 7): the same server is
         // asked again, and a round is not lost.
         let message = self.once(Edns::None).await?;
-        // Remembered only if that was the reason.
+        // Remembered only if EDNS was the reason.
         if !refuses_edns(message.response_code) {
             let mut without_edns = self.servers.without_edns.borrow_mut();
             without_edns.insert(self.server.clone());
@@ -133,7 +133,8 @@ impl Exchange<'_> {
                 .add_timeout(self.config.timeout, self.reactor);
             match asked.await? {
                 Reply::Answer(message) if !message.truncation => return Ok(*message),
-                // Truncated; or of another case: over TCP no third party can answer.
+                // Truncated, or of another case: the question is repeated over TCP, where no third
+                // party can answer.
                 _ => {}
             }
         }
@@ -145,7 +146,7 @@ impl Exchange<'_> {
             .await?
         {
             Reply::Answer(message) if !message.truncation => Ok(*message),
-            // Over TCP, a name of another case is the server's way.
+            // Over TCP, another case of the name is not forged: the server does not keep the case.
             Reply::WrongCase(message) if !message.truncation => Ok(*message),
             _ => Err(Failure::msg("the answer is truncated over TCP")),
         }

@@ -1,4 +1,4 @@
-//! `SrvEndpoint`: a service by its name, whose servers the DNS knows.
+//! `SrvEndpoint`: a service by its name, whose servers are in SRV records.
 
 use std::rc::Rc;
 
@@ -49,7 +49,8 @@ impl SrvEndpoint {
 }
 
 impl ClientEndpoint for SrvEndpoint {
-    /// Fails with a [`LookupError`] if there is no such service, or else as the last server does.
+    /// Fails with a [`LookupError`] if there is no such service, or with the failure of the last
+    /// server if none can be connected to.
     fn dial(&self, reactor: &ReactorHandle) -> Deferred<PendingConnection> {
         let Self { dns, name } = self.clone();
         let reactor = reactor.clone();

@@ -12,7 +12,7 @@ use super::question::{Question, Reply};
 use crate::message::{MessageError, TcpFraming};
 use crate::upstream::Upstream;
 
-/// A connection on which nothing arrives for so long is closed.
+/// A connection without traffic for this long is closed.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Most questions that wait on one connection.
 const MAX_PIPELINED: usize = 1000;
@@ -39,7 +39,7 @@ struct Waiting {
     /// Number of messages that have come in.
     // Tells a slow answer from a dead connection: see `give_up`.
     received: Cell<u64>,
-    /// From the time at which it is made.
+    /// The connection, from the time at which it is made.
     // Cleared by `give_up` only.
     connection: RefCell<Option<Connection<TcpClient>>>,
 }
@@ -124,15 +124,14 @@ impl TcpClients {
                     return fail(failure);
                 }
             };
-            // The id was drawn without a look at the others on this connection, and has to be
-            // unique on it.
+            // The id was drawn at random, and has to be unique on this connection.
             let Some(id) = waiting.free_id(question.id()) else {
                 return fail(Failure::msg("too many questions wait for this server"));
             };
             question.set_id(id);
             match TcpFraming::encode(question.bytes()) {
                 Ok(framed) if connection.write(&framed).is_ok() => {}
-                // The connection has closed, and this came before its `connection_lost`.
+                // The connection has closed, and its `connection_lost` was not called yet.
                 Ok(_) => {
                     clients.forget(&server, &waiting);
                     return fail(Closed);
@@ -146,15 +145,15 @@ impl TcpClients {
                     drop(waiting.by_id.borrow_mut().remove(&id));
                 }
             });
-            // Behind the write, which calls no handler: the answer comes in a later turn at the
-            // earliest.
+            // After the write is early enough: a write calls no handler, so the answer comes in
+            // a later turn at the earliest.
             waiting.by_id.borrow_mut().insert(id, (question, trigger));
             reply
         })
     }
 
-    /// Aborts a connection on which nothing has come for as long as a question waited: the way to
-    /// the server may be gone without a word, and its end would be noticed only minutes later.
+    /// Aborts a connection on which nothing has come while a question waited: the server may have
+    /// become unreachable without a reset, which TCP would report only minutes later.
     fn give_up(&self, server: &Upstream, waiting: &Rc<Waiting>) {
         self.forget(server, waiting);
         if let Some(connection) = waiting.connection.take() {
@@ -162,7 +161,7 @@ impl TcpClients {
         }
     }
 
-    /// Unless a newer connection has taken its place.
+    /// Forgets the connection, unless a newer one has taken its place.
     fn forget(&self, server: &Upstream, waiting: &Rc<Waiting>) {
         let mut open = self.open.borrow_mut();
         if let Some(client) = open.get(server)
@@ -237,8 +236,8 @@ impl Protocol for TcpClient {
             return Ok(());
         };
         let mut by_id = self.waiting.by_id.borrow_mut();
-        // Only looked at, and not taken: a message with a right id and another question leaves the
-        // question waiting for its own answer.
+        // Not removed yet: after a message with the right id and another question, the question
+        // still waits for its own answer.
         let reply = match by_id.get(&id) {
             Some((question, _)) => question.reply(message),
             None => Reply::Unrelated,

@@ -1,4 +1,4 @@
-//! `MessageError`: why bytes are no DNS message.
+//! `MessageError`: why bytes are not a DNS message.
 
 use std::error::Error;
 use std::fmt;
@@ -23,7 +23,7 @@ pub enum MessageError {
     Counts,
     /// A name has more than 255 bytes.
     NameTooLong,
-    /// A byte that must begin a label, a pointer or the end of a name is none of them.
+    /// A byte that should begin a label, a pointer or the end of a name has another type.
     LabelType,
     /// A compression pointer does not point to an earlier name.
     ForwardPointer,

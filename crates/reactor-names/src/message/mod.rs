@@ -26,8 +26,8 @@ pub type TcpFraming = LengthPrefixed<U16>;
 ///
 /// Before anything is allocated, one pass over the bytes checks that they are worth decoding: the
 /// counts of the header fit into them, each name has at most 255 bytes and comes to its end within
-/// 128 compression pointers, which all point backward, and all names together follow few pointers.
-/// So the cost of a message is bounded by its length.
+/// 128 compression pointers, which all point backward, and the number of pointers and labels of
+/// all names together is bounded. So the cost of a message is bounded by its length.
 ///
 /// Names in the data of the types MD, MF, MB, MG, MR, MINFO, RP, AFSDB, RT, SIG, PX, NXT, DNAME, RRSIG
 /// and NSEC, which [`RData::Unknown`] keeps as bytes, are spelled out: so the bytes have no compression
@@ -77,7 +77,7 @@ fn replace_data(message: &mut Message, spelled_out: Vec<SpelledOut>) {
 
 /// Encodes a message in at most `max_size` bytes.
 ///
-/// If it is longer, the additional records are left out, which are a courtesy. If that is not
+/// If it is longer, the additional records are left out, which are optional. If that is not
 /// enough, all records are left out and the truncation bit is set, so that the client asks again
 /// over TCP. The EDNS record is always kept.
 ///

@@ -4,8 +4,9 @@
 //! The decoder has no limit on compression pointers: 64 KiB of records whose names begin with
 //! thousands of pointers cost it seconds. An ordinary name follows one to three.
 //!
-//! It keeps the data of types that it does not know as it is. Compression pointers in there lead
-//! elsewhere in another message, and so must not get into one.
+//! The decoder keeps the data of types that it does not know as bytes. In another message, a
+//! compression pointer in these bytes would point to another name. So this pass replaces such
+//! pointers by the names.
 
 use super::error::MessageError;
 
@@ -30,7 +31,7 @@ const OPT: usize = 41;
 
 /// The data of a record that had compression pointers, without them.
 pub(super) struct SpelledOut {
-    /// Counts the records of all sections but those of EDNS, which the decoder takes out.
+    /// Index of the record in all sections, without the EDNS records, which the decoder takes out.
     pub(super) place: usize,
     pub(super) data: Vec<u8>,
 }
@@ -48,13 +49,13 @@ pub(super) fn check(message: &[u8]) -> Result<Vec<SpelledOut>, MessageError> {
     };
     let questions = walk.u16_at(4)?;
     let records = walk.u16_at(6)? + walk.u16_at(8)? + walk.u16_at(10)?;
-    // Before anything else: the decoder reserves room by the count of questions, so twelve bytes
-    // could have it reserve room for 65,535.
+    // Checked first: the decoder reserves room by the count of questions, so a message of twelve
+    // bytes could make it reserve room for 65,535 questions.
     if HEADER + questions * SHORTEST_QUESTION + records * SHORTEST_RECORD > message.len() {
         return Err(MessageError::Counts);
     }
     for _ in 0..questions {
-        // Type and class. A place behind the end is found by the next read, or by the last check.
+        // 4: type and class. If that is behind the end, the next read or the last check fails.
         walk.at = walk.name(walk.at)?.end + 4;
     }
     for _ in 0..records {
@@ -69,11 +70,11 @@ pub(super) fn check(message: &[u8]) -> Result<Vec<SpelledOut>, MessageError> {
 struct Walk<'a> {
     message: &'a [u8],
     at: usize,
-    /// Those that count for the limit of the message.
+    /// Compression pointers so far that count for the limit of the message.
     pointers: usize,
-    /// Of all names so far.
+    /// Labels of all names so far.
     labels: usize,
-    /// That of the next record.
+    /// Index of the next record: see [`SpelledOut::place`].
     place: usize,
     spelled_out: Vec<SpelledOut>,
 }
@@ -113,7 +114,7 @@ impl Walk<'_> {
                 at = name.end;
                 is_compressed |= name.is_compressed;
             }
-            // The decoder keeps the data of some types as it is: in another message, other bytes follow.
+            // The names must end within the data: in another message, other bytes follow it.
             if at > self.at {
                 return Err(MessageError::Truncated);
             }
@@ -135,7 +136,7 @@ impl Walk<'_> {
         let mut start = data + offset;
         for _ in 0..names {
             let (mut at, mut behind) = (start, None);
-            // Ends: the name was followed before.
+            // This loop ends, since `name` has followed the same name before.
             loop {
                 match *self.message.get(at).ok_or(MessageError::Truncated)? {
                     0xc0.. => {
@@ -155,7 +156,7 @@ impl Walk<'_> {
             start = behind.unwrap_or(at);
         }
         whole.extend_from_slice(bytes(start, self.at)?);
-        // Its length has two bytes.
+        // The message has two bytes for the length of the data.
         match u16::try_from(whole.len()) {
             Ok(_) => Ok(whole),
             Err(_) => Err(MessageError::TooLong { max_size: u16::MAX }),
@@ -201,8 +202,8 @@ impl Walk<'_> {
             let first = *self.message.get(at).ok_or(MessageError::Truncated)?;
             match first {
                 0 => {
-                    // At the end of the name, as it is not known before whether it is an ordinary
-                    // one.
+                    // Counted at the end of the name, because only then it is known whether the
+                    // name is an ordinary one.
                     self.pointers += usize::saturating_sub(pointers, ORDINARY_POINTERS);
                     if self.pointers > MAX_POINTERS_PER_MESSAGE {
                         return Err(MessageError::TooManyPointers);
@@ -226,8 +227,8 @@ impl Walk<'_> {
                 }
                 0xc0.. => {
                     let target = self.u16_at(at)? & 0x3fff;
-                    // Backward of all that was read of this name, so there is no loop.
-                    // The header has no names.
+                    // A pointer must point before all that was read of this name, so that there
+                    // is no loop, and behind the header, which has no names.
                     if target >= segment || target < HEADER {
                         return Err(MessageError::ForwardPointer);
                     }
@@ -248,7 +249,7 @@ impl Walk<'_> {
 /// Whether the decoder keeps the data of a type with names as it is: MD, MF, MB, MG, MR, MINFO, RP,
 /// AFSDB, RT, SIG, PX, NXT, DNAME, RRSIG, NSEC.
 // Those that a sender may compress, or once did (RFC 3597, section 4). The data of any other type that
-// the decoder does not know has no pointers: what looks like one is none.
+// the decoder does not know has no pointers, even if some bytes look like one.
 fn is_kept_as_bytes(kind: usize) -> bool {
     matches!(
         kind,

@@ -1,4 +1,4 @@
-//! `Answers`: what a server answers questions with.
+//! `Answers`: the trait of the code that gives a server its answers.
 
 use std::rc::Rc;
 
@@ -13,8 +13,7 @@ use super::zone::Zone;
 /// a [`Forwarder`](crate::Forwarder), a closure. (Twisted: the authorities and clients of a `DNSServerFactory`.)
 ///
 /// # Examples
-///
-/// A server that knows one address for all names, and asks no other:
+/// A server that has one address for all names, and asks no other server:
 ///
 /// ```
 /// use deferred::Deferred;
@@ -44,9 +43,9 @@ use super::zone::Zone;
 pub trait Answers: 'static {
     /// The response to `request`, whose question is of the class IN.
     ///
-    /// `response` is what it begins with: no records yet, the id, question and flags of the request.
-    /// A failure becomes the response SERVFAIL. If the client closes its connection first, the
-    /// Deferred is cancelled.
+    /// `response` is prepared: it has the id, the question and the flags of the request, and no
+    /// records. A failure becomes the response SERVFAIL. If the client closes its connection first,
+    /// the Deferred is cancelled.
     fn answer(
         &self,
         reactor: &ReactorHandle,
@@ -62,8 +61,9 @@ pub trait Answers: 'static {
         None
     }
 
-    /// Takes note of `request`, a NOTIFY: a server says that it has a new version of a zone. Whether
-    /// this is a secondary of that server; by default it is not, and the request is REFUSED.
+    /// Handles `request`, a NOTIFY, by which a server reports that it has a new version of a zone.
+    /// Returns whether this is a secondary of that server; by default it is not, and the request is
+    /// REFUSED.
     fn notified(&self, reactor: &ReactorHandle, request: &DnsRequest) -> bool {
         let _ = (reactor, request);
         false

@@ -1,11 +1,11 @@
-//! Which clients may do what: by their networks.
+//! Permissions of clients, by their networks.
 
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 use reactor::Address;
 
-/// Networks whose clients are allowed something.
+/// Networks whose clients have a permission.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Networks(Vec<IpNet>);
 
@@ -19,7 +19,8 @@ impl Networks {
     }
 }
 
-/// A port for both families has IPv4 clients as IPv6 addresses; this has them as IPv4 addresses.
+/// The IP address of a client. A port for both families reports IPv4 clients by IPv6 addresses,
+/// which this converts to IPv4 addresses.
 pub(super) fn ip_of(client: &Address) -> Option<IpAddr> {
     client.as_inet().map(|address| address.ip().to_canonical())
 }

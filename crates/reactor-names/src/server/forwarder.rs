@@ -11,16 +11,17 @@ use super::request::DnsRequest;
 use crate::client::Dns;
 use crate::error::{LookupError, LookupErrorKind};
 
-/// Answers by asking the servers of a [`Dns`], which caches what they say. (Twisted:
+/// Answers by asking the servers of a [`Dns`], which caches their answers. (Twisted:
 /// `client.Resolver` and `cache.CacheResolver` as clients of a `DNSServerFactory`.)
 ///
-/// - Only programs of the same machine may ask, unless [`allow`](Self::allow) adds networks: a
-///   server that resolves for everybody is used for attacks on others. The rest is REFUSED, and so
-///   are questions that do not ask for recursion.
-/// - Equal questions at the same time are asked once. TTLs are what is left of them.
-/// - A name that does not exist comes with the SOA record that says for how long, so that the client can
+/// - Only programs of the same machine may ask, unless [`allow`](Self::allow) adds networks:
+///   attackers use a server that resolves for all clients to flood others. Other clients are
+///   REFUSED, and so are questions that do not ask for recursion.
+/// - Equal questions at the same time are asked once. A TTL is the time for which the record
+///   remains valid.
+/// - The answer that a name does not exist has the SOA record with its TTL, so that the client can
 ///   cache it, too.
-/// - Silence or failure of all servers is SERVFAIL.
+/// - If all servers are silent or fail, the response is SERVFAIL.
 ///
 /// Behind a [`Zones`](crate::Zones), it answers for all names that no zone has.
 ///
@@ -74,14 +75,15 @@ impl Answers for Forwarder {
         mut response: Message,
     ) -> Deferred<Message> {
         let is_allowed = is_local(request.client()) || self.networks.contains(request.client());
-        // Without the bit, a client asks for what is in the cache: for what others have asked.
+        // Without the bit, a question is for the cache only: the answer would reveal what others
+        // have asked.
         if !is_allowed || !request.message().metadata.recursion_desired {
             response.metadata.response_code = ResponseCode::Refused;
             return deferred::succeed(response);
         }
         response.metadata.recursion_available = true;
         let question = request.question();
-        // `lookup_absolute` takes the name as it is, and so does not look at the files.
+        // `lookup_absolute` does not check whether the files of the configuration have changed.
         self.dns.refresh(reactor);
         self.dns
             .lookup_absolute(reactor, question.name().clone(), question.query_type())
@@ -97,6 +99,8 @@ impl Answers for Forwarder {
     }
 }
 
+/// Makes `response` the answer to a question that has failed.
+///
 /// # Errors
 ///
 /// The client has closed its connection.

@@ -13,7 +13,8 @@ use super::rate_limit::RateLimit;
 use super::tcp::{DnsOverTcp, IDLE_TIMEOUT};
 use super::udp::DnsOverUdp;
 
-/// How many ports that the system has chosen for TCP are tried until one is free for UDP, too.
+/// If the system chooses the port for TCP: most ports that are tried until one is free for UDP,
+/// too.
 const PORTS_TO_TRY: usize = 10;
 
 /// A DNS server on UDP and TCP. (Twisted: a `DNSServerFactory` and a `DNSDatagramProtocol`.)
@@ -41,7 +42,7 @@ pub struct DnsServer {
 }
 
 impl DnsServer {
-    /// Answers by `answers`.
+    /// A server that answers by `answers`.
     pub fn new(answers: impl Answers) -> Self {
         Self {
             answers: Rc::new(answers),
@@ -70,7 +71,7 @@ impl DnsServer {
         self
     }
 
-    /// Listens on both, at `address`. Port 0 lets the system choose one.
+    /// Listens on UDP and TCP at `address`. Port 0 lets the system choose one.
     ///
     /// # Errors
     ///
@@ -145,8 +146,8 @@ impl DnsPort {
         self.tcp.address()
     }
 
-    /// Closes both. The Deferred fires when they are closed. Connections that are open go on until
-    /// they are silent.
+    /// Closes the UDP and the TCP port. The Deferred fires when both are closed. Open connections
+    /// go on until they have been silent for the idle timeout.
     #[doc(alias = "stopListening")]
     pub fn stop_listening(&self) -> Deferred<()> {
         let (udp, tcp) = (self.udp.stop_listening(), self.tcp.stop_listening());

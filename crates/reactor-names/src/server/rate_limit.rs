@@ -1,4 +1,5 @@
-//! `RateLimit`: response rate limiting, so that a server does not flood those whose addresses are forged.
+//! `RateLimit`: response rate limiting, so that a server does not flood the hosts whose addresses
+//! are forged.
 
 use std::collections::HashMap;
 use std::mem;
@@ -10,20 +11,20 @@ use reactor::Address;
 
 use super::clients::{Networks, is_local};
 
-/// As many responses as a second allows may be sent at once.
+/// The responses that are allowed in this time may be sent at once.
 const BURST: Duration = Duration::from_secs(1);
-/// Most prefixes that a port knows, by default.
+/// Most prefixes that a port remembers, by default.
 const MAX_PREFIXES: usize = 100_000;
 
 /// How many responses over UDP a server sends to a network. (nsd: `rrl-ratelimit`; bind:
 /// `rate-limit`.)
 ///
 /// The address of a client over UDP may be forged: then the responses, which are longer than the
-/// questions, flood the one who has that address. The limit is on the responses a second to the clients
-/// of a network (of an IPv4 prefix of 24 bits, an IPv6 prefix of 56). Of the questions beyond it, each
-/// second one is answered by a truncated response without records, and the others are dropped: a true
-/// client then asks over TCP, which has no limit, since its addresses are not forged. Programs of the
-/// same machine are not limited.
+/// questions, flood the host with that address. The limit is on the responses per second to the
+/// clients of a network (of an IPv4 prefix of 24 bits, an IPv6 prefix of 56). Of the questions
+/// beyond it, each second one is answered by a truncated response without records, and the others
+/// are dropped. A client with its own address then asks over TCP, which has no limit, since
+/// addresses cannot be forged there. Programs of the same machine are not limited.
 ///
 /// # Examples
 ///
@@ -59,8 +60,8 @@ impl RateLimit {
         }
     }
 
-    /// How many questions beyond the limit there are for each that gets a truncated response: 2 by
-    /// default, 1 for a response to all of them, 0 for none.
+    /// Of the questions beyond the limit, each `slip`-th gets a truncated response: each second
+    /// one by default; all of them with 1, and none with 0.
     #[must_use]
     pub fn slip(mut self, slip: u32) -> Self {
         self.slip = slip;
@@ -74,8 +75,8 @@ impl RateLimit {
         self
     }
 
-    /// How many prefixes a port knows at most; 100,000 by default, in 5 MB. If there are more,
-    /// those from which nothing has come for the longest time are forgotten.
+    /// Most prefixes that a port remembers; 100,000 by default, in 5 MB. If there are more, the
+    /// port forgets those from which nothing has come for the longest time.
     #[must_use]
     pub fn max_prefixes(mut self, count: usize) -> Self {
         self.max_prefixes = count;
@@ -83,16 +84,16 @@ impl RateLimit {
     }
 }
 
-/// What becomes of a question.
+/// The decision about a question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Admission {
     Answered,
-    /// By a response that says no more than that the client should ask over TCP.
+    /// It gets a response that only says that the client should ask over TCP.
     Truncated,
     Dropped,
 }
 
-/// The limit of one port, and what it has sent.
+/// The limit of one port, and the usage of each prefix.
 #[derive(Debug)]
 pub(super) struct Limiter {
     limit: RateLimit,
@@ -108,9 +109,9 @@ type Prefix = u64;
 /// What a prefix has used of its rate: the generic cell rate algorithm.
 #[derive(Clone, Copy, Debug, Default)]
 struct Usage {
-    /// By when the responses that were sent would have been sent one by one, an interval between them.
+    /// When the responses that were sent would be over, if they were sent one interval apart.
     until: Duration,
-    /// How many questions in a row were beyond the limit.
+    /// Number of questions in a row that were beyond the limit.
     refused: u32,
 }
 

@@ -4,7 +4,8 @@ use hickory_proto::op::{Message, Query};
 use hickory_proto::rr::Name;
 use reactor::Address;
 
-/// What [`Answers`](crate::Answers) get: a message with one question, and where it comes from.
+/// The argument of [`Answers`](crate::Answers): a message with one question, and the client that
+/// has sent it.
 ///
 /// # Examples
 ///
@@ -86,7 +87,7 @@ impl DnsRequest {
         &self.client
     }
 
-    /// Whether it came over a connection, so that the client's address is its own.
+    /// Whether it came over a connection, so that the client's address is not forged.
     pub fn is_over_tcp(&self) -> bool {
         self.transport == Transport::Tcp
     }

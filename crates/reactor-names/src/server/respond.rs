@@ -1,4 +1,4 @@
-//! From the bytes of a query to those of its response, whatever carries them.
+//! From the bytes of a query to those of its response, over UDP or TCP.
 
 use deferred::{Cancelled, Deferred, Result};
 use hickory_proto::op::{Edns, Message, MessageType, OpCode, ResponseCode};
@@ -11,14 +11,14 @@ use super::transfer::{Transfer, is_newer_serial};
 use super::zone::{Zone, soa_of};
 use crate::message::{MessageError, decode_message, encode_message};
 
-/// The largest response over UDP, however much the client says it can take: what passes every
-/// network in one piece.
+/// The largest response over UDP, whatever size the client accepts: such a datagram passes
+/// every network without fragmentation.
 const MAX_UDP_SIZE: u16 = 1232;
 /// The largest response over UDP for a client that does not know EDNS, by RFC 1035.
 const PLAIN_UDP_SIZE: u16 = 512;
 const HEADER: usize = 12;
 
-/// What a message gets.
+/// The reply to a message.
 pub(super) enum Reply {
     /// Nothing.
     None,
@@ -27,8 +27,8 @@ pub(super) enum Reply {
     Transfer(Transfer),
 }
 
-/// The reply to the message `bytes`. There is none to what is shorter than a header, and to
-/// responses, because two servers would answer each other forever.
+/// The reply to the message `bytes`. There is none to bytes that are shorter than a header, and
+/// none to responses, because two servers would answer each other forever.
 pub(super) fn respond(
     answers: &dyn Answers,
     reactor: &ReactorHandle,
@@ -119,7 +119,8 @@ fn transfer(answers: &dyn Answers, request: DnsRequest, mut response: Message) -
     if zone.origin() != request.question().name() {
         return refused(response, ResponseCode::NotAuth);
     }
-    // An incremental transfer of what the client has already, and one over UDP, are the SOA record.
+    // The answer to an incremental transfer is the SOA record alone if the client is up to date, or
+    // if the question came over UDP.
     let is_incremental = request.question().query_type() == RecordType::IXFR;
     if is_incremental && (!request.is_over_tcp() || !is_newer(&zone, request.message())) {
         response.metadata.authoritative = true;
@@ -129,13 +130,14 @@ fn transfer(answers: &dyn Answers, request: DnsRequest, mut response: Message) -
     Reply::Transfer(Transfer::new(zone, response))
 }
 
-/// Whether `zone` is newer than the version that an incremental transfer begins with.
+/// Whether `zone` is newer than the version of the client, which asks for an incremental transfer.
 fn is_newer(zone: &Zone, query: &Message) -> bool {
     let theirs = query.authorities.first().and_then(soa_of);
     theirs.is_none_or(|soa| is_newer_serial(zone.serial(), soa.serial))
 }
 
-/// The response that only says that the client should ask over TCP. `None` to what is no question.
+/// The response that only says that the client should ask over TCP. `None` if `bytes` are not a
+/// question.
 pub(super) fn truncated(bytes: &[u8]) -> Option<Vec<u8>> {
     // As in `respond`: a response to a response could go on forever.
     let is_response = bytes.get(2)? & 0x80 != 0;
@@ -145,7 +147,7 @@ pub(super) fn truncated(bytes: &[u8]) -> Option<Vec<u8>> {
     finish(&query, response, Transport::Udp).ok()
 }
 
-/// FORMERR for what could not be decoded: only the header of it is known.
+/// FORMERR for a message that could not be decoded, of which only the header is known.
 fn malformed(header: &[u8; HEADER]) -> Vec<u8> {
     let mut response = vec![0; HEADER];
     response[..2].copy_from_slice(&header[..2]);
@@ -155,7 +157,7 @@ fn malformed(header: &[u8; HEADER]) -> Vec<u8> {
     response
 }
 
-/// Why a query is not given to the answers at all.
+/// The code with which a query is refused without asking the answers; `None` if it is not refused.
 fn refusal(query: &Message, transport: Transport) -> Option<ResponseCode> {
     // First, as RFC 6891 (section 6.1.3) has it: in another version, the rest of the message may
     // have another meaning.
@@ -205,7 +207,8 @@ fn encode(query: &Message, response: Message, transport: Transport) -> Result<Ve
     Ok(encoded?)
 }
 
-/// Encodes `response` so that `query` is answered by it, whatever its maker did to the header.
+/// Encodes `response` as the answer to `query`: sets the fields that must match the query, since
+/// the answers may have changed them.
 fn finish(
     query: &Message,
     mut response: Message,
@@ -213,7 +216,7 @@ fn finish(
 ) -> std::result::Result<Vec<u8>, MessageError> {
     response.metadata.id = query.metadata.id;
     response.metadata.message_type = MessageType::Response;
-    // The asker's case: it compares it to know a forged response (0x20).
+    // In the case of the query, by which the client recognizes a forged response (0x20).
     response.queries.clone_from(&query.queries);
     if let [question] = &query.queries[..] {
         for record in &mut response.answers {

@@ -12,7 +12,8 @@ use super::respond::{Reply, respond};
 use super::transfer::Transfer;
 use crate::message::TcpFraming;
 
-/// Most questions of a connection that are being answered; it is not read from until one is.
+/// Most questions of a connection that are being answered. At this number, the connection is not
+/// read from until one is answered.
 const MAX_PENDING: usize = 100;
 /// How long a connection may be silent, by default.
 pub(super) const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -22,7 +23,7 @@ pub(super) const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 ///
 /// A client may send questions without waiting for responses, which come in the order in which
 /// they are ready (RFC 7766). A silent connection is closed after 10 seconds by default. A message
-/// that is no question aborts the connection.
+/// that is not a question aborts the connection.
 ///
 /// # Examples
 ///
@@ -100,8 +101,8 @@ impl Protocol for DnsOverTcp {
             client,
             Transport::Tcp,
         ) {
-            // On a connection, such a message is no accident of the network: the peer speaks
-            // another protocol.
+            // On a connection, such a message cannot be an accident of the network: the peer
+            // speaks another protocol.
             Reply::None => cx.abort(),
             Reply::Message(response) => {
                 self.begin(cx);
@@ -129,7 +130,7 @@ impl Protocol for DnsOverTcp {
     }
 }
 
-/// As fast as the client takes the messages.
+/// Sends the messages of a transfer as fast as the client takes them.
 async fn send(connection: Connection<DnsOverTcp>, mut transfer: Transfer) -> Result<()> {
     while let Some(message) = transfer.next_message()? {
         // Only what the client has taken is followed by more, so a transfer takes the memory of a

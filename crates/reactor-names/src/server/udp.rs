@@ -18,8 +18,8 @@ const MAX_PENDING: usize = 10_000;
 /// DNS over UDP, for [`listen_udp`](reactor::ReactorHandle::listen_udp). (Twisted:
 /// `DNSDatagramProtocol` of a `DNSServerFactory`.)
 ///
-/// A response that does not fit into 512 bytes, or what the client has said by EDNS up to 1232,
-/// is truncated, and the client asks again over TCP: listen with
+/// A response that does not fit into 512 bytes, or into the size that the client accepts by
+/// EDNS, up to 1232, is truncated, and the client asks again over TCP: listen with
 /// [`DnsOverTcp`](crate::DnsOverTcp) on the same port. Responses that come as questions are
 /// ignored.
 ///
@@ -48,7 +48,7 @@ pub struct DnsOverUdp {
 }
 
 impl DnsOverUdp {
-    /// Answers by `answers`; an `Rc` of them is shared with other ports.
+    /// Answers by `answers`; usually an `Rc` that several ports share.
     pub fn new(answers: impl Answers) -> Self {
         Self {
             answers: Box::new(answers),
@@ -98,7 +98,7 @@ impl DatagramProtocol for DnsOverUdp {
         else {
             return Ok(());
         };
-        // What is known already is not worth a turn of the loop.
+        // A response that is there already is sent at once, without a further step of the loop.
         let pending = match response.into_result() {
             Ok(response) => {
                 // Errs if not even SERVFAIL can be encoded. The reactor reports it; the port stays
@@ -119,8 +119,8 @@ impl DatagramProtocol for DnsOverUdp {
 }
 
 fn send(cx: &mut DatagramContext<'_, DnsOverUdp>, response: &[u8], to: SocketAddr) {
-    // An error is harmless, and in the hands of the client: the port is closed, or the address
-    // that it claims to have cannot be reached.
+    // An error is harmless: the port is closed, or the address that the client claims to have
+    // cannot be reached.
     if let Err(error) = cx.send_to(response, to) {
         tracing::debug!(%to, %error, "a DNS response is not sent");
     }

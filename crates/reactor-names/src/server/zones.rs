@@ -16,10 +16,10 @@ use super::zone::{MAX_ALIASES, Zone};
 /// Several zones: a question is answered by the one that is closest above its name, and REFUSED if
 /// there is none.
 ///
-/// What is added for the root ([`Name::root`]) answers for all other names: a
-/// [`Forwarder`](crate::Forwarder), say. If the client asks for recursion, an alias that leads from one
-/// zone to another is followed, so that the client gets the whole answer. A delegation is not
-/// followed: add a `Forwarder` for its name.
+/// The answers that are added for the root ([`Name::root`]), such as a
+/// [`Forwarder`](crate::Forwarder), are for all other names. If the client asks for recursion, an
+/// alias that leads from one zone to another is followed, so that the client gets the whole answer.
+/// A delegation is not followed: add a `Forwarder` for its name.
 ///
 /// # Examples
 ///
@@ -37,7 +37,7 @@ use super::zone::{MAX_ALIASES, Zone};
 /// ```
 #[derive(Clone, Default)]
 pub struct Zones {
-    /// Those with more labels come first.
+    /// Origins with more labels come first.
     zones: Rc<Vec<(Name, Rc<dyn Answers>)>>,
 }
 
@@ -47,7 +47,7 @@ impl Zones {
         Self::default()
     }
 
-    /// Adds what answers for `origin` and the names below it. It takes the place of what was added
+    /// Adds the answers for `origin` and the names below it. They replace those that were added
     /// for `origin` before.
     pub fn add(&mut self, mut origin: Name, answers: impl Answers) {
         origin.set_fqdn(true);
@@ -86,7 +86,7 @@ impl Zones {
             };
             let begun = begin(next.message());
             let found = answers.answer(&reactor, &next, begun).await?;
-            // The client gets the alias: it can ask for the target elsewhere.
+            // The client gets the alias: it can ask another server for the target.
             if found.metadata.response_code == ResponseCode::Refused {
                 break;
             }

@@ -1,4 +1,4 @@
-//! `Upstream`: a server that is asked, and whether its answers are encrypted.
+//! `Upstream`: a DNS server to ask, and whether its connections are encrypted.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -12,12 +12,12 @@ mod tls;
 #[cfg(feature = "tls")]
 pub(crate) use self::tls::TlsServerName;
 
-/// A server, as it is configured. Equal ones share their connections.
+/// A server, as it is configured. Equal values share their connections.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Upstream {
-    /// Over UDP, and over TCP where that is not enough.
+    /// Over UDP, and over TCP if the answer over UDP cannot be used.
     Clear(SocketAddr),
-    /// Over TLS only: whatever fails there is never asked for in clear.
+    /// Over TLS only: a question that fails is never sent in clear.
     #[cfg(feature = "tls")]
     Tls(TlsServerName),
 }
@@ -36,7 +36,7 @@ impl Upstream {
         self.udp().is_none()
     }
 
-    /// A connection for questions: the Deferred fires behind the handshake, if there is one.
+    /// A connection for questions: the Deferred fires after the handshake, if there is one.
     pub(crate) fn connect<P: Protocol>(
         &self,
         reactor: &ReactorHandle,

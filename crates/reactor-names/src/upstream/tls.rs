@@ -44,7 +44,8 @@ impl TlsServerName {
     }
 }
 
-/// The same one, not another one with an equal name: a `TlsClient` cannot be compared.
+/// A value equals only its own clones, not another value with an equal name: a `TlsClient` cannot
+/// be compared.
 impl PartialEq for TlsServerName {
     fn eq(&self, other: &Self) -> bool {
         Rc::ptr_eq(&self.0, &other.0)

@@ -1,4 +1,4 @@
-//! `ConsoleCall`: what a command gets.
+//! `ConsoleCall`: the argument of a command's closure.
 
 use std::error::Error;
 use std::fmt;
@@ -25,7 +25,7 @@ pub struct ConsoleCall {
     pub(super) name: String,
     pub(super) arguments: Vec<String>,
     pub(super) reactor: ReactorHandle,
-    /// Those that `connections` has shown last, in this order.
+    /// The connections that the command `connections` has listed last, in that order.
     pub(super) listed: Vec<AnyConnection>,
 }
 
@@ -40,11 +40,10 @@ impl ConsoleCall {
         self.arguments.get(index).map(String::as_str)
     }
 
-    /// As [`argument`](Self::argument), for one that has to be there.
+    /// As [`argument`](Self::argument), for an argument that is required.
     ///
     /// # Errors
-    ///
-    /// [`UsageError`], which names `what` is missing.
+    /// [`UsageError`], which says that `what` is missing.
     pub fn required(&self, index: usize, what: &str) -> Result<&str, UsageError> {
         let missing = || UsageError {
             command: self.name.clone(),

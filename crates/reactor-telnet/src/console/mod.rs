@@ -22,13 +22,13 @@ use crate::telnet::Telnet;
 /// A console: a factory of telnet connections that take commands.
 ///
 /// Its commands are closures of the program, which run in the loop's thread and so may hold an
-/// `Rc`, and these, which look into the loop: `help`, `connections`, `close`, `timers`,
-/// `counters`, `history`, `stop` and `quit`. Lines are edited, with a history and with completion of
-/// the names of commands.
+/// `Rc`, and these built-in ones: `help`, `connections`, `close`, `timers`, `counters`, `history`,
+/// `stop` and `quit`. Lines are edited, with a history and with completion of the names of
+/// commands.
 ///
-/// Whoever can connect can stop the program: listen on a loopback address or on a UNIX socket, in a
-/// directory that others cannot enter, and set a [password](Self::with_password). For a console
-/// that others reach, listen on an endpoint with TLS.
+/// Any client that can connect can stop the program: listen on a loopback address, or on a UNIX
+/// socket in a directory that others cannot enter, and set a [password](Self::with_password). For a
+/// console that is reached over a network, listen on an endpoint with TLS.
 ///
 /// # Examples
 ///
@@ -72,7 +72,7 @@ pub struct Console {
 }
 
 impl Console {
-    /// One with the commands that look into the loop.
+    /// A console with the built-in commands.
     pub fn new(prompt: impl Into<String>) -> Self {
         let console = Self {
             shared: Rc::new(Shared {
@@ -89,11 +89,11 @@ impl Console {
             })
     }
 
-    /// Adds a command, or puts it in the place of the one that has the name. `help` says what its
-    /// arguments are and what it does, in one line.
+    /// Adds a command, or replaces the command of that name. `help` says what its arguments are
+    /// and what it does, in one line.
     ///
-    /// The text that `f` returns is shown; a failure is shown as an error. While a Deferred has not
-    /// fired, the next command waits, and Ctrl-C cancels it.
+    /// The text that `f` returns is shown; a failure is shown as an error. If `f` returns a
+    /// Deferred, the next command waits until it has fired, and Ctrl-C cancels it.
     #[must_use]
     pub fn command<F, O>(mut self, name: impl Into<String>, help: impl Into<String>, f: F) -> Self
     where
@@ -109,15 +109,15 @@ impl Console {
                 succeed(call).add_callback(move |call| f(call))
             }),
         };
-        // Copied only if a clone of the console, or a session of it, exists: these keep what they
-        // have.
+        // Copied only if a clone of the console, or a session of it, exists: these keep the
+        // commands that they have.
         let shared = Rc::make_mut(&mut self.shared);
         shared.commands.insert(name.into(), command);
         self
     }
 
-    /// Asks each that connects for a password, up to three times, with a pause of one second after
-    /// a wrong one. `check` says whether it is right.
+    /// Asks each client for a password, up to three times, with a pause of one second after a
+    /// wrong one. `check` returns whether the password is right.
     #[must_use]
     pub fn with_password<F, O>(mut self, check: F) -> Self
     where
@@ -133,11 +133,11 @@ impl Console {
         self
     }
 
-    /// How lines are entered: edited here ([`InputMode::Editor`]) unless this says otherwise. For
-    /// clients that know no telnet, such as `nc -U` and `socat`, use [`InputMode::Lines`].
+    /// Sets the input mode; [`InputMode::Editor`] by default. For clients that do not speak
+    /// telnet, such as `nc -U` and `socat`, use [`InputMode::Lines`].
     #[must_use]
     pub fn with_input_mode(mut self, mode: InputMode) -> Self {
-        // Of this console only, as above.
+        // Clones and sessions keep their mode, as above.
         Rc::make_mut(&mut self.shared).mode = mode;
         self
     }

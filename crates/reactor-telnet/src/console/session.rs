@@ -15,10 +15,10 @@ use super::shared::{Check, Shared};
 use crate::context::TelnetContext;
 use crate::protocol::TelnetProtocol;
 
-/// How often a wrong password may be entered.
+/// Number of wrong passwords after which the connection is closed.
 // With the pause, a connection tries at most three passwords in three seconds.
 const ATTEMPTS: u32 = 3;
-/// After a wrong password.
+/// The pause after a wrong password.
 const PAUSE: Duration = Duration::from_secs(1);
 
 type Cx<'a, 'c> = TelnetContext<'a, 'c, ConsoleSession>;
@@ -45,9 +45,10 @@ type Cx<'a, 'c> = TelnetContext<'a, 'c, ConsoleSession>;
 /// ```
 pub struct ConsoleSession {
     shared: Rc<Shared>,
-    /// What `connections` has shown last.
+    /// The connections that the command `connections` has listed last.
     listed: Vec<AnyConnection>,
-    /// Until then, every line is a password, and none a command.
+    /// Set when the right password was entered, or if none is needed; until then, each line is a
+    /// password, and not a command. Never cleared.
     is_let_in: bool,
     wrong: u32,
 }
@@ -99,7 +100,7 @@ impl ConsoleSession {
         });
     }
 
-    /// Runs one of the commands of [`OF_SESSION`]; `None` if it is none of them.
+    /// Runs one of the commands of [`OF_SESSION`]; `None` if the command is not one of them.
     fn run_own(&mut self, cx: &mut Cx<'_, '_>, words: &[String]) -> Option<String> {
         Some(match words[0].as_str() {
             "connections" => self.list_connections(cx),
@@ -172,7 +173,7 @@ impl TelnetProtocol for ConsoleSession {
 
     fn line_received(&mut self, cx: &mut Cx<'_, '_>, line: &str) -> Result<()> {
         // A second guard. Until the peer is let in, a question or `wait_for` takes or holds back
-        // each line, so none is to come here.
+        // each line, so no line should come here.
         if !self.is_let_in {
             return Ok(());
         }

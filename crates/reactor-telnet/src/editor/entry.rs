@@ -3,7 +3,7 @@
 use super::keys::Key;
 use super::screen::View;
 
-/// Bytes that a line may have: a bound of what a peer can make the server keep.
+/// Most bytes of a line, so that a peer cannot fill the memory of the server.
 const MOST: usize = 4096;
 
 #[derive(Debug, Default)]
@@ -58,9 +58,9 @@ impl Entry {
         true
     }
 
-    /// Puts `word` in the place of the one before the cursor, if that makes it longer; returns
-    /// whether it does. Only the lengths are compared: the words that a protocol offers are to
-    /// begin with what the peer has typed.
+    /// Replaces the word before the cursor by `word`, if `word` is longer; returns whether it
+    /// is. Only the lengths are compared, since the words that a protocol offers should begin
+    /// with the text that the peer has typed.
     pub(super) fn complete(&mut self, word: &str) -> bool {
         let start = self.before_cursor().rfind(' ').map_or(0, |at| at + 1);
         let is_longer = word.len() > self.cursor - start;
@@ -74,7 +74,7 @@ impl Entry {
     /// Moves the cursor or deletes characters; returns whether that changed anything.
     pub(super) fn edit(&mut self, key: Key) -> bool {
         let (line, cursor) = (&self.line, self.cursor);
-        // The places one character before and behind the cursor; the cursor itself at an end.
+        // The places one character before and behind the cursor; at an end of the line, the cursor.
         let before = line[..cursor].char_indices().next_back();
         let left = before.map_or(cursor, |(at, _)| at);
         let right = line[cursor..].chars().next();
@@ -98,7 +98,7 @@ impl Entry {
         from < to
     }
 
-    /// Moves the cursor; returns whether it was elsewhere.
+    /// Moves the cursor to `place`; returns whether that is another place.
     fn go_to(&mut self, place: usize) -> bool {
         std::mem::replace(&mut self.cursor, place) != place
     }

@@ -1,8 +1,8 @@
-//! `History`: the lines that were entered, and the place in them at which the peer looks.
+//! `History`: the lines that were entered, and the position of the one that is shown.
 
 use std::collections::VecDeque;
 
-/// Lines that are kept; the oldest goes when one more comes.
+/// Most lines that are kept; then the oldest one is removed for each new one.
 const MOST: usize = 200;
 
 #[derive(Debug, Default)]
@@ -27,7 +27,8 @@ impl History {
         self.lines.push_back(line.to_owned());
     }
 
-    /// Comes back to the line that is being entered, which ends with this.
+    /// Goes back to the line that is being entered, and forgets its saved text: the line was
+    /// entered or given up.
     pub(super) fn leave(&mut self) {
         self.back = 0;
         self.entered.clear();
@@ -46,7 +47,8 @@ impl History {
         self.lines.get(index).cloned()
     }
 
-    /// Goes one line forward and returns that, at the end the unfinished one; `None` behind it.
+    /// Goes one line forward and returns that line: after the newest one, the unfinished one, and
+    /// after that `None`.
     pub(super) fn newer(&mut self) -> Option<String> {
         self.back = self.back.checked_sub(1)?;
         if self.back == 0 {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use vte::{Params, Parser, Perform};
 
-/// A key; one variant for all keys that do the same.
+/// A key. Keys with the same effect share a variant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Key {
     Char(char),
@@ -37,8 +37,9 @@ struct Found {
     /// Set by a CR and cleared by the next key: an LF right behind the CR is the same Enter, as
     /// some clients send both.
     after_cr: bool,
-    /// Set by `ESC O`, the beginning of a function key, and cleared by what follows: the letter that
-    /// ends the key, which the parser gives as a character, or anything else, which makes it none.
+    /// Set by `ESC O`, the beginning of a function key, and cleared by the next event of the
+    /// parser: a letter, which it reports as a character, completes the key; anything else means
+    /// that there is no such key.
     is_single_shift: bool,
 }
 

@@ -40,7 +40,8 @@ pub(crate) struct Editor {
     history: History,
     entry: Entry,
     /// Whether prompt and line stand on the terminal. Set by the `show` methods; cleared by `hide`,
-    /// and when the line is left, until the next prompt. The owner gives no keys in between.
+    /// and when the line is left, until the next prompt. While it is clear, the owner passes no
+    /// keys.
     is_shown: bool,
 }
 
@@ -97,8 +98,8 @@ impl Editor {
     pub(crate) fn complete(&mut self, words: &[String], output: &mut String) {
         let mut common = common_beginning(words).to_owned();
         if words.len() == 1 && self.entry.is_at_end() {
-            // Nothing else can follow, so the next word may begin. Within a line, the rest of it
-            // follows.
+            // There is only one candidate, so the word is complete, and the space begins the
+            // next one. Within a line, the rest of the line follows instead.
             common.push(' ');
         }
         if self.entry.complete(&common) {
@@ -113,7 +114,7 @@ impl Editor {
         }
     }
 
-    /// The lines that were entered and were no secret, the oldest first.
+    /// The lines that were entered and were not secret, the oldest first.
     pub(crate) fn history(&self) -> impl Iterator<Item = &str> {
         self.history.lines()
     }
@@ -136,7 +137,7 @@ impl Editor {
                 self.entry.take();
                 return Some(Edited::Interrupted);
             }
-            // With a line, Ctrl-D deletes a character: see `Entry::edit`.
+            // If the line is not empty, Ctrl-D deletes a character: see `Entry::edit`.
             Key::Control('d') if self.entry.line.is_empty() => {
                 self.history.leave();
                 self.leave(output);
@@ -144,8 +145,8 @@ impl Editor {
             }
             Key::Tab if !self.entry.is_secret => return Some(Edited::Complete),
             Key::Char(character) => self.insert(character, output),
-            // A secret is neither replaced by a line of the history nor kept there as unfinished:
-            // `edit` knows no such key, and the bell rings.
+            // The history neither replaces a secret nor keeps it as the unfinished line: for a
+            // secret, these keys go to `edit`, which does not know them, and the bell rings.
             Key::Up | Key::Control('p') if !self.entry.is_secret => {
                 let line = self.history.older(&self.entry.line);
                 self.recall(line, output);
@@ -170,7 +171,7 @@ impl Editor {
         if !self.entry.insert(character) {
             output.push(BELL);
         } else if self.entry.is_secret {
-            // Nothing is shown, not even a character for each key: that would tell its length.
+            // Nothing is shown, not even a character for each key: that would reveal the length.
         } else if self.entry.is_at_end() {
             // The usual case: one character is sent, and not the whole line.
             self.screen.append(self.entry.view(), character, output);

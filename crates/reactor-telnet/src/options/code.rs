@@ -3,8 +3,7 @@
 use std::fmt;
 
 /// Number of a telnet option.
-///
-/// Any byte is one; those that are in use have constants.
+/// Any byte is an option; the options that are in use have constants.
 ///
 /// # Examples
 ///
@@ -70,14 +69,14 @@ names! {
     TelnetOption:
     /// Bytes are sent as they are, line ends included (RFC 856).
     BINARY = 0, "binary";
-    /// The side that has it echoes what the other one sends (RFC 857).
+    /// The side that uses the option echoes the input of the other side (RFC 857).
     ECHO = 1, "echo";
     /// No "go ahead" is sent (RFC 858). Together with [`ECHO`](Self::ECHO) of the server, the
     /// client sends each key as it is pressed.
     SUPPRESS_GO_AHEAD = 3, "suppress go-ahead";
     /// RFC 859.
     STATUS = 5, "status";
-    /// Answered when all that was received before is processed (RFC 860).
+    /// Answered when all input before it was processed (RFC 860).
     TIMING_MARK = 6, "timing mark";
     /// The name of the client's terminal (RFC 1091).
     TERMINAL_TYPE = 24, "terminal type";
@@ -101,7 +100,7 @@ names! {
     END_OF_RECORD = 239, "end of record";
     /// No operation.
     NO_OPERATION = 241, "no operation";
-    /// The place up to which urgent data is thrown away.
+    /// The place up to which urgent data is discarded.
     DATA_MARK = 242, "data mark";
     /// Break.
     BREAK = 243, "break";
@@ -119,7 +118,7 @@ names! {
     GO_AHEAD = 249, "go ahead";
 }
 
-/// What the four negotiations of an option begin with.
+/// The verb of a negotiation: it says what the sender wants for an option.
 ///
 /// # Examples
 ///
@@ -162,7 +161,7 @@ impl Verb {
     }
 }
 
-/// "Interpret as command": what each command begins with.
+/// "Interpret as command": the first byte of each command.
 pub(crate) const IAC: u8 = 255;
 /// Begins a subnegotiation.
 pub(crate) const SB: u8 = 250;

@@ -1,4 +1,4 @@
-//! Options: their names, their negotiation, and what some of them carry.
+//! Options: their names, their negotiation, and the content of a subnegotiation.
 
 mod code;
 mod negotiation;

@@ -1,4 +1,4 @@
-//! `Negotiation`: which options are on, by the rules of RFC 1143, which cannot loop.
+//! `Negotiation`: which options are on, by the rules of RFC 1143, under which a negotiation ends.
 
 use std::collections::BTreeMap;
 
@@ -31,19 +31,21 @@ enum State {
     #[default]
     No,
     Yes,
-    /// Asked to end it; no answer yet. With `then_yes`, it is asked for again after the answer.
+    /// This side has asked to turn it off; no answer yet. With `then_yes`, this side asks to turn
+    /// it on again after the answer.
     WantNo {
         // The queue bit of WANTNO in RFC 1143: EMPTY, or OPPOSITE if set.
         then_yes: bool,
     },
-    /// Asked for it; no answer yet. With `then_no`, it is ended after the answer.
+    /// This side has asked to turn it on; no answer yet. With `then_no`, this side asks to turn it
+    /// off after the answer.
     WantYes {
         // The queue bit of WANTYES, likewise.
         then_no: bool,
     },
 }
 
-/// What a received negotiation leads to.
+/// The effect of a verb that was received.
 ///
 /// # Examples
 ///
@@ -51,21 +53,22 @@ enum State {
 /// use reactor_telnet::{Answer, Negotiation, TelnetOption, Verb};
 ///
 /// let mut options = Negotiation::new();
-/// // What is off already needs no answer.
+/// // The option is off already, so there is no answer.
 /// assert_eq!(options.received(Verb::Wont, TelnetOption::ECHO, true), Answer::default());
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Answer {
-    /// To be sent, with the same option.
+    /// The verb to send, with the same option.
     pub reply: Option<Verb>,
     /// The side and whether the option is on now, if that changed.
     pub changed: Option<(Side, bool)>,
 }
 
-/// State of all options of a connection: a machine that gets verbs and gives verbs.
+/// State of all options of a connection: a state machine whose input and output are verbs.
 ///
-/// Options are off at the beginning. Each verb that is sent was asked for here or answers one that
-/// changes something, so two of these machines come to rest, whatever each wishes.
+/// Options are off at the beginning. A verb is sent only for a [`request`](Self::request), or in
+/// answer to a verb that changes something. So two such machines come to rest, whatever each of
+/// them requests.
 ///
 /// # Examples
 ///
@@ -77,15 +80,14 @@ pub struct Answer {
 /// let answer = options.received(Verb::Do, TelnetOption::ECHO, false);
 /// assert_eq!((answer.reply, answer.changed), (None, Some((Side::Local, true))));
 /// assert!(options.is_on(Side::Local, TelnetOption::ECHO));
-///
-/// // What is not acceptable is refused.
+/// // An option that is not acceptable is refused.
 /// let answer = options.received(Verb::Will, TelnetOption::LINE_MODE, false);
 /// assert_eq!((answer.reply, answer.changed), (Some(Verb::Dont), None));
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Negotiation {
-    /// Those that are not [`State::No`], so that refused options, which a peer may ask for one
-    /// after the other, take no memory.
+    /// The states other than [`State::No`], so that refused options, which a peer may ask for
+    /// one after the other, take no memory.
     states: BTreeMap<(Side, TelnetOption), State>,
 }
 
@@ -97,8 +99,8 @@ impl Negotiation {
 
     /// Whether the side uses the option.
     ///
-    /// An option that this side is about to end counts as on until the peer has agreed, and one
-    /// that it has asked for as off.
+    /// An option that this side has asked to turn off counts as on until the peer has agreed;
+    /// one that this side has asked to turn on counts as off.
     pub fn is_on(&self, side: Side, option: TelnetOption) -> bool {
         // An option has effect until its end is agreed: the peer may have sent data under it before
         // it read the request.
@@ -110,16 +112,16 @@ impl Negotiation {
         !matches!(self.state(side, option), State::Yes | State::No)
     }
 
-    /// Wishes the option to be on or off; gives the verb to be sent, if one is to be sent now.
+    /// Requests that the option is on or off. Returns the verb to send, if one must be sent now.
     ///
-    /// The peer may refuse what is to be on, but not what is to be off.
+    /// The peer may refuse to turn an option on, but not to turn it off.
     #[must_use = "the verb is to be sent"]
     pub fn request(&mut self, side: Side, option: TelnetOption, on: bool) -> Option<Verb> {
         let state = self.state(side, option);
         let (next, sends) = match (state, on) {
             (State::No, true) => (State::WantYes { then_no: false }, true),
             (State::Yes, false) => (State::WantNo { then_yes: false }, true),
-            // One question at a time: the wish is kept until the answer has come.
+            // One request at a time: this one is kept until the answer to the last one has come.
             (State::WantNo { .. }, then_yes) => (State::WantNo { then_yes }, false),
             (State::WantYes { .. }, on) => (State::WantYes { then_no: !on }, false),
             // RFC 854: a verb may not be sent only to announce the state that is there.
@@ -129,8 +131,8 @@ impl Negotiation {
         sends.then(|| verb(side, on))
     }
 
-    /// The peer has sent a verb. `acceptable` is whether its wish to have the option on, if it is
-    /// one, is to be granted.
+    /// Handles a verb of the peer. If the verb asks to turn the option on, `acceptable` says
+    /// whether to grant that.
     #[must_use = "the reply is to be sent"]
     pub fn received(&mut self, verb_in: Verb, option: TelnetOption, acceptable: bool) -> Answer {
         let (side, on) = match verb_in {
@@ -144,33 +146,36 @@ impl Negotiation {
         let (next, reply) = match (state, on) {
             (State::No, true) if acceptable => (State::Yes, Some(true)),
             (State::No, true) => (State::No, Some(false)),
-            // As it is already: an answer would be answered, without an end.
+            // The option has this state already: an answer would be answered in turn, without an
+            // end.
             (State::No, false) | (State::Yes, true) => (state, None),
             // Always granted: RFC 854 permits no refusal.
             (State::Yes, false) => (State::No, Some(false)),
-            // Against the rules, as a wish to end it may not be refused: it is over all the same.
+            // The answer to this side's request. `true` would be a refusal, which is against the
+            // rules: the option is off all the same.
             (State::WantNo { then_yes: false }, _) => (State::No, None),
-            // The peer has refused the end, which is against the rules, too. It suits the wish that
-            // came later, so nothing is sent.
+            // The peer has refused to turn the option off, which is against the rules, too. This
+            // side wants it on by now, so nothing is sent.
             (State::WantNo { then_yes: true }, true) => (State::Yes, None),
             (State::WantNo { then_yes: true }, false) => {
                 (State::WantYes { then_no: false }, Some(true))
             }
             (State::WantYes { then_no: false }, true) => (State::Yes, None),
-            // Granted, but unwished by now. Between the two verbs it counts as on, which is
-            // reported.
+            // Granted, but this side wants it off by now. Between the two verbs, the option
+            // counts as on, which is reported.
             (State::WantYes { then_no: true }, true) => {
                 (State::WantNo { then_yes: false }, Some(false))
             }
-            // A refusal. It is what `then_no` wishes, too, so there is nothing left to ask for.
+            // A refusal. With `then_no`, this side wants the option off, too, so it asks for
+            // nothing.
             (State::WantYes { .. }, false) => (State::No, None),
         };
         self.set(side, option, next);
         let is_on = self.is_on(side, option);
         Answer {
             reply: reply.map(|on| verb(side, on)),
-            // Compared as users see it: the steps between "asked" and "asked otherwise" are no
-            // change.
+            // Compared by `is_on`, as users see it: steps between the pending states are not
+            // changes.
             changed: (is_on != was_on).then_some((side, is_on)),
         }
     }
@@ -191,7 +196,7 @@ impl Negotiation {
     }
 }
 
-/// What is sent to have an option of that side on or off.
+/// The verb with which this side requests or accepts that an option of `side` is on or off.
 fn verb(side: Side, on: bool) -> Verb {
     match (side, on) {
         (Side::Local, true) => Verb::Will,

@@ -1,6 +1,6 @@
-//! `WindowSize`: what the option of that name carries.
+//! `WindowSize`: the content of the option of that name.
 
-/// Size of a terminal, in characters. Zero in one of them means that the client does not know.
+/// Size of a terminal, in characters. A zero means that the client does not know this number.
 ///
 /// # Examples
 ///

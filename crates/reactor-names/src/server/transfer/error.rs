@@ -26,15 +26,15 @@ pub enum TransferError {
     Refused(ResponseCode),
     /// The primary has closed the connection before the end of the zone.
     Incomplete,
-    /// What the primary sends is no zone transfer.
+    /// The messages of the primary are not a zone transfer.
     Malformed(&'static str),
     /// A message of the primary is malformed.
     Message(MessageError),
     /// The zone is longer than 256 MiB.
     TooLong,
-    /// What the primary sends is no zone.
+    /// The records of the primary are not a zone.
     Zone(ZoneError),
-    /// There is no answer, to several datagrams.
+    /// Several datagrams were sent, and none was answered.
     Unanswered,
 }
 

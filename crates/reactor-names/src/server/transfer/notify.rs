@@ -15,7 +15,7 @@ use crate::server::zone::Zone;
 
 /// Most datagrams to a silent secondary.
 const ATTEMPTS: u32 = 5;
-/// How long the first answer is waited for; each further one for twice as long.
+/// The wait for the answer to the first datagram; it doubles with each further one.
 const TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Tells the server at `secondary` that there is a new version of `zone`, so that the server fetches it
@@ -74,7 +74,8 @@ impl Notification {
             self.finish(cx, Err(Failure::new(TransferError::Unanswered)));
             return;
         }
-        // A lost datagram: there will be another one.
+        // Errs if the datagram cannot be sent, which is the same as a lost one: the next one
+        // follows.
         let _ = cx.send(&self.bytes);
         cx.call_later(TIMEOUT * (1 << self.sent), |this, cx| this.send(cx));
         self.sent += 1;

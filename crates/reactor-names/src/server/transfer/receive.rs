@@ -44,7 +44,7 @@ pub fn transfer_zone(
     primary: SocketAddr,
     origin: &Name,
 ) -> Deferred<Zone> {
-    // The same zone if the dot at the end is missing, but no name of a message equals that.
+    // A name without the dot at its end means the same zone, but would equal no name of a message.
     let mut origin = origin.clone();
     origin.set_fqdn(true);
     ask(reactor, primary, |trigger| Receiver {

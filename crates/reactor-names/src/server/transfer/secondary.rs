@@ -22,9 +22,10 @@ use crate::server::clients::{Networks, ip_of};
 use crate::server::request::DnsRequest;
 use crate::server::zone::{Zone, soa_of};
 
-/// The primaries are asked at most once in this time, whatever the SOA record or the network says.
+/// The primaries are asked at most once in this time, whatever the SOA record says, and however
+/// many NOTIFYs come.
 const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
-/// And at least once in this time.
+/// The primaries are asked at least once in this time.
 const LONGEST_PAUSE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// As long as there is no copy, the pause doubles up to this.
 const LONGEST_PAUSE_WITHOUT_ZONE: Duration = Duration::from_secs(60);
@@ -33,11 +34,10 @@ const LONGEST_PAUSE_WITHOUT_ZONE: Duration = Duration::from_secs(60);
 /// when the primary sends a NOTIFY. (Twisted: `SecondaryAuthority`, `SecondaryAuthorityService`.)
 ///
 /// It asks the primaries, one after the other, for the SOA record each `refresh` seconds, and after
-/// a failure each `retry` seconds. If its serial is newer than that of the copy, it transfers the zone. If no
-/// primary has answered for `expire` seconds, it forgets the copy. Without a copy, answers are
-/// SERVFAIL. The copy is in memory only.
-///
-/// The clones are the same secondary. When all are dropped, it ends.
+/// a failure each `retry` seconds. If the serial of that record is newer than that of the copy, it
+/// transfers the zone. If no primary has answered for `expire` seconds, it forgets the copy.
+/// Without a copy, answers are SERVFAIL. The copy is in memory only.
+/// Clones share one secondary, which ends when all of them are dropped.
 ///
 /// # Examples
 ///
@@ -66,7 +66,7 @@ struct Shared {
     primaries: Vec<SocketAddr>,
     networks: RefCell<Networks>,
     zone: RefCell<Option<Zone>>,
-    /// When the copy ends, by the reactor's clock.
+    /// When the copy expires, by the reactor's clock.
     expires: Cell<Duration>,
     /// When the primaries were asked last.
     checked: Cell<Duration>,
@@ -75,11 +75,12 @@ struct Shared {
     state: RefCell<State>,
 }
 
-/// It changes in `Shared::check`, `wait` and `notified`; the state that ends is cancelled.
+/// What the secondary does. It changes in `Shared::check`, `wait` and `notified`; the Deferred of
+/// the state that ends is cancelled.
 enum State {
-    /// Until the next check.
+    /// Waits until the next check.
     Waits { _next: CancelOnDrop<()> },
-    /// The primaries are asked. After a NOTIFY in that time they are asked again.
+    /// Asks the primaries. `again`: a NOTIFY has come in the meantime, so they are asked once more.
     Checks {
         check: Option<CancelOnDrop<()>>,
         again: bool,
@@ -139,7 +140,7 @@ impl Shared {
         self.zone.borrow().clone().filter(|_| !is_expired)
     }
 
-    /// Asks the primaries, and has that done again later.
+    /// Asks the primaries. When they have answered, `checked` schedules the next check.
     fn check(self: &Rc<Self>) {
         // Before the primaries are asked: if that fails at once, `add_both` calls `checked`, which
         // sets the next state.
@@ -157,7 +158,7 @@ impl Shared {
             }
             Ok(())
         });
-        // Not if `checked` was called: then the state is `Waits`.
+        // Not if `checked` was called already: then the state is `Waits`.
         if let State::Checks { check, .. } = &mut *self.state.borrow_mut() {
             *check = Some(asked.cancel_on_drop());
         }
@@ -261,7 +262,7 @@ async fn ask_primary(
         Some(this) => (this.origin.clone(), this.zone().map(|zone| zone.serial())),
         None => return Ok(()),
     };
-    // A new one each time: nothing is to come from a cache.
+    // A new client each time, so that no answer comes from a cache.
     let dns = Dns::new(DnsConfig::new([primary]), Hosts::default());
     if let Some(serial) = serial {
         let found = dns
@@ -286,8 +287,8 @@ async fn ask_primary(
 }
 
 fn seconds(given: i32) -> Duration {
-    // The field is a number without a sign in the message. One of 2^31 or more is negative here,
-    // and counts as 0.
+    // The field is unsigned in the message. One of 2^31 or more is negative here, and counts as
+    // 0.
     let given = Duration::from_secs(given.max(0).unsigned_abs().into());
     given.clamp(SHORTEST_PAUSE, LONGEST_PAUSE)
 }

@@ -8,7 +8,8 @@ use hickory_proto::serialize::binary::BinEncoder;
 use crate::message::MessageError;
 use crate::server::zone::Zone;
 
-/// Names can be compressed up to this position. A longer message is one whose only record is longer.
+/// Compression pointers reach up to this position. A message is longer only if it has a single
+/// record, which is longer.
 const MAX_MESSAGE: u16 = 0x3fff;
 const FLAGS: usize = 2;
 const TRUNCATED: u8 = 2;
@@ -17,7 +18,7 @@ const TRUNCATED: u8 = 2;
 /// stays that of the beginning, even if a newer version replaces it in the meantime.
 pub(in crate::server) struct Transfer {
     zone: Zone,
-    /// What each message begins with: header and question.
+    /// Header and question, with which each message begins.
     response: Message,
     /// How many records were sent. The first is the SOA record, which ends the transfer, too.
     sent: usize,

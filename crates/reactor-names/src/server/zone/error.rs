@@ -17,9 +17,9 @@ use std::sync::Arc;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum ZoneError {
-    /// The name of the zone is no domain name.
+    /// The name of the zone is not a domain name.
     Origin(String),
-    /// The text is no zone file.
+    /// The text is not a zone file.
     Syntax(String),
     /// There is no SOA record at the origin.
     NoSoa(String),
@@ -27,7 +27,7 @@ pub enum ZoneError {
     SeveralSoas(String),
     /// A name with records is not in the zone, or a record is not of the class IN.
     Outside(String),
-    /// A name has a CNAME record, and others or another one.
+    /// A name has a CNAME record and other records, or several CNAME records.
     AliasBesideData(String),
     /// The file cannot be read.
     Io(Arc<std::io::Error>),

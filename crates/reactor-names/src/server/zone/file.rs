@@ -46,10 +46,10 @@ pub struct ZoneFile {
     path: PathBuf,
     origin: String,
     zone: RefCell<Zone>,
-    /// Those of the clients that may transfer it. Each secondary is one.
+    /// The networks whose clients may transfer the zone. Each secondary is one of them.
     networks: Networks,
     secondaries: Vec<SocketAddr>,
-    /// Of the file as it was read last, whether it was faulty or not.
+    /// The stamp of the file when it was read last, even if it was faulty.
     stamp: Cell<Option<Stamp>>,
 }
 
@@ -61,7 +61,7 @@ impl ZoneFile {
     /// [`ZoneError`] says what is wrong with the file.
     pub fn open(path: impl Into<PathBuf>, origin: &str) -> Result<Self, ZoneError> {
         let path = path.into();
-        // Before the file is read: a change in between is one that is still to be seen.
+        // Taken before the file is read, so that a change in between is detected later.
         let stamp = Cell::new(stamp(&path));
         let zone = RefCell::new(read(&path, origin)?);
         Ok(Self {
@@ -114,11 +114,10 @@ impl ZoneFile {
         self.zone.borrow().origin().clone()
     }
 
-    /// Reads the file again: at SIGHUP, say. The call blocks while it reads.
+    /// Reads the file again, for example at SIGHUP. The call blocks while it reads.
     ///
     /// # Errors
-    ///
-    /// [`ZoneError`] says what is wrong with the file. The zone stays as it was then.
+    /// [`ZoneError`] says what is wrong with the file. Then the zone stays as it was.
     pub fn reload(&self) -> Result<(), ZoneError> {
         // Also if the file is faulty: `reload_if_changed` reports each faulty version once.
         self.stamp.set(stamp(&self.path));
@@ -127,8 +126,8 @@ impl ZoneFile {
         Ok(())
     }
 
-    /// Reads the file again if its time of modification or its length have changed since it was read.
-    /// Whether it did: call it every few seconds.
+    /// Reads the file again if its time of modification or its length have changed since it was
+    /// read. Returns whether it has read the file. Call this every few seconds.
     ///
     /// # Errors
     ///

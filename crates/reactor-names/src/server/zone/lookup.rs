@@ -29,7 +29,8 @@ impl Data {
         // Also with NXDOMAIN below; `step` clears it for a delegation.
         response.metadata.authoritative = true;
         while let Some(target) = self.step(&name, query_type, response) {
-            // A chain that comes back to a name is at its end, as one that leaves the zone.
+            // A chain of aliases ends here if it comes back to a name, is too long, or leaves the
+            // zone.
             let was_seen = response.answers.iter().any(|record| record.name == target);
             let is_full = response.answers.len() >= MAX_ALIASES;
             if was_seen || is_full || !self.origin.zone_of(&target) {
@@ -46,7 +47,8 @@ impl Data {
         // looked at.
         let is_delegated = self.has_cuts && exact.is_none_or(|node| node.is_cut_off);
         if is_delegated && let Some(delegation) = self.delegation(name, query_type) {
-            // Of an alias before, this server is the authority; of what is behind it, another.
+            // This server is the authority for the aliases so far, and another one for the
+            // delegated name.
             response.metadata.authoritative = !response.answers.is_empty();
             self.refer(delegation, response);
             return None;
@@ -71,8 +73,8 @@ impl Data {
         let found = sets.filter(|(of, _)| is_any || *of == query_type);
         let ranges = found.map(|(_, range)| range.clone());
         let records: Vec<_> = ranges.flat_map(|range| &self.records[range]).collect();
-        // The name exists, so this is no NXDOMAIN; the SOA record says for how long it holds (RFC
-        // 2308, section 2.2).
+        // The name exists, so this is not an NXDOMAIN; the SOA record says for how long the
+        // answer holds (RFC 2308, section 2.2).
         if records.is_empty() {
             response.add_authority(self.negative_soa.clone());
             return None;
@@ -88,7 +90,7 @@ impl Data {
         self.nodes.get(name)
     }
 
-    /// The NS records of the highest name on the way to `name` that is not of this zone.
+    /// The NS records of the highest delegated name on the way from the origin to `name`.
     fn delegation(&self, name: &Name, query_type: RecordType) -> Option<&[Record]> {
         let labels = name.iter().len();
         // The DS record of a delegation is on this side of it.
@@ -121,7 +123,8 @@ impl Data {
         self.node(&closest.prepend_label("*").ok()?)
     }
 
-    /// The addresses of the host that `record` names, if the zone has them: glue, or a courtesy.
+    /// Adds the addresses of the host that `record` names, if the zone has them: as glue, or to
+    /// save the client a question.
     fn add_addresses(&self, record: &Record, response: &mut Message) {
         let host = match &record.data {
             RData::NS(server) => &server.0,

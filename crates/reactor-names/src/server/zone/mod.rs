@@ -62,17 +62,17 @@ pub struct Zone {
 #[derive(Debug)]
 struct Data {
     origin: Name,
-    /// Those of a name and type behind each other; the SOA record of the zone is the first.
+    /// The records of a name and type are adjacent; the SOA record of the zone is the first.
     records: Vec<Record>,
     /// Each name of the zone, and each between them and the origin, which may have no records.
     nodes: HashMap<Name, Node>,
     /// Whether a name of the zone is delegated.
     has_cuts: bool,
-    /// The SOA record as it comes with what does not exist: with the shorter TTL of RFC 2308.
+    /// The SOA record for negative answers, with the shorter TTL of RFC 2308.
     negative_soa: Record,
 }
 
-/// The records of a name: where those of each type are.
+/// The records of a name: for each type, their range in `Data::records`.
 #[derive(Debug, Default)]
 struct Node {
     sets: Vec<(RecordType, Range<usize>)>,
@@ -127,7 +127,7 @@ impl Zone {
         for record in &mut records {
             record.name.set_fqdn(true);
         }
-        // The SOA record first; those of a set behind each other.
+        // The SOA record comes first; the records of a set are adjacent.
         records.sort_by(|a, b| rank(a).cmp(&rank(b)));
         remove_duplicates(&mut records);
 
@@ -154,7 +154,7 @@ impl Zone {
             RData::SOA(soa) => negative_soa.ttl = negative_soa.ttl.min(soa.minimum),
             _ => return Err(ZoneError::NoSoa(origin.to_string())),
         }
-        // They stand behind each other. In a transfer, the second would be the end.
+        // Several SOA records would be adjacent. In a transfer, the second would mark the end.
         let second = records.get(1).filter(|record| record.name == origin);
         if second.is_some_and(|record| record.record_type() == RecordType::SOA) {
             return Err(ZoneError::SeveralSoas(origin.to_string()));
@@ -216,7 +216,7 @@ fn remove_duplicates(records: &mut Vec<Record>) {
     let keys = records.iter().map(|record| (&record.name, &record.data));
     let are_new: Vec<_> = keys.map(|key| seen.insert(key)).collect();
     let mut are_new = are_new.into_iter();
-    // It has one item for each record.
+    // `are_new` has one item for each record, so the default is not used.
     records.retain(|_| are_new.next().unwrap_or(true));
 }
 
@@ -240,7 +240,7 @@ fn add(nodes: &mut HashMap<Name, Node>, origin: &Name, position: usize, record: 
     }
 }
 
-/// Marks the names that are delegated. Whether there are any.
+/// Marks the names that are delegated, and those below them. Returns whether there are any.
 fn mark_cuts(nodes: &mut HashMap<Name, Node>, origin: &Name) -> bool {
     let is_cut =
         |(name, node): &(&Name, &Node)| node.range(RecordType::NS).is_some() && *name != origin;
