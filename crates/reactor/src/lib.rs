@@ -3,14 +3,15 @@
 //!
 //! What you get:
 //!
-//! - **An order that you can know.** Each handler runs to its end before the next one, so
-//!   nothing needs a lock, `Send` or an `Arc<Mutex<..>>`, and a protocol gets `&mut self`.
+//! - **A defined order.** Each handler runs to its end before the next one, so your code needs no
+//!   locks, no `Send` and no `Arc<Mutex<..>>`, and a protocol gets `&mut self`.
 //! - **The speed of a loop written by hand** on epoll, with fewer instructions per request than
 //!   other runtimes: `docs/performance.md` has the figures and their commands.
-//! - **Tests without sockets and without waiting**: [`testing`] has a network in memory and a
-//!   clock that the test moves.
-//! - **Bounds by default**: what a peer sends, or does not read, cannot fill the memory.
-//! - **Failures with a story**: where one was raised, and which callbacks it passed.
+//! - **Tests without sockets and without waiting**: [`testing`] has a network in memory and a clock
+//!   that the test advances.
+//! - **Limits by default**: a peer cannot fill the memory, neither by what it sends nor by not
+//!   reading.
+//! - **Failures with a history**: where a failure was raised, and which callbacks it has passed.
 //!
 //! An echo server:
 //!
@@ -52,16 +53,18 @@
 //! | test it | [`testing::run`] |
 //! | run a program | [`Reactor::run_until_signal`] for a server, [`react`] for one result |
 //!
-//! A [`Reactor`] owns a loop, callbacks hold a [`ReactorHandle`], other threads a [`Remote`]. There
-//! may be any number of reactors in a program; [`Cores`] runs one for each core.
+//! A [`Reactor`] owns a loop. Callbacks use a [`ReactorHandle`], other threads a [`Remote`]. A
+//! program may have any number of reactors; [`Cores`] runs one for each core.
 //!
-//! And further: UNIX sockets ([`ReactorHandle::listen_unix`]), datagrams
-//! ([`ReactorHandle::listen_udp`]), children ([`ReactorHandle::spawn_process`]), standard input and
-//! output ([`ReactorHandle::stdio`]), any other descriptor ([`ReactorHandle::add_reader`]), names
-//! ([`ReactorHandle::resolve`]), producers and [`pump`], shutdown in phases
-//! ([`ReactorHandle::add_system_event_trigger`]), and [`ReactorHandle::counters`].
+//! There are also UNIX sockets ([`ReactorHandle::listen_unix`]), datagrams
+//! ([`ReactorHandle::listen_udp`]), child processes ([`ReactorHandle::spawn_process`]), standard
+//! input and output ([`ReactorHandle::stdio`]), any other descriptor
+//! ([`ReactorHandle::add_reader`]), names ([`ReactorHandle::resolve`]), producers and [`pump`],
+//! shutdown in phases ([`ReactorHandle::add_system_event_trigger`]), and
+//! [`ReactorHandle::counters`].
 //!
-//! Errors are in [`error_types`], options in [`options`]; each can be named from the root, too.
+//! Errors are in [`error_types`], options in [`options`]; all of them can also be imported from the
+//! root.
 //!
 //! # A protocol that waits
 //!
@@ -101,36 +104,37 @@
 //!
 //! # What a handler can rely on
 //!
-//! - Handlers of one protocol never run inside one another. What comes from
-//!   elsewhere (`when`, `call_later`, [`Connection::post`]) is queued on the
-//!   connection and run in the same turn, after the handler that is running.
-//! - What a handler asks for applies when it returns, before the next frame.
-//! - What it writes goes out together when it returns; a write of 32 KiB or more at once.
-//! - An `Err` or a panic closes its own connection, with that as the reason.
-//! - `connection_lost` is called once, last, for every connection that was made.
-//! - What a peer sends, or does not read, is bounded: see [`WriteLimits`] and
-//!   [`framing`].
+//! - Handlers of one protocol never run inside one another. Calls from outside of its handlers
+//!   (`when`, `call_later`, [`Connection::post`]) are queued on the connection, and run in the same
+//!   turn, after the handler that is running.
+//! - Requests of a handler take effect when it returns, before the next frame.
+//! - The output of a handler is sent together when it returns; a write of 32 KiB or more is sent at
+//!   once if no other output waits.
+//! - An `Err` or a panic of a handler closes its own connection only, and is the reason of the
+//!   close.
+//! - `connection_lost` is called once, as the last handler, for every connection that was made.
+//! - The memory that a peer can use, by sending or by not reading, is limited: see [`WriteLimits`]
+//!   and [`framing`].
 //!
 //! # One turn of the loop
 //!
 //! 1. Calls from other threads, and async bodies that were woken.
 //! 2. The delayed calls that are due.
-//! 3. Connections that these gave work: calls for their protocols, sending.
-//! 4. The wait for descriptors: until the next delayed call at the latest.
+//! 3. Connections to which these gave work: calls of their protocols, sending.
+//! 4. The wait for events of descriptors: until the next delayed call at the latest.
 //! 5. The descriptors that are ready, one after the other.
-//! 6. Connections that these gave work.
+//! 6. Connections to which these gave work.
 //! 7. The shutdown, if [`stop`](ReactorHandle::stop) was called.
 //!
-//! Each step deals with what was there when it began, so that nothing which asks to be
-//! called again delays the other steps.
+//! Each step handles only the work that existed when it began, so code that requests further calls
+//! cannot delay the other steps.
 //!
 //! # The life of one byte
 //!
-//! A read brings it into the loop's one buffer. It goes as a slice through the
-//! [`Framing`] to [`Protocol::received`], and is copied only if its frame is not
-//! complete. On the way out it is written to the connection's buffer and sent when
-//! the handler returns; what the system does not take stays in the buffer, and the
-//! poller reports when there is room.
+//! A read puts it into the loop's one read buffer. It goes as a slice through the [`Framing`] to
+//! [`Protocol::received`], and is copied only if its frame is not complete. A written byte goes to
+//! the output buffer of the connection, and is sent when the handler returns. Bytes that the system
+//! does not take stay in that buffer until the poller reports that there is room.
 //!
 //! `docs/words.md` lists the terms, with those of Twisted and Tokio.
 #![doc(test(attr(deny(warnings), allow(dead_code))))]
@@ -232,12 +236,12 @@ pub use self::system_event::{Phase, SystemEvent, SystemEventTrigger};
 pub use self::threads::ThreadPool;
 pub use deferred;
 
-// Named in signatures and tests only, so not on the front page: the protocol behind a
-// `ByteStream`, and the switch of the tests between the ways to wait.
+// Used in signatures and tests only, so hidden on the front page: the protocol behind a
+// `ByteStream`, and the choice of the poller (below).
 #[doc(hidden)]
 pub use self::byte_stream::ByteStreamProtocol;
-// Errors and options can be named at the root, as their docs say. The front page lists them by
-// their modules, so that it shows first what a program begins with.
+// Errors and options can be imported from the root. The front page shows only their modules, so
+// that it begins with the types that a program needs first.
 #[doc(hidden)]
 pub use self::error_types::*;
 #[doc(hidden)]
@@ -245,8 +249,9 @@ pub use self::options::*;
 #[doc(hidden)]
 pub use self::poll::PollerKind;
 
-/// Errors of operations. The reasons that protocols get, such as [`ConnectionClosed`], are
-/// at the root of the crate. These can be named there, too: `reactor::ListenError`.
+/// Errors of operations. They can also be imported from the root of the crate:
+/// `reactor::ListenError`. The reasons that protocols get, such as [`ConnectionClosed`], are at the
+/// root only.
 pub mod error_types {
     pub use crate::client_service::ServiceStopped;
     pub use crate::connecting::ConnectorError;
@@ -261,8 +266,9 @@ pub mod error_types {
     pub use crate::system_event::UnknownTrigger;
 }
 
-/// Options of what listens and connects. Each is made from an address, too, so that a plain
-/// one will do. They can be named at the root of the crate, too: `reactor::TcpListenOptions`.
+/// Options for listening and connecting. An address converts into each of them, so methods take a
+/// plain address, too. They can also be imported from the root of the crate:
+/// `reactor::TcpListenOptions`.
 pub mod options {
     pub use crate::connection::KeepAlive;
     pub use crate::datagram::{UdpOptions, UnixDatagramOptions};

@@ -19,15 +19,16 @@ use crate::sys::socket;
 pub(crate) enum Acceptor {
     Tcp {
         listener: Registration,
-        /// Its connections do not have `TCP_NODELAY` by themselves.
+        /// Whether `TCP_NODELAY` has to be set on each accepted socket, because it is not inherited
+        /// from the listener.
         sets_nodelay: bool,
     },
     Unix(Registration),
-    /// What a test has instead.
+    /// A simulated listener of a test.
     Memory(memory::Listener),
 }
 
-/// A connection that was accepted, and is not registered.
+/// A connection that was accepted, and is not registered yet.
 pub(crate) enum Accepted {
     Tcp(OwnedFd),
     Unix(OwnedFd),
@@ -42,7 +43,8 @@ impl Acceptor {
         }
     }
 
-    /// One that was adopted, and may be shared: its options stay as they are.
+    /// For an adopted listener. Its options are not changed, because it may be shared, so
+    /// `TCP_NODELAY` is set on each accepted socket.
     pub(crate) fn adopted_tcp(listener: Registration) -> Self {
         Self::Tcp {
             listener,
@@ -67,7 +69,7 @@ impl Acceptor {
         }
     }
 
-    /// A second descriptor of its socket.
+    /// A second descriptor of the socket.
     pub(super) fn try_clone_socket(&self) -> io::Result<OwnedFd> {
         match self {
             Self::Tcp { listener, .. } | Self::Unix(listener) => {
@@ -88,7 +90,7 @@ impl Acceptor {
                 sets_nodelay,
             } => socket::accept(listener)?.map(|(socket, peer)| {
                 if *sets_nodelay {
-                    // It errs if the peer is gone already, which the loop hears of next.
+                    // Errs if the peer is gone already, which the loop finds out by the next read.
                     let _ = SockRef::from(&socket).set_tcp_nodelay(true);
                 }
                 (Accepted::Tcp(socket), peer)
@@ -105,7 +107,8 @@ impl Acceptor {
 }
 
 impl Accepted {
-    /// Registers it for the source that is inserted next.
+    /// Registers the connection under the key that the next inserted source will get, which the
+    /// caller has to insert.
     pub(super) fn register(self, core: &Core) -> io::Result<(RawStream, Key)> {
         Ok(match self {
             Self::Tcp(socket) => {
@@ -128,8 +131,8 @@ impl Accepted {
         })
     }
 
-    /// Makes a connection of it, registered and begun, for a caller that takes all failures;
-    /// the Deferred fires when the connection is made.
+    /// Registers the connection and begins it with `protocol`. The Deferred fires when the
+    /// connection is made, and gets all failures.
     pub(crate) fn open<P: Protocol>(
         self,
         core: &Rc<Core>,

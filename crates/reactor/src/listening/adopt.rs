@@ -1,4 +1,4 @@
-//! Adopted listeners: a port on a socket that listens already.
+//! Adopted listeners: ports on sockets that listen already.
 
 use std::cell::Cell;
 use std::io;
@@ -14,7 +14,8 @@ use crate::core::Core;
 use crate::poll::{Interest, Registration};
 use crate::sys::socket;
 
-/// Accepts from `listener`, whose address must be one that `read` reads.
+/// Accepts from `listener`. Errs if `read` returns `None` for its address, which is of another
+/// family then.
 pub(crate) fn adopt<A, S>(
     core: &Rc<Core>,
     listener: OwnedFd,
@@ -33,7 +34,7 @@ where
             "the socket listens at an address of another family",
         ));
     };
-    // Taken by the first call: what was adopted cannot be opened again.
+    // Taken by the first call of `reopen`, because an adopted socket cannot be opened again.
     let socket = Cell::new(Some(socket));
     let reopen = move |core: &_| open_once(core, socket.take(), &address, acceptor);
     open(core, factory, Box::new(reopen))

@@ -1,4 +1,4 @@
-//! Listening ports: a factory, and a listener that makes a connection of each peer.
+//! Listening ports: a listener, and a factory that makes a protocol for each accepted connection.
 
 mod acceptor;
 mod adopt;

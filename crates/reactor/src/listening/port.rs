@@ -1,4 +1,4 @@
-//! `ListeningPort`: a factory and a listener, which can be closed and opened again.
+//! `ListeningPort`: a listener with its factory, which can be closed and opened again.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -21,26 +21,26 @@ use crate::registry::EventSource;
 use crate::report::{Of, report};
 use crate::sys::{SocketFile, socket};
 
-/// How many connections are accepted before others have their turn.
+/// Most connections that a port accepts in one turn before the loop calls other sources.
 const ACCEPTS_PER_TURN: usize = 64;
 
-/// How long to accept nothing when the system has no descriptors left: first, and
-/// at the most.
+/// First pause of accepting when there are no descriptors left. The pause doubles each time, up to
+/// `LONGEST_PAUSE`.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// What was opened to listen, registered for the source that is inserted next.
+/// An open listener, registered under the key that the next inserted source will get.
 pub(crate) struct Opened<A> {
-    /// Dropped when the port is closed, before its socket is.
+    /// The file of a UNIX socket, dropped when the port is closed, before its socket.
     pub(crate) cleanup: Option<SocketFile>,
     pub(crate) acceptor: Acceptor,
     pub(crate) address: A,
 }
 
-/// Opens the same again.
+/// Function that opens the listener, and opens it again at the same address after a close.
 pub(crate) type Reopen<A> = Box<dyn Fn(&Core) -> io::Result<Opened<A>>>;
 
-/// Listens on what `reopen` opens.
+/// Opens a port on the listener that `reopen` opens.
 pub(crate) fn open<A, S>(
     core: &Rc<Core>,
     mut factory: S,
@@ -53,8 +53,8 @@ where
     let opened = reopen(core)?;
     let address = opened.address.clone();
     core.reserved_fd.fill();
-    // The place is taken before the factory is called, which may listen or connect itself, and so
-    // use the key that comes next.
+    // The key is reserved before the factory is called, because the factory may listen or connect
+    // itself, and so use the next key.
     let opened = {
         let key = opened.acceptor.key();
         let place = core.reserve_key();
@@ -63,7 +63,7 @@ where
     };
     contain("a factory", || factory.started());
     let port = Rc::new(Port {
-        // Weak, because the core owns the port by its registry.
+        // Weak, because the registry of the core owns the port.
         core: Rc::downgrade(core),
         open: RefCell::default(),
         factory: RefCell::new(factory),
@@ -89,10 +89,10 @@ where
     })
 }
 
-/// A port that is listened on, at an address of type `A`.
+/// Handle on a listening port, with an address of type `A`.
 ///
-/// Cheap to clone. Dropping this does not close it; [`stop_listening`](Self::stop_listening)
-/// does, and stopping or dropping the reactor.
+/// Cheap to clone. Dropping the handle does not close the port;
+/// [`stop_listening`](Self::stop_listening) does, and so does stopping or dropping the reactor.
 ///
 /// # Examples
 ///
@@ -110,18 +110,19 @@ pub struct ListeningPort<A = SocketAddr> {
     shared: Rc<Shared<A>>,
 }
 
-/// What the clones of a handle share.
+/// State that the clones of a handle share.
 struct Shared<A> {
     core: Weak<Core>,
     address: RefCell<A>,
     port: Weak<dyn Control<A>>,
-    /// Closed, to be opened again.
+    /// The port while it is closed, kept for `start_listening`. An open port is owned by the
+    /// registry.
     stopped: RefCell<Option<Rc<dyn Control<A>>>>,
 }
 
 impl<A: Clone> ListeningPort<A> {
-    /// The address that is listened on, with the port the system chose if it was
-    /// asked to.
+    /// The address on which the port listens, with the port number that the system has chosen if
+    /// that was 0.
     pub fn address(&self) -> A {
         self.shared.address.borrow().clone()
     }
@@ -130,27 +131,28 @@ impl<A: Clone> ListeningPort<A> {
         self.shared.port.upgrade()
     }
 
-    /// Closes the port; the connections that came through it stay. The Deferred
-    /// fires when it is closed, so that its callback may use the address again. It
-    /// fails if the factory panics then; the port is closed all the same.
+    /// Closes the port. Connections that were accepted stay open. The Deferred fires when the port
+    /// is closed, so a callback may use the address again. It fails if `stop_factory` panics; the
+    /// port is closed in this case, too.
     pub fn stop_listening(&self) -> Deferred<()> {
         let Some(port) = self.port() else {
             return succeed(());
         };
         let stopped = port.stop();
-        // Its handle keeps a closed port, which is in the registry no more, for `start_listening`.
+        // The handle keeps the closed port, which is no longer in the registry, for
+        // `start_listening`.
         self.shared.stopped.replace(Some(port));
         Deferred::from(stopped)
     }
 
     /// Listens again, at the same address and with the same factory, after
-    /// [`stop_listening`](Self::stop_listening). If it does listen, nothing happens. A port
-    /// that was [paused](Self::pause_accepting) stays so.
+    /// [`stop_listening`](Self::stop_listening). Does nothing if the port listens already. A port
+    /// that was [paused](Self::pause_accepting) is still paused.
     ///
     /// # Errors
     ///
-    /// The address is in use by now: then it may be tried again. Or the port was closed by the
-    /// reactor when that was stopped, or the reactor is gone.
+    /// If the address is in use by now (this may be called again later), if a stop of the reactor
+    /// has closed the port, or if the reactor is gone.
     ///
     /// # Examples
     ///
@@ -184,7 +186,7 @@ impl<A: Clone> ListeningPort<A> {
         };
         match start() {
             Ok(address) => {
-                // The loop keeps it from now on.
+                // From now on, the registry of the loop owns the port.
                 self.shared.stopped.take();
                 self.shared.address.replace(address);
                 Ok(())
@@ -193,7 +195,7 @@ impl<A: Clone> ListeningPort<A> {
         }
     }
 
-    /// Why there is no port any more that could be opened again.
+    /// The error of a port that cannot be opened again.
     fn why_closed(&self) -> io::Error {
         match self.shared.core.upgrade() {
             Some(core) if !core.is_gone() => {
@@ -203,14 +205,14 @@ impl<A: Clone> ListeningPort<A> {
         }
     }
 
-    /// Whether it listens.
+    /// Whether the port listens.
     pub fn is_listening(&self) -> bool {
         self.port().is_some_and(|port| port.is_open())
     }
 
-    /// Accepts no connection until [`resume_accepting`](Self::resume_accepting): peers that
+    /// Stops accepting connections until [`resume_accepting`](Self::resume_accepting). Peers that
     /// connect wait, as many as the backlog allows. A port that is closed and opened again
-    /// before that is still paused.
+    /// meanwhile is still paused.
     ///
     /// # Examples
     ///
@@ -232,8 +234,8 @@ impl<A: Clone> ListeningPort<A> {
         }
     }
 
-    /// Undoes [`pause_accepting`](Self::pause_accepting), and ends a pause that the system's
-    /// lack of descriptors has caused.
+    /// Undoes [`pause_accepting`](Self::pause_accepting), and ends a pause because of a lack of
+    /// descriptors.
     pub fn resume_accepting(&self) {
         if let Some(port) = self.port() {
             port.set_paused(false);
@@ -242,18 +244,18 @@ impl<A: Clone> ListeningPort<A> {
 }
 
 impl<A: Clone> ListeningPort<A> {
-    /// A second descriptor of the socket that is listened on, to hand over to another reactor, thread
-    /// or process, which [adopts](crate::ReactorHandle::adopt_listener) it.
+    /// A second descriptor of the listening socket, to be
+    /// [adopted](crate::ReactorHandle::adopt_listener) by another reactor, thread or process.
     ///
-    /// Both accept from the same queue, so that no client is refused while one takes over from the
-    /// other: the new one adopts the socket, then the old one calls
-    /// [`stop_listening`](Self::stop_listening), and its connections go on. The file of a UNIX
-    /// socket is left to the new one: this port no longer removes it.
+    /// Both ports accept from the same queue, so no client is refused during the handover: the new
+    /// process adopts the socket, then the old one calls [`stop_listening`](Self::stop_listening),
+    /// and its connections stay open. The file of a UNIX socket is left to the new port: this port
+    /// no longer removes it.
     ///
     /// # Errors
     ///
-    /// The port is closed, or is one of a [test reactor](crate::testing), which has no sockets, or
-    /// the process has no descriptor left.
+    /// If the port is closed, or belongs to a [test reactor](crate::testing), which has no sockets,
+    /// or the process has no descriptor left.
     ///
     /// # Examples
     ///
@@ -309,7 +311,7 @@ impl<A: fmt::Debug> fmt::Debug for ListeningPort<A> {
     }
 }
 
-/// A port whose factory is forgotten.
+/// A port without the type of its factory, as a trait object.
 trait Control<A> {
     fn stop(&self) -> deferred::Result<()>;
     fn start(self: Rc<Self>) -> io::Result<A>;
@@ -320,32 +322,33 @@ trait Control<A> {
 
 struct Port<A, S> {
     core: Weak<Core>,
-    /// `None` while it is closed.
+    /// `None` while the port is closed.
     open: RefCell<Option<Open>>,
     factory: RefCell<S>,
     reopen: Reopen<A>,
-    /// How long the next pause is, when nothing can be accepted.
+    /// Length of the next pause because of a lack of descriptors.
     next_pause: Cell<Duration>,
-    /// The end of the pause, while it lasts.
+    /// Timer of the end of that pause, while it lasts.
     back_off: RefCell<Option<DelayedCall>>,
-    /// The port is settled when the loop closes a descriptor.
+    /// Whether the loop will run the port when it has closed a descriptor.
     // Set when accepting pauses, cleared when the loop runs the port.
     waits_for_close: Cell<bool>,
     /// `pause_accepting` was called.
     // Cleared by `resume_accepting` only: a port that is closed and opened again stays paused.
     is_paused: Cell<bool>,
-    /// It was closed by its own factory, which could not be told then.
+    /// Failure of `stop_factory` after the factory has closed its own port; returned by the next
+    /// `stop`.
     failed_to_stop: RefCell<Option<Failure>>,
 }
 
 struct Open {
-    // Goes first: see `SocketFile`.
+    // Dropped before the socket: see `SocketFile`.
     file: Option<SocketFile>,
     acceptor: Acceptor,
 }
 
 impl<A: Clone + 'static, S: Serve> Port<A, S> {
-    /// Accepts from what was opened, whose place in the registry is taken.
+    /// Accepts from `opened`, whose key is reserved in the registry.
     fn begin(self: &Rc<Self>, core: &Core, opened: Opened<A>) {
         let key = opened.acceptor.key();
         self.open.replace(Some(Open {
@@ -369,11 +372,12 @@ impl<A: Clone + 'static, S: Serve> Port<A, S> {
     fn connected(&self, core: &Rc<Core>, accepted: Accepted, peer: Address) {
         let mut ready = None;
         contain("a factory", || {
-            // The borrow ends before the connection begins: `connection_made` may use the port.
+            // The borrow ends before the connection begins, because `connection_made` may use the
+            // port.
             ready = self.factory.borrow_mut().prepare(&peer);
         });
         if !self.is_open() {
-            // The factory closed its own port.
+            // The factory has closed its own port.
             self.failed_to_stop.replace(self.stop_factory().err());
         }
         if let Some(ready) = ready {
@@ -381,8 +385,8 @@ impl<A: Clone + 'static, S: Serve> Port<A, S> {
         }
     }
 
-    /// Calls `stopped` of the factory: at once, or after it has built the protocol that it is
-    /// building at this moment.
+    /// Calls `stopped` of the factory. Does nothing while the factory builds a protocol; then
+    /// `connected` calls this again afterwards.
     fn stop_factory(&self) -> deferred::Result<()> {
         match self.factory.try_borrow_mut() {
             Ok(mut factory) => Failure::catch(|| factory.stopped()),
@@ -390,14 +394,14 @@ impl<A: Clone + 'static, S: Serve> Port<A, S> {
         }
     }
 
-    /// Accepts nothing until a descriptor of this loop is closed, or the pause is over:
+    /// Pauses accepting until a descriptor of this loop is closed, or the pause is over, because
     /// there is no descriptor left, and the system would report the waiting clients again and
     /// again.
     #[cold]
     fn back_off(self: &Rc<Self>, core: &Rc<Core>, error: &io::Error) {
-        // Without a descriptor, `accept` fails and the listener stays readable: the waiting
-        // connections are accepted with the reserve and closed, so that clients get an answer at
-        // once.
+        // Without a descriptor, `accept` fails, and the listener stays readable. So the waiting
+        // connections are accepted with the reserved descriptor, and closed, so that clients are
+        // not kept waiting.
         let turned_away = match &*self.open.borrow() {
             Some(open) if socket::is_exhaustion(error) => core
                 .reserved_fd
@@ -416,8 +420,7 @@ impl<A: Clone + 'static, S: Serve> Port<A, S> {
         });
         self.back_off.replace(Some(end));
         self.update_interest();
-        // The pause ends early when a descriptor of this loop is closed: then there is one to
-        // accept with.
+        // The pause ends early when a descriptor of this loop is closed, because then one is free.
         if !self.waits_for_close.replace(true) {
             let port: Rc<dyn Runnable> = Rc::<Self>::clone(self);
             core.run_after_close(Rc::downgrade(&port));
@@ -433,13 +436,13 @@ impl<A: Clone + 'static, S: Serve> Port<A, S> {
         }
     }
 
-    /// Accepts again, unless it is paused on purpose.
+    /// Accepts again, unless `pause_accepting` was called.
     fn resume(&self) {
         self.end_back_off();
         self.update_interest();
     }
 
-    /// Tells the poller whether to report clients that wait.
+    /// Tells the poller whether to report waiting clients.
     fn update_interest(&self) {
         let accepts = !self.is_paused.get() && self.back_off.borrow().is_none();
         let interest = if accepts {
@@ -462,7 +465,7 @@ impl<A: Clone + 'static, S: Serve> Port<A, S> {
             drop(core.registry.remove(open.acceptor.key()));
         }
         self.end_back_off();
-        // Its file goes first, and then the socket.
+        // Drops the file first, and then the socket.
         drop(open);
         true
     }
@@ -473,21 +476,21 @@ impl<A: Clone + 'static, S: Serve> EventSource for Port<A, S> {
         let Some(core) = self.core.upgrade() else {
             return;
         };
-        // Several in a turn, since each readiness costs a wait; not all, since a flood would keep
-        // the loop from its connections.
+        // Accepts several connections in a turn, because each event costs a wait; but not all,
+        // because a flood would keep the loop from its connections.
         for _ in 0..ACCEPTS_PER_TURN {
             match self.accept() {
                 Ok(None) => return,
                 Ok(Some((accepted, peer))) => {
                     self.next_pause.set(FIRST_PAUSE);
                     self.connected(&core, accepted, peer);
-                    // A handler may have paused the port. If it has closed it, `accept` gives
-                    // nothing.
+                    // A handler may have paused the port. If a handler has closed the port,
+                    // `accept` returns `None`.
                     if self.is_paused.get() {
                         return;
                     }
                 }
-                // The one that waited has gone again: there may be others.
+                // The waiting connection was ended by its peer; others may wait.
                 Err(error) if socket::is_about_one(&error) => {
                     tracing::debug!(target: "reactor", %error, "a connection was not accepted");
                 }
@@ -508,7 +511,7 @@ impl<A: Clone + 'static, S: Serve> Control<A> for Port<A, S> {
         if self.close() {
             return self.stop_factory();
         }
-        // Closed before by its own factory, whose failure comes out here.
+        // If its own factory has closed the port before, returns the failure of that.
         self.failed_to_stop.take().map_or(Ok(()), Err)
     }
 
@@ -518,7 +521,7 @@ impl<A: Clone + 'static, S: Serve> Control<A> for Port<A, S> {
         let opened = (self.reopen)(&core)?;
         let address = opened.address.clone();
         core.reserve_key();
-        // Borrowed if the factory opens its own port again: it is not called inside of itself.
+        // Borrowed if the factory itself opens its port again; then `started` is not called.
         if let Ok(mut factory) = self.factory.try_borrow_mut() {
             contain("a factory", || factory.started());
         }
@@ -551,7 +554,7 @@ impl<A: Clone + 'static, S: Serve> Control<A> for Port<A, S> {
     }
 }
 
-/// A descriptor of the loop's was closed.
+/// Run when a descriptor of the loop was closed.
 impl<A: Clone + 'static, S: Serve> Runnable for Port<A, S> {
     fn run_pending(self: Rc<Self>) {
         self.waits_for_close.set(false);

@@ -1,4 +1,4 @@
-//! `Serve`: what a port does with the connections that it accepts.
+//! `Serve`: gets the connections that a port accepts.
 
 use std::io;
 use std::rc::Rc;
@@ -10,25 +10,25 @@ use crate::connection::{ConnectionSource, Factory, NewConnection};
 use crate::core::Core;
 use crate::filter::Filter;
 
-/// What a port does with connections: a [`Factory`], which makes a protocol for each, or what an
-/// endpoint is given instead.
+/// Gets the connections of a port. Implemented by each [`Factory`], and by the `SharedAccept` of
+/// endpoints.
 pub(crate) trait Serve: 'static {
-    /// What begins a connection.
+    /// The values that `begin` needs to begin a connection.
     type Ready;
 
-    /// The port is open.
+    /// Called when the port is open.
     fn started(&mut self);
 
-    /// The port is closed.
+    /// Called when the port is closed.
     fn stopped(&mut self);
 
-    /// A connection from `peer`: `None` to refuse it.
+    /// Called for a connection from `peer`. Returns `None` to refuse it.
     fn prepare(&mut self, peer: &Address) -> Option<Self::Ready>;
 
-    /// Begins the connection. Nothing is borrowed then.
+    /// Begins the connection. Called with nothing borrowed.
     fn begin(ready: Self::Ready, core: &Rc<Core>, accepted: Accepted, peer: Address);
 
-    /// No connection can be accepted for a while.
+    /// Called when no connection can be accepted, and the port pauses.
     fn accept_failed(&mut self, error: &io::Error, pause: Duration);
 }
 

@@ -1,11 +1,11 @@
-//! Mailbox of a protocol: the jobs that wait for it, and what connections, datagram ports
-//! and children have in common because of it.
+//! Mailbox of a protocol: the queue of its jobs, and the common parts of connections, datagram
+//! ports and children.
 //!
-//! A protocol is called from the loop only, and never while one of its handlers runs. What
-//! anything else wants of it (`when`, a delayed call, `post`) is a job in its mailbox: the
-//! loop runs the job in the same turn, after the handler that is running. So a handler never
-//! meets the borrow of another handler, and the stack does not grow with the number of
-//! protocols that call one another.
+//! A protocol is called from the loop only, and never while one of its handlers runs. All other
+//! calls of it (`when`, a delayed call, `post`) become jobs in its mailbox: the loop runs a job in
+//! the same turn, after the handler that is running. So no handler runs while another one has
+//! borrowed the protocol, and the stack does not grow with the number of protocols that call one
+//! another.
 //!
 //! [`MailboxOwner`] is implemented by the event sources that own a protocol:
 //! `ConnectionSource`, `DatagramSource` and `ProcessSource`. Their contexts and handles get
@@ -36,18 +36,18 @@ pub(crate) type Job<O> = Box<
     ) -> Result<()>,
 >;
 
-/// Whether what a job writes counts as an answer to input: see
+/// Whether the output of a job counts as an answer to input: see
 /// [`WriteLimits::high_water`](crate::WriteLimits::high_water).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cause {
-    /// A handler for input, or a job of such a handler, has posted the job.
+    /// A handler of input has posted the job, or a job with this cause has.
     Input,
-    /// Anything else has posted it.
+    /// Other code has posted the job.
     Other,
 }
 
-/// What a handler, or a closure that is called with a protocol, may return: nothing, or a
-/// [`Result<()>`](deferred::Result). An error counts as one of a handler: it closes a
+/// Return value of a closure that is called with a protocol: nothing, or a
+/// [`Result<()>`](deferred::Result). An error counts as an error of a handler, which closes a
 /// connection.
 ///
 /// # Examples
@@ -64,7 +64,7 @@ pub(crate) enum Cause {
 /// });
 /// ```
 pub trait Handled: sealed::Sealed {
-    /// The result; nothing counts as `Ok`.
+    /// The result; `()` counts as `Ok`.
     ///
     /// # Errors
     ///
@@ -95,10 +95,10 @@ mod sealed {
 pub(crate) trait MailboxOwner: Runnable + Sized + 'static {
     type Protocol: 'static;
 
-    /// The protocol, with what it needs as long as the owner is open.
+    /// The protocol, with other values that exist as long as the owner is open.
     type Open: 'static;
 
-    /// What handlers of the protocol act through.
+    /// Argument of the handlers of the protocol.
     type Context<'a>;
 
     /// The error of a handle whose owner is closed.
@@ -121,17 +121,18 @@ pub(crate) trait MailboxOwner: Runnable + Sized + 'static {
     /// Called when a handler has failed or panicked.
     fn handler_failed(&self, failure: Failure);
 
-    /// Whether handles treat the owner as closed. A port is so as soon as it is to close.
+    /// Whether handles report the owner as closed. A datagram port is reported as closed from the
+    /// moment when a close is due.
     fn is_gone(&self) -> bool {
         self.status().is_closed()
     }
 
-    /// The cause of what is posted now.
+    /// The cause of a job that is posted now.
     fn cause(&self) -> Cause {
         Cause::Other
     }
 
-    /// Runs `job` as something that has this cause.
+    /// Runs `job` as a job with this cause.
     fn with_cause<R>(&self, _cause: Cause, job: impl FnOnce() -> R) -> R {
         job()
     }
@@ -147,20 +148,20 @@ pub(crate) trait MailboxOwner: Runnable + Sized + 'static {
         }
     }
 
-    /// Queues a job for the protocol; hands it back if the owner is closed.
+    /// Queues a job for the protocol. Returns the job if the owner is closed.
     fn post(&self, job: Job<Self>, cause: Cause) -> Result<(), Job<Self>> {
         if self.status().is_closed() {
             return Err(job);
         }
-        // Only queued: a handler of this protocol may be on the stack, and the caller may hold
-        // borrows of its own.
+        // Only queued and not run, because a handler of this protocol may be running, and the
+        // caller may hold borrows of its own.
         self.mailbox().jobs.borrow_mut().push_back((job, cause));
         self.status().set_has_jobs(true);
         self.touch();
         Ok(())
     }
 
-    /// Has `cancellable` cancelled when the owner closes, unless it is over by then.
+    /// Cancels `cancellable` when the owner closes, unless it has finished by then.
     fn cancel_on_close(&self, cancellable: Cancellable) {
         if self.status().is_closed() {
             return cancellable.cancel();
@@ -169,11 +170,11 @@ pub(crate) trait MailboxOwner: Runnable + Sized + 'static {
         let Some(crowded) = crowded else {
             return;
         };
-        // Looking at a Deferred may run code of users, so nothing is borrowed here.
+        // `without_done` may run user code, so nothing is borrowed here.
         let kept = crowded.without_done();
         if self.status().is_closed() {
-            // Closed while the Deferreds were looked at: the set was cancelled already, so what
-            // would be merged now would never be.
+            // The owner was closed meanwhile, and its set was cancelled; members that were merged
+            // now would never be cancelled.
             return kept.cancel();
         }
         self.status().with_cancel_set(|set| set.merge(kept));
@@ -181,8 +182,8 @@ pub(crate) trait MailboxOwner: Runnable + Sized + 'static {
 
     // --- calling the protocol ---
 
-    /// Lets `f` call the protocol; unless a handler is running further up the stack, or the
-    /// owner is closed.
+    /// Calls `f` with the protocol, unless a handler is running further up the stack, or the owner
+    /// is closed.
     fn try_with_open(&self, f: impl FnOnce(&mut Self::Open)) {
         if let Ok(mut open) = self.mailbox().open.try_borrow_mut()
             && let Some(open) = &mut *open
@@ -226,12 +227,11 @@ pub(crate) trait MailboxOwner: Runnable + Sized + 'static {
     #[inline(never)]
     fn run_waiting_jobs(&self, open: &mut Self::Open) {
         let jobs = &self.mailbox().jobs;
-        // Counted first: jobs that a job posts wait for the next call, so that a job which posts
-        // itself does not keep the loop.
+        // Counted first, so that a job which posts itself again does not keep the loop busy.
         let count = jobs.borrow().len();
         for _ in 0..count {
-            // Popped one by one, with no borrow during the job: it may post, and it may close the
-            // owner, which takes the rest.
+            // Popped one by one, with no borrow during the job, because the job may post others, or
+            // close the owner, which takes the remaining ones.
             let next = jobs.borrow_mut().pop_front();
             let Some((job, cause)) = next else {
                 break;
@@ -244,8 +244,8 @@ pub(crate) trait MailboxOwner: Runnable + Sized + 'static {
         self.status().set_has_jobs(has_jobs);
     }
 
-    /// Drops the jobs that wait, then the protocol. The owner is closed already, so that
-    /// nothing which those drops do can add to the mailbox.
+    /// Drops the queued jobs, then the protocol. The owner is closed already, so these drops cannot
+    /// post further jobs.
     fn discard(&self, open: Option<Self::Open>) {
         contain("a job of a closed protocol", || {
             drop(self.mailbox().jobs.take());
@@ -253,14 +253,14 @@ pub(crate) trait MailboxOwner: Runnable + Sized + 'static {
         contain("a protocol's drop", || drop(open));
     }
 
-    /// The end of an owner with a [`PlainStatus`]: calls the protocol for the last time, and
-    /// drops it and the jobs that wait.
+    /// Ends an owner with a [`PlainStatus`]: calls the protocol for the last time, and drops the
+    /// protocol and the queued jobs.
     fn close_with(
         &self,
         status: &PlainStatus,
         last: impl FnOnce(&mut Self::Protocol, &mut Self::Context<'_>),
     ) {
-        // Set first: everything below runs code of the user, which must find the owner closed.
+        // Set first, because everything below runs user code, which must find the owner closed.
         status.is_closed.set(true);
         self.try_with_open(|open| {
             self.handle(open, |protocol, cx| {
@@ -268,7 +268,7 @@ pub(crate) trait MailboxOwner: Runnable + Sized + 'static {
                 Ok(())
             });
         });
-        // Runs code of users, so the set is not borrowed.
+        // This runs user code, so the set is taken out of its cell.
         status.cancel_on_close.take().cancel();
         let open = self.mailbox().open.take();
         self.discard(open);
@@ -298,8 +298,8 @@ pub(crate) trait MailboxOwner: Runnable + Sized + 'static {
         self.cancel_on_close(Cancellable::Wait(handle));
     }
 
-    /// As `when`; a failure that comes when the owner is closed is not reported if
-    /// it `is_expected`.
+    /// As `when`, but a failure that arrives when the owner is closed is not reported as unhandled
+    /// if `is_expected` returns `true` for it.
     fn wait_for<T, F, H>(
         &self,
         deferred: Deferred<T>,
@@ -317,14 +317,15 @@ pub(crate) trait MailboxOwner: Runnable + Sized + 'static {
                 let owner = owner.upgrade();
                 let is_closed = owner.as_ref().is_none_or(|o| o.status().is_closed());
                 let is_expected = outcome.as_ref().err().is_some_and(is_expected);
-                // As a Deferred, a failure is reported if the job is dropped.
+                // Put into a Deferred, so that a failure is reported as unhandled if the job is
+                // dropped.
                 let outcome = Deferred::from(outcome);
                 if is_closed && is_expected {
                     outcome.ignore();
                     return;
                 }
                 let Some(owner) = owner else {
-                    // The owner is gone, and with it each job: a failure is reported here.
+                    // There is no owner to post to. `detach` reports a failure as unhandled.
                     return outcome.detach();
                 };
                 let job: Job<Self> = Box::new(move |protocol, cx| {
@@ -333,7 +334,8 @@ pub(crate) trait MailboxOwner: Runnable + Sized + 'static {
                     };
                     f(protocol, cx, outcome).into_result()
                 });
-                // Hands the job back if the owner is closed: its drop reports a failure.
+                // `post` returns the job if the owner is closed; the drop of the job reports a
+                // failure.
                 drop(owner.post(job, cause));
             })
             .detach();
@@ -349,7 +351,7 @@ pub(crate) trait MailboxOwner: Runnable + Sized + 'static {
         let call = self.reactor().call_later(delay, move || {
             if let Some(owner) = owner.upgrade() {
                 let job: Job<Self> = Box::new(|protocol, cx| f(protocol, cx).into_result());
-                // Hands the job back if the owner is closed; the job is dropped.
+                // `post` returns the job if the owner is closed; then it is dropped.
                 drop(owner.post(job, cause));
             }
         });
@@ -365,7 +367,7 @@ pub(crate) trait MailboxOwner: Runnable + Sized + 'static {
         H: Handled,
     {
         let (owner, cause) = (self.mailbox().weak(), self.cause());
-        // Empty while `f` runs, which is not borrowed then.
+        // `f` is taken out of the cell while it runs, so that the cell is not borrowed then.
         let place = Rc::new(RefCell::new(Some(f)));
         let looping = LoopingCall::with_loop(move |looping| {
             let (place, looping) = (Rc::clone(&place), looping.clone());
@@ -385,11 +387,11 @@ pub(crate) trait MailboxOwner: Runnable + Sized + 'static {
                 place.replace(Some(f));
                 handled
             });
-            // Hands the job back if the owner is closed; the job is dropped.
+            // `post` returns the job if the owner is closed; then it is dropped.
             drop(owner.post(job, cause));
         });
         match looping.start_later(self.reactor(), interval) {
-            // Fails only if the clock ends, which is the end of the owner, too.
+            // The Deferred fails only if the clock is gone, which is the end of the owner, too.
             Ok(stopped) => stopped.ignore(),
             Err(_running) => unreachable!("the loop was just made"),
         }
@@ -398,10 +400,10 @@ pub(crate) trait MailboxOwner: Runnable + Sized + 'static {
     }
 }
 
-/// State of a mailbox that an owner may keep where it likes: a connection keeps it in its
-/// flags, to be looked at together with the others.
+/// State of a mailbox, which each type of owner stores in its own way: a connection in its flags,
+/// so that they can be tested together.
 pub(crate) trait MailboxStatus {
-    /// Whether the owner is closed: nothing that is asked for has an effect.
+    /// Whether the owner is closed: further requests have no effect.
     fn is_closed(&self) -> bool;
 
     /// Whether the owner is in the loop's run queue.
@@ -412,11 +414,11 @@ pub(crate) trait MailboxStatus {
     /// Notes whether there are jobs in the mailbox.
     fn set_has_jobs(&self, has_jobs: bool);
 
-    /// Calls `f`, which runs no code of users.
+    /// Calls `f` with the set. `f` must not run user code.
     fn with_cancel_set<R>(&self, f: impl FnOnce(&mut CancelSet) -> R) -> R;
 }
 
-/// [`MailboxStatus`] in cells of its own.
+/// A [`MailboxStatus`] in separate cells.
 #[derive(Default)]
 pub(crate) struct PlainStatus {
     // Set by `close_with`, never cleared.
@@ -446,7 +448,7 @@ impl MailboxStatus for PlainStatus {
     }
 }
 
-/// What an owner keeps for its protocol.
+/// The protocol of an owner, and its jobs.
 pub(crate) struct Mailbox<O: MailboxOwner> {
     me: Weak<O>,
     /// Borrowed while a handler runs. `None` before the owner is open, and once it is closed.
@@ -478,7 +480,7 @@ impl<O: MailboxOwner> Mailbox<O> {
     }
 }
 
-/// Weak reference to an owner: what `Connection`, `DatagramPort` and `Process` are made of.
+/// Weak reference to an owner, inside of the handles `Connection`, `DatagramPort` and `Process`.
 pub(crate) struct OwnerRef<O: MailboxOwner>(Weak<O>);
 
 impl<O: MailboxOwner> OwnerRef<O> {
@@ -491,7 +493,7 @@ impl<O: MailboxOwner> OwnerRef<O> {
         owner.ok_or_else(O::closed_error)
     }
 
-    /// The owner, also if it is closing or closed.
+    /// The owner, even if it is closing or closed.
     pub(crate) fn upgrade(&self) -> Option<Rc<O>> {
         self.0.upgrade()
     }
@@ -538,8 +540,8 @@ impl<O: MailboxOwner> OwnerRef<O> {
         match posted {
             Ok(()) => answer.add_callback(|result| result),
             Err(closed) => {
-                // The job was dropped with its trigger, so `answer` is abandoned; the error says
-                // why.
+                // The job was dropped with its trigger, so `answer` is abandoned. The error tells
+                // more.
                 answer.ignore();
                 deferred::fail(Failure::new(closed))
             }

@@ -1,4 +1,5 @@
-//! UDP in memory: ports by address, datagrams on their way, and what a test does with them.
+//! Simulated UDP: ports by address, datagrams in transit, and the delivery that a test chooses for
+//! them.
 //!
 //! ```text
 //!  send ──▶ unsent ──▶ Delivery of the test ──▶ on its way until due ──▶ queue of a port ──▶ receive
@@ -7,8 +8,8 @@
 //!                                                          if it is connected
 //! ```
 //!
-//! The closure of the test runs when the loop waits, so that no handler is on the stack and
-//! nothing is borrowed.
+//! The closure of the test runs when the loop waits, so no handler is running and nothing is
+//! borrowed.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
@@ -22,37 +23,38 @@ use crate::readiness::{Key, Ready};
 /// The first ephemeral port.
 const FIRST_FREE_PORT: u16 = 49152;
 
-/// Number of unread bytes that a port holds; datagrams that come when there is no room for them
+/// Number of unread bytes that a port holds. Datagrams that arrive when there is no room for them
 /// are lost.
 const CAPACITY: usize = 256 * 1024;
 
-/// The longest datagrams of IPv4 and IPv6, without headers.
+/// The longest datagram of IPv4, without headers.
 const LARGEST_V4: usize = 65_507;
+/// The longest datagram of IPv6, without headers.
 const LARGEST_V6: usize = 65_527;
 
 type Decide = Box<dyn FnMut(&SentDatagram<'_>) -> Delivery>;
 
-/// The part of a network in memory that carries datagrams.
+/// The part of the simulated network that carries datagrams.
 #[derive(Default)]
 pub(crate) struct Datagrams {
-    /// In the order in which they were opened.
+    /// The open ports, in the order in which they were opened.
     ports: RefCell<Vec<Weak<Port>>>,
-    /// The loop has not asked the test about them.
+    /// Datagrams for which the closure of the test was not called yet.
     unsent: RefCell<VecDeque<OnItsWay>>,
-    /// By the time at which they arrive, and then by their number.
+    /// Datagrams in transit, by the time at which they arrive, and then by the number of the copy.
     on_their_way: RefCell<BTreeMap<(Duration, u64), OnItsWay>>,
     now: Cell<Duration>,
-    /// Number of datagrams that the test was asked about.
+    /// Number of datagrams for which the closure of the test was called.
     sent: Cell<usize>,
-    /// Number of copies that were put on their way.
+    /// Number of copies that were put in transit, for the keys of `on_their_way`.
     copies: Cell<u64>,
-    /// Distance of the next ephemeral port from the first.
+    /// Offset of the next ephemeral port from the first.
     opened: Cell<u16>,
     /// The length of the longest datagram, if a test has limited it.
     largest: Cell<Option<usize>>,
     /// Addresses that do not answer, not even to refuse.
     silent: RefCell<Vec<SocketAddr>>,
-    /// Taken while it runs.
+    /// The closure of the test; taken out while it runs.
     decide: RefCell<Option<Decide>>,
 }
 
@@ -71,7 +73,7 @@ pub(crate) struct DatagramSocket {
 }
 
 struct Port {
-    /// `None` for one that no source of the loop is registered for.
+    /// `None` for a port of the test, which belongs to no source of the loop.
     key: Option<Key>,
     is_shared: bool,
     local: Cell<SocketAddr>,
@@ -82,12 +84,12 @@ struct Port {
     is_refused: Cell<bool>,
 }
 
-/// What a port has received.
+/// Result of a receive.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Received {
-    /// A datagram of this length, of which the buffer has as much as fits.
+    /// A datagram of this length; the buffer has as much of it as fits.
     Datagram(usize, SocketAddr),
-    /// No port has taken an earlier datagram of this one.
+    /// No port has taken an earlier datagram of this sender.
     Refused,
 }
 
@@ -110,17 +112,17 @@ impl Datagrams {
 
     pub(crate) fn set_delivery(&self, decide: Decide) {
         let before = self.decide.replace(Some(decide));
-        // User code, dropped while nothing is borrowed.
+        // The old closure is user code, and is dropped while nothing is borrowed.
         drop(before);
     }
 
-    /// When the next datagram arrives.
+    /// The time at which the next datagram arrives.
     pub(crate) fn next_due(&self) -> Option<Duration> {
         let on_their_way = self.on_their_way.borrow();
         on_their_way.first_key_value().map(|((due, _), _)| *due)
     }
 
-    /// Has all datagrams arrive that are due at `now`.
+    /// Delivers all datagrams that are due at `now`.
     pub(crate) fn move_to(&self, now: Duration) {
         self.now.set(now);
         while self.next_due().is_some_and(|due| due <= now) {
@@ -132,8 +134,8 @@ impl Datagrams {
         }
     }
 
-    /// Opens a port at `address`, for the source with `key`. Several share an address if all of
-    /// them are `shared`.
+    /// Opens a port at `address`, for the source with `key`. Several ports can have the same
+    /// address if all of them are opened with `is_shared`.
     pub(crate) fn open(
         self: &Rc<Self>,
         address: SocketAddr,
@@ -163,7 +165,7 @@ impl Datagrams {
         })
     }
 
-    /// `ip` with the next port number that is free.
+    /// `ip` with the next free port number.
     fn free_address(&self, ip: IpAddr) -> Option<SocketAddr> {
         (FIRST_FREE_PORT..=u16::MAX).find_map(|_| {
             let number = FIRST_FREE_PORT + self.opened.get();
@@ -176,8 +178,8 @@ impl Datagrams {
     }
 
     fn is_taken(&self, address: SocketAddr, is_shared: bool) -> bool {
-        // As with `bind`: an address collides with "all addresses" on the same port; `SO_REUSEADDR`
-        // allows it if both sides set it.
+        // As with `bind`, an address collides with "all addresses" on the same port number, unless
+        // both ports are shared (`SO_REUSEADDR`).
         self.open_ports().any(|port| {
             let local = port.local.get();
             let overlaps = local.port() == address.port()
@@ -203,8 +205,8 @@ impl Datagrams {
         !self.unsent.borrow().is_empty()
     }
 
-    /// Puts what was sent on its way. Then adds the ports that have something to read, in the
-    /// order in which they were opened.
+    /// Calls the closure of the test for the datagrams that were sent. Then adds the ports that are
+    /// readable to `ready`, in the order in which they were opened.
     pub(crate) fn collect_ready(&self, ready: &mut Vec<(Key, Ready)>) {
         self.dispatch();
         let first = ready.len();
@@ -214,8 +216,8 @@ impl Datagrams {
             };
             ready.push((key, Ready::new(true, false, false)));
         }
-        // `open_ports` gives the last one first; events come in the order of opening, so that each
-        // run of a test has the same.
+        // `open_ports` begins with the port that was opened last; events are to come in the order
+        // of opening, so that each run of a test has the same order.
         ready[first..].reverse();
     }
 
@@ -226,7 +228,7 @@ impl Datagrams {
         }
         self.unsent.borrow_mut().push_back(OnItsWay {
             bytes: bytes.to_vec(),
-            // Fixed when it is sent: the sender may be closed or connected when it arrives.
+            // Stored now, because the sender may be closed or connected when the datagram arrives.
             from: seen_by(sender.local.get(), to),
             to,
             sender: Rc::downgrade(sender),
@@ -235,7 +237,7 @@ impl Datagrams {
     }
 
     fn dispatch(&self) {
-        // Those that the closure sends itself are for the next turn.
+        // Datagrams that the closure sends itself wait for the next turn.
         let unsent = self.unsent.take();
         for datagram in unsent {
             let delivery = self.decide(&datagram);
@@ -258,12 +260,12 @@ impl Datagrams {
         }
     }
 
-    /// What the test says about a datagram.
+    /// Asks the closure of the test what becomes of a datagram.
     fn decide(&self, datagram: &OnItsWay) -> Delivery {
         let number = self.sent.get();
         self.sent.set(number + 1);
-        // Out of its place while it runs: it is code of the test, and may send, or set another
-        // closure.
+        // Taken out while it runs, because the closure is code of the test, which may send, or set
+        // another closure.
         let decide = self.decide.take();
         let Some(mut decide) = decide else {
             return Delivery::at_once();
@@ -274,10 +276,10 @@ impl Datagrams {
             to: datagram.to,
             bytes: &datagram.bytes,
         });
-        // Declared after `decide`, so it is released first: a closure that was replaced is dropped
-        // while nothing is borrowed.
+        // Declared after `decide`, so this borrow ends before `decide` is dropped, if another
+        // closure was set.
         let mut place = self.decide.borrow_mut();
-        // The closure may have set another one.
+        // Not put back if the closure has set another one.
         if place.is_none() {
             *place = Some(decide);
         }
@@ -299,7 +301,7 @@ impl Datagrams {
             SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
             SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
         };
-        // A port on the address itself goes before one on all addresses.
+        // A port on the address itself takes precedence over a port on all addresses.
         match at(to).or_else(|| at(SocketAddr::new(any, to.port()))) {
             Some(port) => port.push(datagram.bytes, from),
             None => datagram.refuse(),
@@ -308,7 +310,8 @@ impl Datagrams {
 }
 
 impl OnItsWay {
-    /// A port that is not connected to the destination hears of no refusal, as with the system.
+    /// Reports the refusal to the sender, if that is connected to the destination, as the system
+    /// does.
     fn refuse(&self) {
         let Some(sender) = self.sender.upgrade() else {
             return;
@@ -319,8 +322,8 @@ impl OnItsWay {
     }
 }
 
-/// The address of a port as a peer at `to` sees it. One that is open on all addresses is seen on
-/// the address that it talks to, as a connection in memory is.
+/// The address of a port as a peer at `to` sees it. A port that is open on all addresses appears
+/// with the address to which it sends, like a connection in memory.
 fn seen_by(local: SocketAddr, to: SocketAddr) -> SocketAddr {
     if !local.ip().is_unspecified() {
         return local;
@@ -333,7 +336,7 @@ fn seen_by(local: SocketAddr, to: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, local.port())
 }
 
-/// Without what an address of version 6 has beside its IP and port.
+/// Compares IP and port only, without the flow label and scope of IPv6 addresses.
 fn is_same(one: SocketAddr, other: SocketAddr) -> bool {
     (one.ip(), one.port()) == (other.ip(), other.port())
 }
@@ -345,7 +348,7 @@ impl Port {
 
     fn push(&self, bytes: Vec<u8>, from: SocketAddr) {
         let unread = self.unread.get() + bytes.len();
-        // Beyond the capacity, the datagram is lost without a word, as when a socket's buffer is
+        // Above the capacity, the datagram is lost silently, as when the buffer of a socket is
         // full.
         if unread <= CAPACITY {
             self.unread.set(unread);
@@ -372,9 +375,10 @@ impl DatagramSocket {
         self.network.send(&self.port, bytes, to)
     }
 
-    /// `None` if there is nothing now.
+    /// Receives a datagram into `buffer`; `None` if there is none now.
     pub(crate) fn receive(&self, buffer: &mut [u8]) -> Option<Received> {
-        // Before the datagrams, as a socket reports its error (`SO_ERROR`) before its data.
+        // The refusal comes before datagrams, as a socket reports its error (`SO_ERROR`) before its
+        // data.
         if self.port.is_refused.take() {
             return Some(Received::Refused);
         }
@@ -384,7 +388,7 @@ impl DatagramSocket {
         Some(Received::Datagram(bytes.len(), from))
     }
 
-    /// The next datagram.
+    /// Takes the next datagram out of the queue.
     pub(crate) fn take(&self) -> Option<(Vec<u8>, SocketAddr)> {
         let first = self.port.received.borrow_mut().pop_front()?;
         self.port.unread.set(self.port.unread.get() - first.0.len());

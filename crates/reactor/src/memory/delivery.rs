@@ -1,4 +1,4 @@
-//! `Delivery`: what becomes of a datagram in memory.
+//! `Delivery`: what becomes of a simulated datagram.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use std::time::Duration;
 /// ```
 /// use reactor::testing::{Delivery, SentDatagram};
 ///
-/// /// Loses what is sent to port 53.
+/// /// Loses the datagrams to port 53.
 /// fn deliver(datagram: &SentDatagram<'_>) -> Delivery {
 ///     match datagram.to.port() {
 ///         53 => Delivery::lost(),
@@ -23,17 +23,18 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct SentDatagram<'a> {
-    /// How many datagrams were sent before it on this reactor, by all ports.
+    /// Number of datagrams that all ports of this reactor have sent before this one.
     pub number: usize,
-    /// The address of the port that has sent it.
+    /// The address of the sender.
     pub from: SocketAddr,
-    /// Where it goes.
+    /// The destination.
     pub to: SocketAddr,
-    /// Its contents.
+    /// The contents.
     pub bytes: &'a [u8],
 }
 
-/// What becomes of a datagram that was sent in a test: whether it arrives, when, and how often.
+/// What becomes of a datagram that was sent in a test: whether and when it arrives, and in how many
+/// copies.
 ///
 /// Datagrams with different delays overtake each other.
 ///
@@ -50,18 +51,18 @@ pub struct SentDatagram<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "the closure of `set_datagram_delivery` gives it"]
 pub struct Delivery {
-    /// Of each copy.
+    /// The delay of each copy.
     delays: Vec<Duration>,
     is_refused: bool,
 }
 
 impl Delivery {
-    /// It arrives at once.
+    /// The datagram arrives at once.
     pub fn at_once() -> Self {
         Self::after(Duration::ZERO)
     }
 
-    /// It arrives after `delay`.
+    /// The datagram arrives after `delay`.
     pub fn after(delay: Duration) -> Self {
         Self {
             delays: vec![delay],
@@ -69,7 +70,7 @@ impl Delivery {
         }
     }
 
-    /// It never arrives, and the sender is not told.
+    /// The datagram never arrives, and the sender is not informed.
     pub fn lost() -> Self {
         Self {
             delays: Vec::new(),
@@ -77,10 +78,11 @@ impl Delivery {
         }
     }
 
-    /// It never arrives, and the network says so at once, as by an ICMP message: the sender gets
-    /// [`connection_refused`](crate::DatagramProtocol::connection_refused), if it is connected.
+    /// The datagram never arrives, and the network reports that at once, as by an ICMP message:
+    /// [`connection_refused`](crate::DatagramProtocol::connection_refused) of the sender is called,
+    /// if its port is connected.
     ///
-    /// The same happens to a datagram that arrives where no port is open.
+    /// The same happens to a datagram that arrives at an address without an open port.
     pub fn refused() -> Self {
         Self {
             delays: Vec::new(),
@@ -88,7 +90,7 @@ impl Delivery {
         }
     }
 
-    /// And once more, after `delay` from when it was sent.
+    /// A further copy of the datagram arrives, `delay` after it was sent.
     pub fn and_again_after(mut self, delay: Duration) -> Self {
         self.delays.push(delay);
         self

@@ -1,4 +1,4 @@
-//! Listener in memory.
+//! Simulated listener.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -9,7 +9,7 @@ use super::socket::Socket;
 use crate::address::Address;
 use crate::readiness::{Interest, Key, Ready};
 
-/// A listener of the network in memory. Dropping it closes the port.
+/// A listener of the simulated network. Dropping it closes the port.
 pub(crate) struct Listener {
     queue: Rc<Queue>,
     address: Address,
@@ -30,8 +30,8 @@ impl Listener {
             interest: Cell::new(Interest::READABLE),
             sockets: RefCell::default(),
         });
-        // Weak, so that a dropped listener leaves the members by itself. The coercion to `dyn`
-        // needs the typed binding.
+        // Weak, so that a dropped listener is no longer a member. The binding with a type is needed
+        // for the coercion to `dyn`.
         let member: Weak<dyn Member> = {
             let weak: Weak<Queue> = Rc::downgrade(&queue);
             weak
@@ -56,7 +56,7 @@ impl Listener {
         self.queue.interest.set(interest);
     }
 
-    /// The next connection that waits.
+    /// The next waiting connection.
     pub(crate) fn accept(&self) -> Option<Socket> {
         self.queue.sockets.borrow_mut().pop_front()
     }

@@ -1,23 +1,24 @@
-//! Members of the network in memory: sockets and listeners that have something to report.
+//! Members of the simulated network: the sockets and listeners whose readiness is reported to the
+//! loop.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Weak;
 
 use crate::readiness::{Interest, Key, Ready};
 
-/// Something on the network that a source of the loop is registered for.
+/// A socket or a listener that belongs to a source of the loop.
 pub(super) trait Member {
     fn key(&self) -> Key;
-    /// `None` while nothing is to be told.
+    /// The events to be reported; `None` while none are, not even a hang-up.
     fn interest(&self) -> Option<Interest>;
-    /// What there is to be told, whatever the interest.
+    /// The readiness, whatever the interest is.
     fn state(&self) -> Ready;
 }
 
-/// All that have joined, and what holds for each of them.
+/// All members, and a setting that applies to each of them.
 pub(super) struct Members {
     joined: RefCell<Vec<Weak<dyn Member>>>,
-    /// The most that one read gives.
+    /// Most bytes that one read returns.
     largest_read: Cell<usize>,
 }
 
@@ -45,10 +46,10 @@ impl Members {
         self.joined.borrow_mut().push(member);
     }
 
-    /// Tells of those that have something to tell, in the order in which they came.
+    /// Adds the events of all members to `ready`, in the order in which the members have joined.
     pub(super) fn collect_ready(&self, ready: &mut Vec<(Key, Ready)>) {
-        // In the order in which they joined, as `epoll` reports: so each run of a test has the same
-        // order. Members that were dropped leave the list here.
+        // A fixed order, so that each run of a test is the same. Members that were dropped are
+        // removed from the list here.
         self.joined.borrow_mut().retain(|member| {
             let Some(member) = member.upgrade() else {
                 return false;

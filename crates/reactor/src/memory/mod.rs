@@ -1,9 +1,9 @@
-//! Network in memory: what the reactor of a test has instead of sockets.
+//! Simulated network in memory, which a test reactor has instead of sockets.
 //!
-//! It gives what the system gives, as far as a connection can tell: bytes in
-//! order, in pieces of any size, a limited room for what was not read, an end of
-//! each direction, resets. So connections of a test go through the same code as
-//! real ones, down to the last call that would be one of the system.
+//! It behaves like the sockets of the system, as far as a connection can notice: bytes arrive in
+//! order, in pieces of any size; the number of unread bytes is limited; each direction has an end;
+//! there are resets. So connections of a test run the same code as real ones, except for the system
+//! calls themselves.
 
 mod datagrams;
 mod delivery;
@@ -59,18 +59,18 @@ impl Network {
         self.datagrams.set_silent(address);
     }
 
-    /// Its part for UDP.
+    /// The part of the network for UDP.
     pub(crate) fn datagrams(&self) -> &Rc<Datagrams> {
         &self.datagrams
     }
 
-    /// Tells of the members that have something to tell, in the order in which they came.
+    /// Adds the events of all members to `ready`, in the order in which the members have joined.
     pub(crate) fn collect_ready(&self, ready: &mut Vec<(Key, Ready)>) {
         self.members.collect_ready(ready);
         self.datagrams.collect_ready(ready);
     }
 
-    /// A port on which no listener is, on any address. If there is none, one that is taken.
+    /// A port number without a listener on any address. If all are taken, one of them.
     fn free_port(&self) -> u16 {
         let listeners = self.listeners.borrow();
         let mut port = self.next_port.get();
@@ -100,7 +100,7 @@ impl Network {
         let mut listeners = self.listeners.borrow_mut();
         if listeners
             .get(&address)
-            // A weak reference: the address is free as soon as its listener is dropped.
+            // The reference is weak, so an address is free as soon as its listener is dropped.
             .is_some_and(|queue| queue.strong_count() > 0)
         {
             return Err(io::ErrorKind::AddrInUse.into());
@@ -110,8 +110,8 @@ impl Network {
         Ok(listener)
     }
 
-    /// A socket that is connected to the listener on `address`, or has the error that there is
-    /// none.
+    /// A socket that is connected to the listener on `address`. If there is none, the socket has an
+    /// error.
     pub(crate) fn connect(self: &Rc<Self>, address: &Address, key: Key) -> Socket {
         let host = match address {
             Address::Inet(peer) => {
@@ -121,7 +121,7 @@ impl Network {
                 };
                 let mut port = self.free_port();
                 if port == peer.port() {
-                    // Or it would look as if it were connected to itself.
+                    // With the same port number, the socket would seem to be connected to itself.
                     port = self.free_port();
                 }
                 Address::Inet(SocketAddr::new(ip, port))
@@ -134,14 +134,14 @@ impl Network {
             return Socket::without_answer(&self.members, key, host, address.clone());
         }
         let queue = self.listener_at(address);
-        // Made even if no listener is there: the error is one of the socket, which the loop finds,
-        // as with a connect that does not block.
+        // Made even if there is no listener: the loop finds the error in the socket, as after a
+        // non-blocking `connect`.
         let (near, far) = Socket::pair(&self.members, host, address.clone());
         near.set_key(key);
         match queue {
             Some(queue) => queue.push(far),
             None => near.refuse(match address {
-                // As the system has it: `ENOENT` for a path without a socket.
+                // As in the system: `ENOENT` for a path without a socket.
                 Address::Unix(_) => io::ErrorKind::NotFound,
                 _ => io::ErrorKind::ConnectionRefused,
             }),
@@ -159,7 +159,8 @@ impl Network {
 
     fn listener_at(&self, address: &Address) -> Option<Rc<Queue>> {
         let listeners = self.listeners.borrow();
-        // A listener on the address itself comes before one on all addresses, as in the system.
+        // A listener on the address itself takes precedence over one on all addresses, as in the
+        // system.
         let exact = listeners.get(address).and_then(Weak::upgrade);
         exact.or_else(|| match address {
             Address::Inet(inet) => {

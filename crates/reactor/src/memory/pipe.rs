@@ -1,27 +1,27 @@
-//! One direction of a connection in memory, with limited room.
+//! One direction of a simulated connection, with limited capacity.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::OwnedFd;
 
-/// How many unread bytes a direction of a connection holds.
+/// Number of unread bytes that one direction holds.
 const CAPACITY: usize = 64 * 1024;
 
 #[derive(Default)]
 pub(super) struct Pipe {
     bytes: RefCell<VecDeque<u8>>,
     descriptors: RefCell<VecDeque<OwnedFd>>,
-    /// Nothing more will be written.
+    /// Whether the writing end is closed.
     // Set by `finish` and `reset`, never cleared.
     is_finished: Cell<bool>,
-    /// The reading end is closed.
+    /// Whether the reading end is closed.
     // Set by `stop_reading`, never cleared.
     is_unread: Cell<bool>,
-    /// It ends with an error.
+    /// Whether the direction ends with an error.
     // Set by `reset`, never cleared.
     is_reset: Cell<bool>,
-    /// The reading end is closed, and this many more bytes are taken all the same.
+    /// Number of bytes that are still taken and discarded although the reading end is closed.
     discards: Cell<usize>,
 }
 
@@ -30,8 +30,8 @@ impl Pipe {
         if self.is_finished.get() {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
-        // A reader that has closed in order takes some more (`discard`), as its `Linger` would;
-        // then comes the reset.
+        // A reader that has closed in an orderly way takes some more bytes (`discard`), as its
+        // `Linger` would; after that, the writer gets a reset.
         if self.is_unread.get() {
             let taken = bytes.len().min(self.discards.get());
             self.discards.set(self.discards.get() - taken);
@@ -43,14 +43,14 @@ impl Pipe {
         let mut buffered = self.bytes.borrow_mut();
         let taken = bytes.len().min(CAPACITY - buffered.len());
         buffered.extend(&bytes[..taken]);
-        // Descriptors go with bytes, as in the system: with none taken, none are sent.
+        // Descriptors are sent with bytes, as in the system: if no byte is taken, none is sent.
         if taken > 0 {
             self.descriptors.borrow_mut().extend(descriptors);
         }
         Ok(taken)
     }
 
-    /// `None` if there is nothing now, 0 at the end.
+    /// Reads into `buffer`. Returns `None` if there is no input now, 0 at the end of the input.
     pub(super) fn read(
         &self,
         buffer: &mut [u8],
@@ -58,7 +58,7 @@ impl Pipe {
     ) -> io::Result<Option<usize>> {
         let mut bytes = self.bytes.borrow_mut();
         if bytes.is_empty() {
-            // What has arrived comes before that.
+            // The reset is reported only here, after all bytes that have arrived.
             if self.is_reset.get() {
                 return Err(io::ErrorKind::ConnectionReset.into());
             }
@@ -87,7 +87,7 @@ impl Pipe {
         self.is_unread.set(true);
     }
 
-    /// Throws away what is in the pipe, and takes `bytes` more.
+    /// Discards the unread bytes, and up to `bytes` further ones.
     pub(super) fn discard(&self, bytes: usize) {
         self.discards.set(bytes);
         self.bytes.borrow_mut().clear();

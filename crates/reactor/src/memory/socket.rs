@@ -1,4 +1,4 @@
-//! One end of a connection in memory.
+//! One end of a simulated connection.
 
 use std::cell::Cell;
 use std::io;
@@ -23,9 +23,9 @@ struct End {
     outgoing: Rc<Pipe>,
     host: Address,
     peer: Address,
-    /// Why it is not connected.
+    /// The error of the connect, if it has failed.
     error: Cell<Option<io::ErrorKind>>,
-    // Never cleared: it is one of an address that does not answer.
+    // Never cleared: set only for an address that does not answer.
     is_connecting: bool,
 }
 
@@ -51,7 +51,7 @@ impl Socket {
             is_connecting,
         });
         let member: Weak<dyn Member> = {
-            // Weak, so that a dropped socket leaves the members by itself.
+            // Weak, so that a dropped socket is no longer a member.
             let weak: Weak<End> = Rc::downgrade(&end);
             weak
         };
@@ -66,7 +66,7 @@ impl Socket {
         (near, far)
     }
 
-    /// One that connects for ever.
+    /// A socket whose connect never ends.
     pub(super) fn without_answer(
         members: &Rc<Members>,
         key: Key,
@@ -113,7 +113,7 @@ impl Socket {
         self.end.error.take().or(reset).map(io::Error::from)
     }
 
-    /// `None` if there is nothing now, 0 at the end.
+    /// Reads into `buffer`. Returns `None` if there is no input now, 0 at the end of the input.
     pub(crate) fn receive(
         &self,
         buffer: &mut [u8],
@@ -128,18 +128,18 @@ impl Socket {
         self.end.incoming.read(&mut buffer[..length], descriptors)
     }
 
-    /// How many bytes have arrived and were not read.
+    /// Number of bytes that have arrived and were not read.
     pub(crate) fn arrived(&self) -> usize {
         self.end.incoming.len()
     }
 
-    /// The other end may go on sending, which is discarded: as a socket of the system's is
-    /// read to its end when the connection is closed in order.
+    /// Up to `bytes` bytes that the other end still sends are discarded, as a real socket is read
+    /// after an orderly close (`Linger`).
     pub(crate) fn linger(&self, bytes: usize) {
         self.end.incoming.discard(bytes);
     }
 
-    /// Sends what there is room for.
+    /// Sends as many bytes as there is room for.
     pub(crate) fn send(&self, bytes: &[u8], descriptors: Vec<OwnedFd>) -> io::Result<usize> {
         self.end.outgoing.write(bytes, descriptors)
     }
@@ -148,7 +148,7 @@ impl Socket {
         self.end.outgoing.finish();
     }
 
-    /// The other end is not to get what it has not read.
+    /// Ends the output with a reset.
     pub(crate) fn reset(&self) {
         self.end.outgoing.reset();
     }
@@ -175,7 +175,7 @@ impl Member for End {
         if self.is_connecting {
             return Ready::new(false, false, false);
         }
-        // A hang-up, as `poll` has it: an error, or the end of both directions.
+        // A hang-up as in `poll(2)`: an error, or the end of both directions.
         let is_broken = self.error.get().is_some() || self.incoming.is_reset();
         let is_over = self.incoming.is_finished() && self.outgoing.is_finished();
         Ready::new(
