@@ -235,6 +235,7 @@ fn a_connected_port_hears_from_its_peer_only() {
     let protocol = Udp::new(&log).on_start(move |cx| {
         // It is on its way in when the port is connected.
         early.send_to(b"early", ("127.0.0.1", cx.address().port()))?;
+        early.send_to(&[b'x'; 10_000], ("127.0.0.1", cx.address().port()))?;
         cx.connect(address)?;
         Ok(cx.send("hello")?)
     });
@@ -249,6 +250,20 @@ fn a_connected_port_hears_from_its_peer_only() {
     turn_until(&reactor, || log.len() > 1);
     turn_a_few_times(&reactor);
     assert_eq!(log.events(), ["start", "received friendly"]);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_port_connected_to_any_address_hears_this_computer() {
+    let (reactor, log) = (reactor(), Log::default());
+    let (friend, address) = peer();
+    let any = SocketAddr::from(([0, 0, 0, 0], address.port()));
+    let protocol = Udp::new(&log).on_start(move |cx| Ok(cx.connect(any)?));
+    let port = listen(&reactor, protocol);
+    friend
+        .send_to(b"friendly", port.address())
+        .expect("it fits");
+    turn_until(&reactor, || log.has("received friendly"));
 }
 
 #[test]

@@ -152,6 +152,71 @@ fn a_connected_port_hears_its_peer_only() {
     });
 }
 
+/// Connects its port when the first datagram comes.
+struct Connects(Recorder, SocketAddr);
+
+impl DatagramProtocol for Connects {
+    type Address = SocketAddr;
+
+    fn datagram_received(
+        &mut self,
+        cx: &mut DatagramContext<'_, Self>,
+        data: &[u8],
+        from: SocketAddr,
+    ) -> Result<()> {
+        if self.0.take().is_empty() {
+            cx.connect(self.1)?;
+        }
+        self.0
+            .note(format!("{} from {from}", String::from_utf8_lossy(data)));
+        Ok(())
+    }
+}
+
+#[test]
+fn what_waits_when_a_port_is_connected_is_dropped_unless_its_peer_sent_it() {
+    testing::run(|reactor| {
+        let peer = reactor.datagram_peer(SERVER);
+        let stranger = reactor
+            .listen_udp("192.0.2.2:53", Recorder::default())
+            .unwrap();
+        let log = Recorder::default();
+        let port = reactor
+            .listen_udp("192.0.2.3:53", Connects(log.clone(), server()))
+            .unwrap();
+        // Both arrive in one turn.
+        stranger.send_to("first", port.address()).unwrap();
+        stranger.send_to("early", port.address()).unwrap();
+        reactor.settle();
+        assert_eq!(log.take(), ["first from 192.0.2.2:53"]);
+        log.note("not the first");
+        peer.send_to("welcome", port.address());
+        assert_eq!(log.take(), [format!("welcome from {SERVER}")]);
+        reactor.result_of(port.stop_listening()).unwrap();
+        reactor.result_of(stranger.stop_listening()).unwrap();
+    });
+}
+
+#[test]
+fn the_unspecified_address_leads_to_this_computer() {
+    testing::run(|reactor| {
+        let server = Recorder::default();
+        let listening = reactor.listen_udp("0.0.0.0:53", server.clone()).unwrap();
+        let client = Recorder::default();
+        let port = reactor.listen_udp("0.0.0.0:0", client.clone()).unwrap();
+        port.connect(listening.address()).unwrap();
+        port.send("hello").unwrap();
+        reactor.settle();
+        assert_eq!(server.take(), [format!("hello from {}", port.address())]);
+        listening.send_to("welcome", port.address()).unwrap();
+        reactor.settle();
+        assert_eq!(client.take(), ["welcome from 127.0.0.1:53"]);
+        for port in [port, listening] {
+            reactor.result_of(port.stop_listening()).unwrap();
+        }
+    });
+}
+
 /// As by an ICMP message: only a connected port is told, some time later.
 #[test]
 fn nothing_listens() {

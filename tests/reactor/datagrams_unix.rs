@@ -8,7 +8,7 @@ use reactor::{DatagramError, UnixAddress, UnixDatagramOptions};
 use tests::Directory;
 
 use crate::datagrams::Recorder;
-use crate::support::{Log, assert_sleeps, reactor, result_of, turn_until};
+use crate::support::{Log, assert_sleeps, reactor, result_of, turn_a_few_times, turn_until};
 
 type Unix = Recorder<UnixAddress>;
 
@@ -105,6 +105,43 @@ fn who_has_no_name_can_be_heard() {
         no_peer.expect_err("the socket does not exist").kind(),
         std::io::ErrorKind::NotFound
     );
+}
+
+#[test]
+fn a_connected_port_hears_from_its_peer_only() {
+    let (reactor, folder) = (reactor(), Directory::new("unix-datagrams-peer"));
+    // The name that the peer was bound to is another one than that which the port is connected to.
+    fs::create_dir(folder.join("real")).expect("a folder");
+    std::os::unix::fs::symlink(folder.join("real"), folder.join("link")).expect("a link");
+    let friend = UnixDatagram::bind(folder.join("link/friend")).expect("the name is free");
+    let log = Log::default();
+    let (own, to) = (folder.join("own"), folder.join("real/friend"));
+    let early = own.clone();
+    let protocol = Unix::new(&log).on_start(move |cx| {
+        // They are there when the port is connected.
+        let stranger = UnixDatagram::unbound()?;
+        stranger.send_to(b"from nobody", &early)?;
+        stranger.send_to(&[b'x'; 10_000], &early)?;
+        UnixDatagram::bind(early.with_extension("stranger"))?.send_to(b"strange", &early)?;
+        Ok(cx.connect(UnixAddress::from(to.clone()))?)
+    });
+    let port = reactor
+        .listen_unix_datagram(&own, protocol)
+        .expect("the name is free");
+    friend.send_to(b"friendly", &own).expect("it fits");
+    turn_until(&reactor, || log.len() > 1);
+    turn_a_few_times(&reactor);
+    assert_eq!(log.events(), ["start", "received friendly"]);
+    port.send("hello").expect("it is connected");
+
+    // Who has no name is known by the socket alone.
+    let (near, far) = UnixDatagram::pair().expect("a pair");
+    let log = Log::default();
+    reactor
+        .adopt_datagram_port(near, Unix::new(&log))
+        .expect("a socket for datagrams");
+    far.send(b"friendly").expect("it fits");
+    turn_until(&reactor, || log.has("received friendly"));
 }
 
 #[cfg(target_os = "linux")]

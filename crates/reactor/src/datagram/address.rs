@@ -87,7 +87,8 @@ pub(crate) mod sealed {
         #[doc(hidden)]
         fn can_reach(&self, other: &Self) -> bool;
 
-        /// Whether a datagram from `other` is from the peer with this address.
+        /// Whether a datagram from `other` is from the peer with this address, as the system
+        /// gives it (`peer_of`).
         #[doc(hidden)]
         fn is_peer(&self, other: &Self) -> bool;
 
@@ -200,8 +201,10 @@ impl sealed::Family for UnixAddress {
         true
     }
 
-    fn is_peer(&self, _other: &Self) -> bool {
-        true
+    fn is_peer(&self, other: &Self) -> bool {
+        // A peer without a name is one end of a socket pair. It may get a name later, and nobody
+        // else knew where to send to before.
+        *self == Self::Unnamed || self == other
     }
 }
 

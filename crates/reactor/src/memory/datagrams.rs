@@ -222,6 +222,7 @@ impl Datagrams {
     }
 
     fn send(&self, sender: &Rc<Port>, bytes: &[u8], to: SocketAddr) -> Result<(), TooLong> {
+        let to = reached(to);
         let of_the_family = if to.is_ipv4() { LARGEST_V4 } else { LARGEST_V6 };
         if bytes.len() > self.largest.get().unwrap_or(usize::MAX).min(of_the_family) {
             return Err(TooLong);
@@ -328,12 +329,17 @@ fn seen_by(local: SocketAddr, to: SocketAddr) -> SocketAddr {
     if !local.ip().is_unspecified() {
         return local;
     }
+    SocketAddr::new(reached(to).ip(), local.port())
+}
+
+/// Where a datagram to `to` goes: the unspecified address leads to this computer.
+fn reached(to: SocketAddr) -> SocketAddr {
     let ip = match to.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
         ip => ip,
     };
-    SocketAddr::new(ip, local.port())
+    SocketAddr::new(ip, to.port())
 }
 
 /// Compares IP and port only, without the flow label and scope of IPv6 addresses.
@@ -368,7 +374,7 @@ impl DatagramSocket {
 
     pub(crate) fn connect(&self, peer: SocketAddr) {
         self.port.local.set(seen_by(self.local(), peer));
-        self.port.peer.set(Some(peer));
+        self.port.peer.set(Some(reached(peer)));
     }
 
     pub(crate) fn send(&self, bytes: &[u8], to: SocketAddr) -> Result<(), TooLong> {

@@ -55,7 +55,7 @@ pub(crate) struct DatagramSource<P: DatagramProtocol> {
     /// `None` once the port is closed.
     socket: RefCell<Option<RawDatagrams>>,
     local: RefCell<P::Address>,
-    /// The peer that the port is connected to.
+    /// The peer that the port is connected to, as the system gives it.
     peer: RefCell<Option<P::Address>>,
     max_packet_size: usize,
     queue: RefCell<Queue<P::Address>>,
@@ -173,10 +173,13 @@ impl<P: DatagramProtocol> DatagramSource<P> {
         }
         let connected = self.with_socket(|socket| {
             socket.connect(&peer)?;
-            socket.local()
+            // Datagrams come from the address that the system has for the peer, which may be written
+            // in another way: 0.0.0.0 means 127.0.0.1, and a path has the form in which the peer was
+            // bound to it.
+            Ok((socket.local()?, socket.peer().unwrap_or(peer)))
         });
         match connected {
-            Some(Ok(local)) => {
+            Some(Ok((local, peer))) => {
                 self.local.replace(local);
                 self.peer.replace(Some(peer));
                 Ok(())
@@ -259,20 +262,21 @@ impl<P: DatagramProtocol> DatagramSource<P> {
     }
 
     fn take_in(&self, protocol: &mut P, buffer: &[u8], length: usize, from: P::Address) {
-        if length > self.max_packet_size {
-            let error = DatagramError::TooLong { length };
-            return self.handle(protocol, |protocol, cx| protocol.datagram_failed(cx, error));
-        }
         // A datagram of another sender, from before the port was connected, is dropped.
         let is_from_peer = match &*self.peer.borrow() {
             Some(peer) => peer.is_peer(&from),
             None => true,
         };
-        if is_from_peer {
-            self.handle(protocol, |protocol, cx| {
-                protocol.datagram_received(cx, &buffer[..length], from)
-            });
+        if !is_from_peer {
+            return;
         }
+        if length > self.max_packet_size {
+            let error = DatagramError::TooLong { length };
+            return self.handle(protocol, |protocol, cx| protocol.datagram_failed(cx, error));
+        }
+        self.handle(protocol, |protocol, cx| {
+            protocol.datagram_received(cx, &buffer[..length], from)
+        });
     }
 
     fn take_error(&self, protocol: &mut P, error: Errno) {
