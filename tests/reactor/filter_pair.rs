@@ -235,6 +235,7 @@ impl Panics {
 impl Filter for Panics {
     fn start(&mut self, link: &mut Link<'_>) -> Result<()> {
         self.in_method("start");
+        link.wake_after(Duration::from_secs(1));
         link.open();
         Ok(())
     }
@@ -258,6 +259,11 @@ impl Filter for Panics {
         self.in_method("finish");
         Ok(true)
     }
+
+    fn wake(&mut self, _link: &mut Link<'_>) -> Result<()> {
+        self.in_method("wake");
+        Ok(())
+    }
 }
 
 #[test]
@@ -268,11 +274,13 @@ fn a_panic_in_any_method_is_a_failure() {
     assert!(driver("receive_end").receive_end().is_err());
     assert!(driver("send").send("x").is_err());
     assert!(driver("finish").finish().is_err());
+    assert!(driver("wake").advance(Duration::from_secs(1)).is_err());
     let mut good = driver("none");
     good.receive("x").unwrap();
     good.send("x").unwrap();
     good.receive_end().unwrap();
     good.finish().unwrap();
+    good.advance(Duration::from_secs(1)).unwrap();
 }
 
 /// Counts the calls of `receive_end`, after which it asks to be woken.

@@ -491,6 +491,7 @@ impl Panics {
 impl Filter for Panics {
     fn start(&mut self, link: &mut Link<'_>) -> Result<()> {
         self.here("start");
+        link.wake_after(Duration::from_secs(1));
         link.open();
         Ok(())
     }
@@ -518,6 +519,11 @@ impl Filter for Panics {
         Ok(true)
     }
 
+    fn wake(&mut self, _: &mut Link<'_>) -> Result<()> {
+        self.here("wake");
+        Ok(())
+    }
+
     fn info(&self, _: &mut InfoRequest<'_>) {
         self.here("info");
     }
@@ -537,6 +543,7 @@ fn a_panic_ends_its_connection_and_no_other() {
         "receive_end",
         "send",
         "finish",
+        "wake",
         "info",
         "drop",
     ] {
@@ -550,6 +557,7 @@ fn a_panic_ends_its_connection_and_no_other() {
             peer.try_send(b"hello");
             let _ = connection.write("hello");
             assert_eq!(connection.filter_info::<u8>(), None);
+            reactor.advance(Duration::from_secs(1));
             peer.finish();
             reactor.settle();
             assert!(connection.is_gone(), "{name}");

@@ -23,6 +23,7 @@ mod datagrams_unix;
 mod defer_to_thread;
 mod descriptors;
 mod drivers;
+mod endpoint_panics;
 mod endpoint_strings;
 mod endpoints;
 mod error_messages;
