@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use reactor::filter::proxy_protocol::ProxyProtocol;
 use reactor::testing;
 use tracing::Level;
 use tracing::subscriber::with_default;
@@ -91,6 +92,39 @@ fn a_failing_protocol_is_told_of_with_its_peer() {
     let text = lines.text();
     assert!(text.contains("a protocol failed"), "{text}");
     assert!(text.contains("this went wrong"), "{text}");
+}
+
+#[test]
+fn the_log_has_the_client_that_a_proxy_header_names() {
+    let lines = Lines::default();
+    lines.capture(|| {
+        testing::run(|reactor| {
+            let recorder = RawRecorder::new(&Log::default())
+                .on_made(|_| {
+                    tracing::info!("a handler speaks");
+                    Ok(())
+                })
+                .on_received(|_, _| Err(deferred::Failure::msg("this went wrong")));
+            let filter = ProxyProtocol::from_any().filter();
+            let (connecting, peer) = reactor.connect_to_peer_through(filter, recorder);
+            peer.send("PROXY TCP4 203.0.113.9 192.0.2.1 50000 443\r\n");
+            let connection = connecting.into_result().expect("it is open");
+            let connection = connection.expect("a good header");
+            let client = connection.peer().expect("it is there");
+            assert_eq!(client.to_string(), "203.0.113.9:50000");
+            peer.send("x");
+        });
+    });
+    let text = lines.text();
+    for message in ["a handler speaks", "this went wrong"] {
+        let line = text.lines().find(|line| line.contains(message));
+        let line = line.unwrap_or_else(|| panic!("{message:?} was not logged: {text}"));
+        assert!(line.contains("peer=203.0.113.9:50000"), "{line}");
+        assert_eq!(
+            line.matches("peer=").count(),
+            line.matches("peer=203").count()
+        );
+    }
 }
 
 #[test]

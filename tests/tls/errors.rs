@@ -1,9 +1,14 @@
 //! What is said when a handshake fails: on which side, about whom, and what to do.
 
+use std::io::Read;
+use std::net::SocketAddr;
+use std::sync::Mutex;
+
 use reactor::Address;
 use reactor::testing::FilterDriver;
-use reactor_tls::{TlsClient, TlsConfigError, TlsError, TlsErrorKind, TlsServer, TlsVersion};
-use std::net::SocketAddr;
+use reactor_tls::{
+    TlsClient, TlsClientBuilder, TlsConfigError, TlsError, TlsErrorKind, TlsServer, TlsVersion,
+};
 
 use crate::certificates::{Issuer, both};
 use crate::handshakes::{Sides, kind};
@@ -73,6 +78,23 @@ fn certificates_that_are_not_good() {
         &server(&params("other.test", 2001, 2002)),
     )
     .open();
+}
+
+#[test]
+fn who_trusts_anybody_is_warned() {
+    let logged = |builder: fn() -> TlsClientBuilder| {
+        let (mut log, writer) = std::io::pipe().expect("a pipe");
+        let subscriber = tracing_subscriber::fmt()
+            .with_writer(Mutex::new(writer))
+            .finish();
+        tracing::subscriber::with_default(subscriber, || builder().build().expect("a client"));
+        let mut text = String::new();
+        log.read_to_string(&mut text).expect("the log");
+        text
+    };
+    let text = logged(|| TlsClient::builder().dangerously_accept_any_certificate());
+    assert!(text.contains("WARN") && text.contains("not safe"), "{text}");
+    assert_eq!(logged(TlsClient::builder), "");
 }
 
 #[test]
