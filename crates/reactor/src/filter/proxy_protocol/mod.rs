@@ -24,6 +24,8 @@ use super::{Filter, InfoRequest, Link};
 use crate::address::Address;
 
 /// Default of [`ProxyProtocol::timeout`].
+// A balancer sends the header at once. The specification asks for 3 s at least, in which TCP can
+// send a lost segment again.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Makes filters that read a PROXY header: from which senders, and within which time.
