@@ -208,7 +208,8 @@ impl Protocol for Fickle {
     type Framing = Raw;
 
     fn connection_made(&mut self, _: &mut Context<'_, Self>) -> Result<()> {
-        let connector = self.0.borrow().clone().expect("it is there");
+        // Taken, so that it does not keep itself.
+        let connector = self.0.take().expect("it is there");
         connector.disconnect();
         assert_eq!(connector.state(), ConnectorState::Connecting);
         Ok(())

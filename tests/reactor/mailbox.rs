@@ -205,9 +205,9 @@ fn call_every_calls_until_it_is_stopped_on_all_kinds() {
                         counted.add();
                         this.count += 1;
                         if this.count == 3 {
-                            // It may stop its own loop.
-                            let looping = looping.borrow();
-                            assert!(looping.as_ref().is_some_and(LoopingCall::stop));
+                            // It may stop its own loop. Taken, so that it does not keep itself.
+                            let looping = looping.take();
+                            assert!(looping.is_some_and(|looping| looping.stop()));
                         }
                     });
                     this.looping.replace(Some(started));

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Once;
 use std::time::Duration;
 
-use deferred::{Deferred, Failure, LoopingCall, defer_later, sleep};
+use deferred::{Deferred, Failure, LoopingCall, Trigger, defer_later, sleep};
 use reactor::testing::{self, TestReactor};
 use reactor::{ReactorHandle, RunError, Turn};
 
@@ -190,7 +190,7 @@ fn a_call_of_no_delay_may_rearm_itself_for_ever() {
     drop(ticks);
 }
 
-fn poll(reactor: &ReactorHandle, calls: Rc<Cell<u32>>, last: u32, trigger: deferred::Trigger<u32>) {
+fn poll(reactor: &ReactorHandle, calls: Rc<Cell<u32>>, last: u32, trigger: Trigger<u32>) {
     if calls.get() >= last {
         trigger.callback(last).expect("once");
         return;
@@ -350,9 +350,12 @@ fn a_panic_of_the_tools_names_the_test() {
     assert_eq!(files, [file!(); 17]);
 }
 
-/// Waits for what nothing fires.
+/// Waits for what nothing fires while the test runs.
 fn deferred_that_waits() -> Deferred<()> {
+    thread_local! {
+        static KEPT: RefCell<Option<Trigger<()>>> = const { RefCell::new(None) };
+    }
     let (trigger, deferred) = Deferred::pair();
-    std::mem::forget(trigger);
+    KEPT.set(Some(trigger));
     deferred
 }
