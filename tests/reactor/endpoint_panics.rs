@@ -1,11 +1,11 @@
 //! Panics of what endpoints call: each refuses one connection, and the port goes on.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use deferred::Panicked;
 use reactor::endpoint::{
-    Accept, Begin, Connect, ConnectionLimits, Listen, ServerEndpoint, WithFilter,
+    Accept, AnyPort, Begin, Connect, ConnectionLimits, Listen, ServerEndpoint, WithFilter,
 };
 use reactor::filter::Filter;
 use reactor::filter::proxy_protocol::ProxyProtocol;
@@ -58,7 +58,7 @@ impl Accept for Once {
     fn accept(&mut self, _: &Address) -> Option<Begin> {
         self.comes_to("accept");
         let (here, is_over, log) = (self.here, Rc::clone(&self.is_over), self.log.clone());
-        let once = Once { here, is_over, log };
+        let once = Self { here, is_over, log };
         Some(Box::new(move |connection| {
             once.comes_to("begin");
             let started = connection.start(RawRecorder::new(&once.log));
@@ -69,10 +69,7 @@ impl Accept for Once {
 
 /// Connects twice, and stops the port: the second connection is served, if `is_first_refused`.
 #[track_caller]
-fn check(
-    name: &str,
-    listen: impl FnOnce(&TestReactor, Log) -> deferred::Deferred<reactor::endpoint::AnyPort>,
-) {
+fn check(name: &str, listen: impl FnOnce(&TestReactor, Log) -> deferred::Deferred<AnyPort>) {
     let (reactor, log) = (TestReactor::new(), Log::default());
     let listening = listen(&reactor, log.clone());
     reactor.settle();
@@ -103,6 +100,36 @@ fn a_factory_or_an_acceptor_that_panics_keeps_its_port() {
             SERVER.listen_with(reactor, Box::new(Once { here, is_over, log }))
         });
     }
+}
+
+/// Stops its port, and panics.
+struct Stops(Log, Rc<RefCell<Option<AnyPort>>>);
+
+impl Factory for Stops {
+    type Protocol = Quiet;
+
+    fn build_protocol(&mut self, _: &Address) -> Option<Quiet> {
+        let port = self.1.take().expect("it listens");
+        port.stop_listening().ignore();
+        panic!("as it should");
+    }
+
+    fn stop_factory(&mut self) {
+        self.0.note("stopped");
+    }
+}
+
+#[test]
+fn a_factory_that_stops_its_port_and_panics_hears_of_the_stop() {
+    let (reactor, log) = (TestReactor::new(), Log::default());
+    let slot = Rc::default();
+    let listening = SERVER.listen(&reactor, Stops(log.clone(), Rc::clone(&slot)));
+    reactor.settle();
+    let port = listening.into_result().expect("free").expect("free");
+    slot.replace(Some(port));
+    SERVER.connect(&reactor, Quiet).ignore();
+    reactor.settle();
+    assert_eq!(log.events(), ["stopped"]);
 }
 
 #[test]

@@ -3,7 +3,9 @@
 use std::cell::Cell;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use deferred::assertions::with_no_unhandled;
@@ -108,6 +110,75 @@ fn one_question_goes_to_all_kinds_of_servers() {
         assert_eq!(settled(&reactor, asked).expect("an answer"), "4");
     }
     assert_eq!(reactor.counters().connections, 0);
+}
+
+#[test]
+fn each_of_many_strings_keeps_its_meaning() {
+    let reactor = TestReactor::new();
+    let peers = |host: u8| {
+        [
+            format!("192.0.2.{host}:80"),
+            format!("tcp:192.0.2.{host}:80"),
+            format!("unix:/run/{host}"),
+        ]
+    };
+    // In turns, again and again: more than a thread keeps.
+    for host in (1..=5).chain(1..=5).chain([1, 1, 2]) {
+        for text in peers(host) {
+            let pending = settled(&reactor, text.dial(&reactor));
+            if let Ok(pending) = pending {
+                assert!(text.ends_with(&pending.peer().to_string()), "{text}");
+            } else {
+                // The first round finds nobody. What has failed is not kept from succeeding.
+                let address = text.trim_start_matches("tcp:");
+                let port = match address.strip_prefix("unix:") {
+                    Some(path) => settled(&reactor, Path::new(path).listen(&reactor, || Quiet)),
+                    None => settled(&reactor, address.listen(&reactor, || Quiet)),
+                };
+                assert!(port.expect("it is free").is_listening());
+            }
+        }
+    }
+    let wrong = "tcp:192.0.2.1:eighty";
+    for _ in 0..2 {
+        let failure = settled(&reactor, wrong.dial(&reactor)).expect_err("it is wrong");
+        assert!(failure.is::<EndpointError>());
+    }
+}
+
+/// Dials and listens by strings when its thread ends.
+struct AtTheEnd(Cell<Option<TestReactor>>);
+
+impl Drop for AtTheEnd {
+    fn drop(&mut self) {
+        let reactor = self.0.take().expect("it was put there");
+        for text in ["tcp:192.0.2.1:80", "192.0.2.1:80"] {
+            assert!(settled(&reactor, text.dial(&reactor)).is_ok());
+        }
+        let listening = "tcp:81:interface=192.0.2.1".listen(&reactor, || Quiet);
+        assert!(settled(&reactor, listening).is_ok());
+        DONE.store(true, Ordering::Relaxed);
+    }
+}
+
+static DONE: AtomicBool = AtomicBool::new(false);
+
+#[test]
+fn strings_are_endpoints_to_the_end_of_a_thread() {
+    thread_local! {
+        static LAST: AtTheEnd = const { AtTheEnd(Cell::new(None)) };
+    }
+    let ending = std::thread::spawn(|| {
+        // What comes first goes last.
+        LAST.with(|last| {
+            let reactor = TestReactor::new();
+            let listening = "192.0.2.1:80".listen(&reactor, || Quiet);
+            assert!(settled(&reactor, listening).is_ok());
+            last.0.set(Some(reactor));
+        });
+    });
+    ending.join().expect("it does not panic");
+    assert!(DONE.load(Ordering::Relaxed));
 }
 
 #[test]

@@ -8,6 +8,7 @@ use super::pending::PendingConnection;
 use crate::connecting::from_the_loop;
 use crate::connection::{Connection, Protocol};
 use crate::handle::ReactorHandle;
+use crate::tcp::TcpConnectOptions;
 
 /// A destination of connections: an address, a name, a path, a description, or a type of your
 /// own. (Twisted: `IStreamClientEndpoint`.)
@@ -58,6 +59,13 @@ pub trait ClientEndpoint {
     ///
     /// All errors come through the Deferred.
     fn dial(&self, reactor: &ReactorHandle) -> Deferred<PendingConnection>;
+
+    /// The options of a destination that is TCP and nothing else: [`Connect::connect`] then gives
+    /// the connection to its protocol without a [`PendingConnection`] in between, which costs
+    /// less. `None` by default.
+    fn as_tcp(&self) -> Option<TcpConnectOptions> {
+        None
+    }
 }
 
 macro_rules! forward {
@@ -65,6 +73,10 @@ macro_rules! forward {
         impl<E: ClientEndpoint + ?Sized> ClientEndpoint for $pointer {
             fn dial(&self, reactor: &ReactorHandle) -> Deferred<PendingConnection> {
                 (**self).dial(reactor)
+            }
+
+            fn as_tcp(&self) -> Option<TcpConnectOptions> {
+                (**self).as_tcp()
             }
         }
     )*};
@@ -121,6 +133,9 @@ impl<E: ClientEndpoint + ?Sized> Connect for E {
         reactor: &ReactorHandle,
         protocol: P,
     ) -> Deferred<Connection<P>> {
+        if let Some(options) = self.as_tcp() {
+            return reactor.connect_tcp(options, protocol);
+        }
         from_the_loop(reactor, || {
             self.dial(reactor)
                 .add_callback(move |connection| connection.start(protocol))

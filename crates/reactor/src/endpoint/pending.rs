@@ -73,9 +73,9 @@ pub struct PendingConnection {
     peer: Address,
     socket: Socket,
     filter: Option<Box<dyn Filter>>,
-    // Set by `behind`, never cleared. Shared with the function that starts accepted connections,
-    // which logs a failure as an error of the peer if there is a filter.
-    has_filter: Rc<Cell<bool>>,
+    // Set by `behind`, never cleared. Shared with the function that starts accepted connections, if
+    // it has asked: it logs a failure as an error of the peer if there is a filter.
+    has_filter: Option<Rc<Cell<bool>>>,
     /// Values of `keep`; dropped when the connection has closed.
     kept: Vec<Box<dyn Any>>,
 }
@@ -97,7 +97,7 @@ impl PendingConnection {
             peer,
             socket,
             filter: None,
-            has_filter: Rc::default(),
+            has_filter: None,
             kept: Vec::new(),
         }
     }
@@ -133,7 +133,9 @@ impl PendingConnection {
 
     /// Puts `filter` on top of the filters that the connection has.
     pub fn behind(mut self, filter: impl Filter) -> Self {
-        self.has_filter.set(true);
+        if let Some(has_filter) = &self.has_filter {
+            has_filter.set(true);
+        }
         let filter: Box<dyn Filter> = Box::new(filter);
         self.filter = Some(match self.filter.take() {
             // The filter that was added first is next to the socket.
@@ -145,8 +147,9 @@ impl PendingConnection {
 
     /// A shared flag: whether the connection has a filter. Later calls of [`behind`](Self::behind)
     /// set it, too.
-    pub(super) fn has_filter(&self) -> Rc<Cell<bool>> {
-        Rc::clone(&self.has_filter)
+    pub(super) fn has_filter(&mut self) -> Rc<Cell<bool>> {
+        let has_filter = Cell::new(self.filter.is_some());
+        Rc::clone(self.has_filter.get_or_insert_with(|| Rc::new(has_filter)))
     }
 
     /// Starts the connection with `protocol`. The Deferred fires after `connection_made`, which is

@@ -296,7 +296,12 @@ impl Serve for SharedAccept {
     }
 
     fn prepare(&mut self, peer: &Address) -> Option<Self::Ready> {
-        let begin = self.shared.accept.try_borrow_mut().ok()?.accept(peer);
+        let mut begin = None;
+        {
+            let mut accept = self.shared.accept.try_borrow_mut().ok()?;
+            // Contained here, so that a panic does not keep what follows from being done.
+            contain("a factory", || begin = accept.accept(peer));
+        }
         // `accept` has closed the last port, and `stopped` could not be called while it ran.
         if self.shared.owes_stop.take() {
             self.shared.stopped();
@@ -318,7 +323,7 @@ impl Serve for SharedAccept {
 }
 
 /// Starts an accepted connection; its failure is logged.
-fn start(begin: Begin, connection: PendingConnection) {
+fn start(begin: Begin, mut connection: PendingConnection) {
     let (peer, has_filter) = (connection.peer().clone(), connection.has_filter());
     contain("the start of a connection", || {
         begin(connection)

@@ -31,6 +31,10 @@ impl ClientEndpoint for TcpConnectOptions {
         tcp::dial(reactor, self.clone())
             .add_callback(move |connected| Ok(PendingConnection::dialled(&handle, connected)))
     }
+
+    fn as_tcp(&self) -> Option<TcpConnectOptions> {
+        Some(self.clone())
+    }
 }
 
 impl ServerEndpoint for TcpListenOptions {
@@ -168,6 +172,10 @@ macro_rules! tcp {
         impl ClientEndpoint for $kind {
             fn dial(&self, reactor: &ReactorHandle) -> Deferred<PendingConnection> {
                 TcpConnectOptions::new(self.clone()).dial(reactor)
+            }
+
+            fn as_tcp(&self) -> Option<TcpConnectOptions> {
+                Some(TcpConnectOptions::new(self.clone()))
             }
         }
 

@@ -1,41 +1,115 @@
 //! Strings as endpoints: a description, or a host and a port.
 
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
 use deferred::{Deferred, fail};
+use smallvec::SmallVec;
 
 use super::any_port::AnyPort;
 use super::client::ClientEndpoint;
-use super::parse::EndpointParser;
+use super::parse::{EndpointError, EndpointParser};
 use super::pending::PendingConnection;
 use super::server::{Accept, ServerEndpoint};
 use crate::handle::ReactorHandle;
-use crate::tcp::{HostPort, Parsed};
+use crate::tcp::{HostPort, Parsed, TcpConnectOptions};
+
+/// Maximum number of strings whose endpoints a thread keeps: a program that connects often does so
+/// to few servers.
+const KEPT: usize = 8;
+
+/// Length in bytes above which a string is not kept.
+const LONGEST_KEPT: usize = 256;
 
 thread_local! {
-    /// Parser for strings that are used as endpoints directly. It has the prefixes of this crate.
-    static BUILT_IN: EndpointParser = EndpointParser::new();
+    static STRINGS: Strings = Strings::new();
 }
 
-/// Whether `text` is a description, to be parsed by `parser`, and not a host and a port. Text that
-/// is neither and has three parts or more counts as a description with an unknown prefix, so that
-/// the error lists the known ones.
-fn is_description(parser: &EndpointParser, text: &str) -> bool {
-    parser.knows(text)
-        || matches!(HostPort::from(text).parsed(), Parsed::Invalid)
-            && text.split(':').count() > 2
-            && text.starts_with(|first: char| first.is_ascii_alphabetic())
+/// Strings that are used as endpoints directly, with the prefixes of this crate.
+struct Strings {
+    parser: EndpointParser,
+    /// The clients of the last strings, since parsing costs a third of what a connect does. All of
+    /// them are plain values, which dial anew each time.
+    clients: RefCell<SmallVec<[(Box<str>, Rc<dyn ClientEndpoint>); KEPT]>>,
+    /// The one that is replaced next.
+    oldest: Cell<usize>,
+}
+
+impl Strings {
+    fn new() -> Self {
+        Self {
+            parser: EndpointParser::new(),
+            clients: RefCell::default(),
+            oldest: Cell::new(0),
+        }
+    }
+
+    /// Calls `f` with those of this thread.
+    fn with<R>(f: impl Fn(&Self) -> R) -> R {
+        // Those of a thread that is ending may be gone already, while its last values are dropped.
+        STRINGS.try_with(&f).unwrap_or_else(|_| f(&Self::new()))
+    }
+
+    #[inline]
+    fn client(&self, text: &str) -> Result<Rc<dyn ClientEndpoint>, EndpointError> {
+        for (known, client) in &*self.clients.borrow() {
+            if **known == *text {
+                return Ok(Rc::clone(client));
+            }
+        }
+        self.new_client(text)
+    }
+
+    #[cold]
+    fn new_client(&self, text: &str) -> Result<Rc<dyn ClientEndpoint>, EndpointError> {
+        let client = self.parse_client(text)?;
+        if text.len() <= LONGEST_KEPT {
+            self.keep(text.into(), Rc::clone(&client));
+        }
+        Ok(client)
+    }
+
+    fn parse_client(&self, text: &str) -> Result<Rc<dyn ClientEndpoint>, EndpointError> {
+        if self.is_description(text) {
+            return Ok(Rc::from(self.parser.client(text)?));
+        }
+        Ok(Rc::new(TcpConnectOptions::new(text)))
+    }
+
+    fn keep(&self, text: Box<str>, client: Rc<dyn ClientEndpoint>) {
+        let mut clients = self.clients.borrow_mut();
+        if clients.len() < KEPT {
+            return clients.push((text, client));
+        }
+        let oldest = self.oldest.get();
+        self.oldest.set((oldest + 1) % KEPT);
+        clients[oldest] = (text, client);
+    }
+
+    /// Whether `text` is a description, and not a host and a port. Text that is neither and has
+    /// three parts or more counts as a description with an unknown prefix, so that the error lists
+    /// the known ones.
+    fn is_description(&self, text: &str) -> bool {
+        self.parser.knows(text)
+            || matches!(HostPort::from(text).parsed(), Parsed::Invalid)
+                && text.split(':').count() > 2
+                && text.starts_with(|first: char| first.is_ascii_alphabetic())
+    }
 }
 
 /// A description with a prefix of this crate (`tcp:example.org:80`), or a host and a port
 /// (`example.org:80`).
 impl ClientEndpoint for str {
     fn dial(&self, reactor: &ReactorHandle) -> Deferred<PendingConnection> {
-        let parsed =
-            BUILT_IN.with(|parser| is_description(parser, self).then(|| parser.client(self)));
-        match parsed {
-            Some(Ok(endpoint)) => endpoint.dial(reactor),
-            Some(Err(error)) => fail(error),
-            None => HostPort::from(self).dial(reactor),
+        match Strings::with(|strings| strings.client(self)) {
+            Ok(client) => client.dial(reactor),
+            Err(error) => fail(error),
         }
+    }
+
+    fn as_tcp(&self) -> Option<TcpConnectOptions> {
+        // An error comes from `dial`.
+        Strings::with(|strings| strings.client(self)).ok()?.as_tcp()
     }
 }
 
@@ -43,8 +117,10 @@ impl ClientEndpoint for str {
 /// (`127.0.0.1:8080`, `localhost:0`, `*:8080`).
 impl ServerEndpoint for str {
     fn listen_with(&self, reactor: &ReactorHandle, accept: Box<dyn Accept>) -> Deferred<AnyPort> {
-        let parsed =
-            BUILT_IN.with(|parser| is_description(parser, self).then(|| parser.server(self)));
+        let parsed = Strings::with(|strings| {
+            let is_description = strings.is_description(self);
+            is_description.then(|| strings.parser.server(self))
+        });
         match parsed {
             Some(Ok(endpoint)) => endpoint.listen_with(reactor, accept),
             Some(Err(error)) => fail(error),
@@ -56,6 +132,10 @@ impl ServerEndpoint for str {
 impl ClientEndpoint for String {
     fn dial(&self, reactor: &ReactorHandle) -> Deferred<PendingConnection> {
         self.as_str().dial(reactor)
+    }
+
+    fn as_tcp(&self) -> Option<TcpConnectOptions> {
+        self.as_str().as_tcp()
     }
 }
 
