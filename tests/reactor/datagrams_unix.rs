@@ -120,7 +120,7 @@ fn a_connected_port_hears_from_its_peer_only() {
     let protocol = Unix::new(&log).on_start(move |cx| {
         // They are there when the port is connected.
         let stranger = UnixDatagram::unbound()?;
-        stranger.send_to(b"from nobody", &early)?;
+        stranger.send_to(b"without a name", &early)?;
         stranger.send_to(&[b'x'; 10_000], &early)?;
         UnixDatagram::bind(early.with_extension("stranger"))?.send_to(b"strange", &early)?;
         Ok(cx.connect(UnixAddress::from(to.clone()))?)
@@ -134,7 +134,7 @@ fn a_connected_port_hears_from_its_peer_only() {
     assert_eq!(log.events(), ["start", "received friendly"]);
     port.send("hello").expect("it is connected");
 
-    // Who has no name is known by the socket alone.
+    // A peer without a name is known by the socket alone.
     let (near, far) = UnixDatagram::pair().expect("a pair");
     let log = Log::default();
     reactor

@@ -129,7 +129,7 @@ fn each_of_many_strings_keeps_its_meaning() {
             if let Ok(pending) = pending {
                 assert!(text.ends_with(&pending.peer().to_string()), "{text}");
             } else {
-                // The first round finds nobody. What has failed is not kept from succeeding.
+                // The first round finds no server. What has failed is not kept from succeeding.
                 let address = text.trim_start_matches("tcp:");
                 let port = match address.strip_prefix("unix:") {
                     Some(path) => settled(&reactor, Path::new(path).listen(&reactor, || Quiet)),

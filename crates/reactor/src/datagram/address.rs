@@ -202,8 +202,8 @@ impl sealed::Family for UnixAddress {
     }
 
     fn is_peer(&self, other: &Self) -> bool {
-        // A peer without a name is one end of a socket pair. It may get a name later, and nobody
-        // else knew where to send to before.
+        // A peer without a name is one end of a socket pair. It may get a name later, and no
+        // other socket knew where to send to before.
         *self == Self::Unnamed || self == other
     }
 }
