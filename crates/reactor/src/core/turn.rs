@@ -113,10 +113,8 @@ impl Core {
 
         // Async bodies that were woken since, by an event of this turn or by another thread, run
         // now, so that their output is sent in this turn and not after another wait.
-        if is_woken() || self.poll.hides_wakes() {
-            if self.run_woken_tasks() {
-                self.was_busy.set(true);
-            }
+        if (is_woken() || self.poll.hides_wakes()) && self.run_woken_tasks() {
+            self.was_busy.set(true);
         }
         self.run_queued();
         self.shut_down_if_stopped();
