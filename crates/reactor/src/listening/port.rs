@@ -24,8 +24,8 @@ use crate::sys::{SocketFile, socket};
 /// Most connections that a port accepts in one turn before the loop calls other sources.
 const ACCEPTS_PER_TURN: usize = 64;
 
-/// How long to accept nothing when the system has no descriptors left: first, and
-/// at the most.
+/// First pause of accepting when there are no descriptors left. The pause doubles each time, up to
+/// `LONGEST_PAUSE`.
 // The first is too short for a person to notice. A descriptor that this loop closes ends any pause
 // (`after_close`), so the longest is for descriptors that others free: a client then waits about as
 // long as for a lost SYN, which TCP sends again after 1 s, and the log has one warning in that time.
