@@ -274,7 +274,7 @@ fn run(
         }
     };
     // Added before the report, so that all remotes are in `all` when `start` returns. `add` stops
-    // this reactor if another one has ended meanwhile.
+    // this reactor if another one has ended by then.
     all.lock().add(reactor.remote());
     // Errs if `start` has failed and returned; then the drop of its `Cores` stops this reactor.
     let _ = told.send(Ok(()));

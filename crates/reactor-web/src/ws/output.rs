@@ -102,7 +102,7 @@ impl WebSocket {
         let result = self.write(&frame);
         if frame.capacity() <= GATHERED {
             frame.clear();
-            // Replaces the buffer of a frame that was sent meanwhile, whose memory is dropped.
+            // Replaces the buffer of a frame that was sent since, whose memory is dropped.
             ENCODED.set(frame);
         }
         result

@@ -87,10 +87,10 @@ impl Error for ConnectorError {}
 /// `IConnector`.)
 ///
 /// Clones are handles on the same client. Dropping them ends nothing: an attempt or a connection
-/// keeps the client alive, so the factory is told how it ends, and may connect again. For a single
+/// keeps the client alive, so the factory hears how it ends, and may connect again. For a single
 /// connection, [`connect_tcp`](crate::ReactorHandle::connect_tcp) is simpler; to stay connected,
 /// use a [`ClientService`](crate::ClientService), which takes any endpoint and waits between its
-/// attempts. A `Connector` has no policy: it connects only when it is told to, and leaves each
+/// attempts. A `Connector` has no policy: it connects only when asked to, and leaves each
 /// decision to its factory, as Twisted's `ClientFactory` does.
 ///
 /// # Examples
@@ -200,7 +200,7 @@ impl<P: Protocol> Connector<P> {
             let Some(protocol) = self.client.build_protocol(connected.peer()) else {
                 return Err(Failure::new(NoProtocol));
             };
-            // The connection keeps the client alive, so that the factory is told of the loss even
+            // The connection keeps the client alive, so that the factory hears of the loss even
             // if all connectors were dropped. The client refers to the connection weakly.
             let connector = self.clone();
             let on_close = Box::new(move |reason| connector.lost(reason));

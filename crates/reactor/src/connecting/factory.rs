@@ -1,4 +1,4 @@
-//! `ClientFactory`: makes the protocols of a connector, and is told how attempts and connections
+//! `ClientFactory`: makes the protocols of a connector, and hears how attempts and connections
 //! end.
 
 use deferred::Failure;
@@ -8,7 +8,7 @@ use crate::address::Address;
 use crate::connection::Protocol;
 use crate::error::ConnectionClosed;
 
-/// Makes the protocols of a [`Connector`], and is told how its attempts and connections end.
+/// Makes the protocols of a [`Connector`], and hears how its attempts and connections end.
 ///
 /// # Examples
 ///

@@ -135,7 +135,7 @@ impl Core {
         let core = Rc::downgrade(self);
         self.fire_system_event(SystemEvent::Shutdown)
             .add_both(move |_| {
-                // `crash` may have ended the shutdown meanwhile, and the loop may run again.
+                // `crash` may have ended the shutdown by then, and the loop may run again.
                 if let Some(core) = core.upgrade()
                     && core.state.get() == Lifecycle::ShuttingDown
                 {

@@ -215,7 +215,7 @@ impl<A: Clone> ListeningPort<A> {
 
     /// Stops accepting connections until [`resume_accepting`](Self::resume_accepting). Peers that
     /// connect wait, as many as the backlog allows. A port that is closed and opened again
-    /// meanwhile is still paused.
+    /// in between is still paused.
     ///
     /// # Examples
     ///

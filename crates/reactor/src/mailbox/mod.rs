@@ -173,7 +173,7 @@ pub(crate) trait MailboxOwner: Runnable + Sized + 'static {
         // `without_done` may run user code, so nothing is borrowed here.
         let kept = crowded.without_done();
         if self.status().is_closed() {
-            // The owner was closed meanwhile, and its set was cancelled; members that were merged
+            // The owner has been closed, and its set was cancelled; members that were merged
             // now would never be cancelled.
             return kept.cancel();
         }
