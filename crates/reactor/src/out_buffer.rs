@@ -1,12 +1,12 @@
-//! `OutBuffer`: bytes that wait to be written, and how many of them were.
+//! `OutBuffer`: bytes to be written, and the number of them that were written already.
 //!
-//! Its memory comes from the loop's spare buffers and goes back to them as soon as nothing
-//! waits, so that what is idle has none.
+//! Its memory comes from the loop's spare buffers, and returns to them as soon as no byte waits, so
+//! that an idle connection has no buffer.
 
 use crate::core::{Core, Spare};
 
-/// From this many written bytes on, the bytes that wait are moved to the front of the buffer,
-/// if they are fewer: so each byte is moved once at most.
+/// Number of written bytes from which on the waiting bytes are moved to the front of the buffer, if
+/// they are not more than the written ones.
 const COMPACT_AT: usize = 64 * 1024;
 
 /// INVARIANT: `written + waiting` is the length of the buffer, or 0 without one.
@@ -17,13 +17,13 @@ const COMPACT_AT: usize = 64 * 1024;
 )]
 pub(crate) struct OutBuffer {
     buffer: Option<Box<Vec<u8>>>,
-    /// How many bytes at the front of the buffer are written.
+    /// Number of bytes at the front of the buffer that were written.
     written: usize,
     waiting: usize,
 }
 
 impl OutBuffer {
-    /// How many bytes wait.
+    /// Number of bytes that wait.
     #[inline]
     pub(crate) fn waiting(&self) -> usize {
         self.waiting
@@ -38,12 +38,12 @@ impl OutBuffer {
         }
     }
 
-    /// Where in the buffer the byte goes that is pushed next.
+    /// Position in the buffer of the byte that is pushed next.
     pub(crate) fn end(&self) -> usize {
         self.written + self.waiting
     }
 
-    /// Where in the buffer the first byte is that waits.
+    /// Position in the buffer of the first waiting byte.
     pub(crate) fn start(&self) -> usize {
         self.written
     }
@@ -56,7 +56,7 @@ impl OutBuffer {
             .extend_from_slice(bytes);
     }
 
-    /// As [`push`](Self::push), and takes the memory of `bytes` if none is in use.
+    /// As [`push`](Self::push), but takes over the memory of `bytes` if the buffer has none.
     pub(crate) fn push_buffer(&mut self, bytes: Spare, core: &Core) {
         if self.buffer.is_none() {
             self.waiting = bytes.len();
@@ -67,21 +67,21 @@ impl OutBuffer {
         }
     }
 
-    /// The first `written` bytes that wait are written.
+    /// Records that the first `written` of the waiting bytes were written.
     #[inline]
     pub(crate) fn advance(&mut self, written: usize) {
         self.written += written;
         self.waiting -= written;
     }
 
-    /// Gives back memory that is not needed any more. Gives by how much the bytes that wait
-    /// have moved to the front.
+    /// Frees memory that is not needed any more. Returns by how many bytes the waiting bytes were
+    /// moved to the front.
     #[inline]
     pub(crate) fn tidy(&mut self, core: &Core) -> usize {
         if self.waiting == 0 {
             self.written = 0;
             if let Some(buffer) = self.buffer.take() {
-                // An idle connection keeps no buffer: the loop lends it to the next one that
+                // An idle connection keeps no buffer: the loop lends it to the next connection that
                 // writes.
                 core.buffers.return_spare(buffer);
             }
@@ -92,8 +92,9 @@ impl OutBuffer {
 
     #[cold]
     fn compact(&mut self) -> usize {
-        // Moving costs `waiting` bytes: only if at least as many were written since the last move,
-        // so that each byte is moved once on average, and not for a few bytes.
+        // Moving copies `waiting` bytes. So this is done only if at least as many bytes were
+        // written since the last move, which makes one copy of each byte on average, and not for
+        // few bytes.
         if self.written < COMPACT_AT || self.written < self.waiting {
             return 0;
         }
@@ -104,7 +105,7 @@ impl OutBuffer {
         written
     }
 
-    /// Forgets what waits.
+    /// Drops the waiting bytes.
     pub(crate) fn discard(self, core: &Core) {
         if let Some(buffer) = self.buffer {
             core.buffers.return_spare(buffer);
@@ -116,7 +117,7 @@ impl OutBuffer {
 mod tests {
     use super::{COMPACT_AT, OutBuffer};
 
-    /// With memory that is the test's, so that no loop is needed.
+    /// Makes a buffer with memory of the test, so that no loop is needed.
     impl OutBuffer {
         fn of(bytes: Vec<u8>) -> Self {
             Self {

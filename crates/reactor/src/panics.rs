@@ -1,9 +1,9 @@
-//! Panics: calls of user code, and drops of user values, whose panics are logged and go no
-//! further.
+//! Panics: functions that call user code or drop user values, and log a panic instead of passing it
+//! on.
 
 use deferred::{Failure, Outcome, maybe_deferred};
 
-/// Calls `f`, which is user code; a panic in it is logged and ends only that call.
+/// Calls `f`, which is user code. A panic is logged as one of `what`, and ends only this call.
 #[inline]
 pub(crate) fn contain(what: &'static str, f: impl FnOnce()) {
     if let Err(panicked) = Failure::catch(f) {
@@ -16,10 +16,11 @@ fn log_panic(what: &str, panicked: &Failure) {
     tracing::error!(target: "reactor", "{what} {panicked}");
 }
 
-/// Logs the failure that a call returned, or that the Deferred it returned comes to.
+/// Logs the failure of a call: the one that it has returned, or that of the Deferred that it has
+/// returned.
 #[inline]
 pub(crate) fn log_failure<O: Outcome<Value = ()>>(outcome: O) {
-    // A type without data, such as `()`, holds no failure.
+    // A type without data, such as `()`, has no failure.
     if size_of::<O>() != 0 {
         maybe_deferred(|| outcome).log_error().ignore();
     }
@@ -32,7 +33,8 @@ pub(crate) fn drop_contained<X>(what: &'static str, value: X) {
     }
 }
 
-/// Drops values one by one: a second panic in the drop of one `Vec` would end the process.
+/// Drops values one by one. If a whole `Vec` were dropped at once, a second panic would abort the
+/// process.
 pub(crate) fn drop_each<X>(what: &'static str, values: impl IntoIterator<Item = X>) {
     for value in values {
         drop_contained(what, value);

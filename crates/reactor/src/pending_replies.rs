@@ -1,6 +1,7 @@
-//! Pending replies: Deferreds whose results come from other threads, under numbers.
+//! Pending replies: Deferreds whose results come from other threads, each under a number.
 //!
-//! A trigger cannot go to another thread. It stays here, and its number goes.
+//! A trigger cannot be sent to another thread. So it stays here, and the other thread gets its
+//! number.
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
@@ -29,12 +30,13 @@ impl PendingReplies {
         self.deliveries.borrow_mut().insert(number, delivery);
     }
 
-    /// `None` if the reply came, or its Deferred was cancelled.
+    /// Takes out a delivery; `None` if the reply has arrived already, or its Deferred was
+    /// cancelled.
     pub(crate) fn remove(&self, number: u64) -> Option<Delivery> {
         self.deliveries.borrow_mut().remove(&number)
     }
 
-    /// Takes out all of them, in the order in which they began to wait.
+    /// Takes out all deliveries, in the order in which they were inserted.
     pub(crate) fn take_all(&self) -> impl Iterator<Item = Delivery> {
         self.deliveries.take().into_values()
     }

@@ -1,9 +1,9 @@
-//! Wait on Linux: one `epoll_wait` a turn.
+//! Wait on Linux: one `epoll_wait` in each turn.
 //!
-//! `Poller::wait` makes four further system calls each time, for its timer and
-//! its notifier. Neither is needed here: an event descriptor that is registered like any
-//! source wakes the loop, and a timer descriptor ends the wait for delayed calls. A timeout
-//! goes into the wait only where the caller of `turn` gives one, or there is no such timer.
+//! `Poller::wait` makes four further system calls each time, for its timer and its notifier.
+//! Neither is needed here: an event descriptor that is registered like any source wakes the loop,
+//! and a timer descriptor ends the wait for delayed calls. The wait has a timeout only if the
+//! caller of `turn` gives one, or if there is no timer descriptor.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -41,20 +41,20 @@ impl Events {
 
 #[inline]
 fn ready(flags: EventFlags) -> Ready {
-    // The common case, with one comparison.
+    // The usual case takes one comparison.
     if flags == EventFlags::IN {
         return Ready::READABLE;
     }
     Ready::new(
-        // The peer's end (`RDHUP`) is found by reading. A hang-up comes as both directions, by
-        // `Ready::new`.
+        // The end of the peer's output (`RDHUP`) is reported as readable, because a read finds it.
+        // `Ready::new` makes a hang-up ready in both directions.
         flags.intersects(EventFlags::IN | EventFlags::RDHUP | EventFlags::PRI),
         flags.contains(EventFlags::OUT),
         flags.intersects(EventFlags::HUP | EventFlags::ERR),
     )
 }
 
-/// Waits until something is ready, the loop is woken, or `timeout` is over.
+/// Waits until a descriptor is ready, the loop is woken, or `timeout` has passed.
 #[inline]
 pub(super) fn wait(
     poller: &Poller,
@@ -75,8 +75,8 @@ pub(super) fn wait(
     }
 }
 
-/// Rounds up to milliseconds, so that a timer is never early, and because kernels without
-/// `epoll_pwait2` take no finer timeout.
+/// Rounds up to milliseconds: up, so that a timer is never early; milliseconds, because kernels
+/// without `epoll_pwait2` take no finer timeout.
 fn to_timespec(timeout: Duration) -> Timespec {
     let millis = timeout.subsec_nanos().div_ceil(NANOS_PER_MILLI);
     let secs = i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX);

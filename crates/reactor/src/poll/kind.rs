@@ -14,8 +14,8 @@
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PollerKind {
-    /// The fastest there is on this system: on Linux one `epoll_wait` a turn, and a
-    /// `timerfd` for delayed calls; elsewhere the same as `Portable`.
+    /// The fastest way on this system: on Linux, one `epoll_wait` in each turn, and a `timerfd` for
+    /// delayed calls; on other systems, same as `Portable`.
     #[default]
     Native,
     /// The `polling` crate's own wait, which every system has.

@@ -1,9 +1,10 @@
 //! Poller: waits for descriptors to be ready. No other module uses the crate `polling`.
 //!
-//! A descriptor is registered with a `polling::Poller` once, level-triggered. There are two ways
-//! to wait ([`PollerKind`]): [`epoll`], on Linux only, makes one `epoll_wait` on the poller's own
+//! A descriptor is registered with a `polling::Poller` once, level-triggered. There are two ways to
+//! wait ([`PollerKind`]): [`epoll`], on Linux only, makes one `epoll_wait` on the poller's own
 //! descriptor; [`portable`], on every system, calls `Poller::wait`, which makes four more system
-//! calls a turn on Linux. A test reactor makes no system call, because its network is in memory.
+//! calls in each turn on Linux. A test reactor makes no system call, because its network is in
+//! memory.
 //!
 //! The attributes `cfg(all(target_os = "linux", not(polling_test_poll_backend)))` mark the code for
 //! `epoll`. `polling_test_poll_backend` is a flag of the crate `polling`, which makes it use `poll`
@@ -44,7 +45,7 @@ pub(crate) use crate::readiness::{Interest, Key, MAX_KEY, Ready, WAKER_KEY};
 /// Source of the readiness events of a loop.
 pub(crate) enum Poll {
     System(System),
-    /// The network in memory of a test reactor.
+    /// The simulated network of a test reactor.
     Memory(Rc<Network>),
 }
 
@@ -98,8 +99,8 @@ impl Poll {
     /// A poller of the operating system, which waits in the way that `kind` names.
     pub(crate) fn new(kind: PollerKind) -> io::Result<Self> {
         let poller = Arc::new(polling::Poller::new()?);
-        // Sources read a bounded number of times per event, and rely on a further event for the
-        // rest.
+        // Required, because sources read a bounded number of times per event, and rely on a further
+        // event for the rest.
         if !poller.supports_level() {
             return Err(io::Error::new(
                 io::ErrorKind::Unsupported,
@@ -123,7 +124,7 @@ impl Poll {
     pub(crate) fn waker(&self) -> Waker {
         match self {
             Self::System(system) => system.waker.clone(),
-            // A wait on the memory network never sleeps.
+            // A wait on the simulated network never sleeps.
             Self::Memory(_) => Waker::NONE,
         }
     }
@@ -196,7 +197,7 @@ impl Poll {
         }
     }
 
-    /// Waits until something is ready, the loop is woken, or `timeout` is over.
+    /// Waits until a descriptor is ready, the loop is woken, or `timeout` has passed.
     #[inline]
     pub(crate) fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
         match self {
@@ -218,7 +219,7 @@ impl Poll {
     ) -> io::Result<Registration> {
         // The keys above are those of the waker and the timer.
         debug_assert!(key <= MAX_KEY);
-        // The poller is shared with the parent: this descriptor would give the parent events.
+        // The poller is shared with the parent process, which would get events of this descriptor.
         if self.is_of_other_process() {
             return Err(io::Error::other(
                 "the reactor belongs to the process that this one was forked from",
@@ -244,9 +245,9 @@ impl Poll {
         }
     }
 
-    /// Calls `f` once, after the next close of a registered descriptor: a port that has found no
-    /// descriptor left (`EMFILE`) tries again then. The close may be inside of any code of the
-    /// loop, so `f` must only queue work.
+    /// Calls `f` once, after the next close of a registered descriptor. Used by a port that has
+    /// found no free descriptor (`EMFILE`), and tries again then. Any code of the loop may close a
+    /// descriptor, so `f` must only queue work.
     pub(crate) fn after_close(&self, f: impl FnOnce() + 'static) {
         // A test's network never runs out of descriptors, so nothing waits for one there.
         if let Self::System(system) = self {
@@ -254,7 +255,7 @@ impl Poll {
         }
     }
 
-    /// The network of a test's reactor.
+    /// The simulated network of a test reactor.
     pub(crate) fn network(&self) -> Option<&Rc<Network>> {
         match self {
             Self::System(_) => None,
@@ -268,8 +269,8 @@ impl System {
     fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
         events.others.clear();
         let mut timeout = timeout;
-        // Regular files: `epoll` refuses them, and they are always ready. A loop that watches none
-        // pays only for this test.
+        // Regular files, which `epoll` refuses, are always ready. A loop that watches none has only
+        // the cost of this test.
         if !self.shared.always_ready.borrow().is_empty() {
             timeout = self.add_always_ready(&mut events.others, timeout);
         }
@@ -344,7 +345,7 @@ mod tests {
                 .expect("it is new");
             assert_eq!(ready(&poll, NOW), None);
             writer.write_all(b"x").expect("there is room");
-            // Level-triggered: again and again.
+            // Level-triggered: each wait reports it again.
             assert_eq!(ready(&poll, NOW), Some(Ready::READABLE));
             assert_eq!(ready(&poll, NOW), Some(Ready::READABLE));
             registration.mask().expect("it is registered");

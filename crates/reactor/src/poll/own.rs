@@ -14,7 +14,8 @@ use crate::sys::HomeProcess;
 /// the poller, then closes it.
 pub(super) struct OwnDescriptor {
     poller: Arc<Poller>,
-    /// The process that has made the descriptor: a forked one shares the poller with it.
+    /// The process that has made the descriptor. A process that is forked from it shares the poller
+    /// with it.
     home: HomeProcess,
     pub(super) descriptor: OwnedFd,
 }

@@ -7,7 +7,7 @@ use polling::{Event, Poller};
 
 use super::{Key, Ready};
 
-/// Buffer for the events of one wait, allocated at the first one.
+/// Buffer for the events of one wait, allocated by the first wait.
 pub(super) type Events = Option<polling::Events>;
 
 fn ready(event: &Event) -> (Key, Ready) {
@@ -18,9 +18,9 @@ fn ready(event: &Event) -> (Key, Ready) {
     (event.key, ready)
 }
 
-/// Whether the wait may return without events. `Interrupted`: a signal came. `WouldBlock`: another
-/// thread has marked the poller as notified but not yet written the notification, so the poller
-/// found nothing to read.
+/// Whether the error counts as a wait without events. `Interrupted`: a signal has arrived.
+/// `WouldBlock`: another thread has marked the poller as notified, but has not written the
+/// notification yet, so the poller has found nothing to read.
 fn is_harmless(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -28,8 +28,8 @@ fn is_harmless(error: &io::Error) -> bool {
     )
 }
 
-/// Waits until a descriptor is ready, the loop is woken, or `timeout` is over; adds the events to
-/// `found`.
+/// Waits until a descriptor is ready, the loop is woken, or `timeout` has passed; adds the events
+/// to `found`.
 pub(super) fn wait(
     poller: &Poller,
     events: &mut Events,

@@ -12,14 +12,15 @@ use rustix::io::Errno;
 use super::registrations::Registrations;
 use crate::readiness::{Interest, Key};
 
-/// A registered descriptor, owned: it is deleted from the poller, then closed,
-/// when this is dropped.
+/// Owner of a registered descriptor. The drop deletes the descriptor from the poller, and then
+/// closes it.
 pub(crate) struct Registration {
     shared: Rc<Registrations>,
     key: Key,
-    /// `None` while the poller does not know the descriptor.
+    /// `None` while the descriptor is not in the poller.
     interest: Cell<Option<Interest>>,
-    /// The poller refuses the descriptor, because it is a regular file, which is always ready.
+    /// Whether the poller has refused the descriptor, because it is a regular file, which is always
+    /// ready.
     is_always_ready: bool,
     /// `None` only at the end of `into_descriptor` and of the drop.
     descriptor: Option<OwnedFd>,
@@ -76,7 +77,7 @@ impl Registration {
         }
     }
 
-    /// Sets the events to wait for. Makes no system call if they are the same as before.
+    /// Sets the events to be reported. Makes no system call if they are the same as before.
     #[inline]
     pub(crate) fn set_interest(&self, interest: Interest) -> io::Result<()> {
         if self.is_for(interest) {
@@ -93,7 +94,8 @@ impl Registration {
 
     fn change_interest(&self, interest: Interest) -> io::Result<()> {
         if !self.shared.home.is_current() {
-            // In a forked process, a change would be one in the parent's poller.
+            // A forked process shares the poller with its parent, so a change here would change the
+            // parent's poller.
             return Ok(());
         }
         if self.is_always_ready {
@@ -105,7 +107,7 @@ impl Registration {
                 Event::new(self.key, interest.readable, interest.writable),
                 self.descriptor(),
             );
-            // A masked descriptor is not in the poller; `epoll` tells apart adding and changing.
+            // A masked descriptor is not in the poller, so it has to be added and not changed.
             if self.is_masked() {
                 // SAFETY: this owns the descriptor, and deletes it from the poller
                 // before it is closed or given away.
@@ -128,8 +130,8 @@ impl Registration {
         self.interest.get().is_none()
     }
 
-    /// Takes the descriptor out of the poller until an interest is set again:
-    /// the only way to get no event of a hang-up.
+    /// Takes the descriptor out of the poller until an interest is set again. That is the only way
+    /// to get no event of a hang-up.
     pub(crate) fn mask(&self) -> io::Result<()> {
         if self.interest.take().is_none() || !self.shared.home.is_current() {
             return Ok(());

@@ -1,4 +1,4 @@
-//! The poller, and what it shares with the descriptors that are registered with it.
+//! The poller, and the state that it shares with the registered descriptors.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -13,10 +13,10 @@ pub(super) struct Registrations {
     /// poller, which it shares with its parent.
     pub(super) home: HomeProcess,
     pub(super) poller: Arc<polling::Poller>,
-    /// Descriptors that the system does not wait for, since they are always ready: regular
-    /// files. By key, with their interest.
+    /// Keys and interests of descriptors that `epoll` refuses because they are always ready:
+    /// regular files.
     pub(super) always_ready: RefCell<Vec<(Key, Interest)>>,
-    /// Called once a registered descriptor has been closed.
+    /// Functions to be called after the next close of a registered descriptor.
     pub(super) after_close: RefCell<Vec<Box<dyn FnOnce()>>>,
 }
 
@@ -30,7 +30,7 @@ impl Registrations {
         })
     }
 
-    /// A registered descriptor was closed.
+    /// Called when a registered descriptor was closed.
     #[inline]
     pub(super) fn closed(&self) {
         if !self.after_close.borrow().is_empty() {
@@ -40,7 +40,7 @@ impl Registrations {
 
     #[cold]
     fn run_after_close(&self) {
-        // Taken out first: a call may add another one, for the close after this.
+        // Taken out first, because a call may add another function, for the close after this one.
         for waiting in self.after_close.take() {
             waiting();
         }

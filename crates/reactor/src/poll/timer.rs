@@ -1,11 +1,11 @@
 //! Timer descriptor (`timerfd`): ends a wait when the next delayed call is due.
 //!
-//! A timeout of `epoll_wait` makes the kernel set up and take down a timer for each wait,
-//! and the loop read the clock to find the timeout. A timer descriptor stays set while
-//! other descriptors are ready, so a turn with a delayed call pending costs no more than
-//! one without. The loop sets the timer if the next call is due before the timer fires. If that
-//! call is cancelled or put off, the timer fires once for nothing, and the loop then sets it to
-//! the next call.
+//! With a timeout of `epoll_wait`, the kernel would set up a timer for each wait, and the loop
+//! would read the clock to compute the timeout. A timer descriptor stays set while other
+//! descriptors are ready, so a turn with a pending delayed call costs no more than a turn without.
+//! The loop sets the timer if the next call is due before the timer fires. If that call is
+//! cancelled or delayed, the timer fires once for nothing, and the loop then sets it to the next
+//! call.
 
 use std::cell::Cell;
 use std::io;

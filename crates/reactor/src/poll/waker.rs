@@ -1,9 +1,9 @@
-//! Waking a loop that waits, from any thread.
+//! `Waker`: ends the wait of a loop, from any thread.
 //!
 //! Another thread writes to an event descriptor of the loop, which ends the wait. The loop's own
-//! thread makes no system call: it is not in the wait while it runs other code, so it sets a flag,
-//! which the loop tests before each wait. If the flag is set, that wait does not sleep, and the next
-//! turn looks for work of every kind.
+//! thread is not in the wait while it runs other code, so it makes no system call, but sets a flag,
+//! which the loop tests before each wait. If the flag is set, that wait does not sleep, and the
+//! next turn looks for work of every kind.
 
 use std::cell::Cell;
 use std::io;
@@ -30,20 +30,20 @@ pub(crate) struct Waker {
 
 #[derive(Clone)]
 enum How {
-    /// The loop never waits.
+    /// For a loop that never waits.
     Not,
-    /// An event descriptor of our own: a source like any other.
+    /// An event descriptor of the loop, registered like other descriptors.
     #[cfg(all(target_os = "linux", not(polling_test_poll_backend)))]
     Event(Arc<OwnDescriptor>),
-    /// The poller's own notifier, which only its own wait clears.
+    /// The notifier of the `polling` crate, which only `Poller::wait` clears.
     Notify(Arc<Poller>),
 }
 
 /// State that the loops of one thread share.
 struct Loops {
-    /// Number of loops that are in a turn, each in a callback of the one before.
+    /// Number of loops that are in a turn. More than one if a callback runs another loop.
     turning: Cell<usize>,
-    /// The thread has woken one of its loops since one of them [looked](take_woken).
+    /// Whether this thread has woken one of its loops since the last [`take_woken`].
     // Set by `mark_woken`, and when a nested loop ends; cleared by `take_woken`.
     is_woken: Cell<bool>,
 }
@@ -64,7 +64,7 @@ fn thread_id() -> Option<usize> {
         .ok()
 }
 
-/// Guard: a loop makes its turns on this thread until the guard is dropped.
+/// Guard: a loop is in its turns on this thread until the guard is dropped.
 pub(crate) struct Entered(());
 
 impl Entered {
@@ -82,16 +82,16 @@ impl Drop for Entered {
             let around = loops.turning.get() - 1;
             loops.turning.set(around);
             if around > 0 {
-                // All loops of the thread share the mark, so this loop may have taken one that was
-                // set for an outer loop. Setting it without need costs the outer loop one turn;
-                // losing it would let that loop sleep.
+                // All loops of the thread share the mark, so this loop may have taken a mark that
+                // was set for an outer loop. Setting it without need costs the outer loop one turn;
+                // losing it would let that loop sleep although it has work.
                 loops.is_woken.set(true);
             }
         });
     }
 }
 
-/// Whether this thread has woken one of its loops since one of them [looked](take_woken).
+/// Whether this thread has woken one of its loops since the last [`take_woken`].
 #[inline]
 pub(crate) fn is_woken() -> bool {
     LOOPS.try_with(|loops| loops.is_woken.get()) == Ok(true)
@@ -149,8 +149,8 @@ impl Waker {
 
     /// Makes the loop look for work: before its next wait, or by ending the wait it is in.
     pub(crate) fn wake(&self) {
-        // The loop's own thread is not in the wait while it runs this: the mark is seen before the
-        // next one, and no system call is needed.
+        // The loop's own thread is not in the wait while it runs this. It tests the mark before the
+        // next wait, so no system call is needed.
         if self.home.is_some() && self.home == thread_id() {
             mark_woken();
         } else {
@@ -167,7 +167,8 @@ impl Waker {
                 let _ = rustix::io::write(&own.descriptor, &1_u64.to_ne_bytes());
             }
             How::Notify(poller) => {
-                // If it errs, the loop wakes at its next timeout: there is no other way to wake it.
+                // If this errs, the loop wakes at its next timeout, because there is no other way
+                // to wake it.
                 let _ = poller.notify();
             }
         }

@@ -1,4 +1,4 @@
-//! `ChildFd`: what a descriptor of a child is connected to.
+//! `ChildFd`: the other end of a descriptor of a child process.
 
 use std::os::fd::OwnedFd;
 
@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 ///
 /// # Examples
 ///
-/// A child that reads from a file, and whose standard error is discarded:
+/// A child process that reads from a file, and whose standard error is discarded:
 ///
 /// ```
 /// use reactor::{ChildFd, Command, Reactor};

@@ -16,14 +16,15 @@ const MAX_BUFFERED: usize = 16 * 1024 * 1024;
 /// Default of [`Command::max_output`].
 const MAX_OUTPUT: usize = 16 * 1024 * 1024;
 
-/// A program to be run as a child, in the manner of [`std::process::Command`].
+/// A program to be run as a child process, similar to [`std::process::Command`].
 ///
-/// By default, it inherits the environment and the working directory. It gets no descriptors
-/// but those of its map: by default three pipes, of which 0 can be written to, and 1 and 2 are
-/// read from.
+/// By default, the child inherits the environment and the working directory. It gets only the
+/// descriptors that are set here. By default, these are three pipes: the parent writes to
+/// descriptor 0, and reads from 1 and 2.
 ///
-/// Run it with [`spawn_process`](crate::ReactorHandle::spawn_process), or with
-/// [`output`](Self::output) or [`status`](Self::status) for what comes of it.
+/// Run it with [`spawn_process`](crate::ReactorHandle::spawn_process), with
+/// [`output`](Self::output) to collect its output, or with [`status`](Self::status) to get its exit
+/// status.
 ///
 /// # Examples
 ///
@@ -53,7 +54,7 @@ const MAX_OUTPUT: usize = 16 * 1024 * 1024;
 #[must_use = "it runs nothing by itself"]
 pub struct Command {
     pub(super) inner: process::Command,
-    /// The descriptors that were set. `output` and `spawn_process` choose the others.
+    /// The descriptors that were set. `output`, `status` and `spawn_process` add the others.
     pub(super) descriptors: BTreeMap<i32, ChildFd>,
     pub(super) terminal: Option<WindowSize>,
     pub(super) process_group: Option<i32>,
@@ -64,7 +65,7 @@ pub struct Command {
 }
 
 impl Command {
-    /// Runs `program`, which is looked for in `PATH` if it is a mere name.
+    /// Runs `program`, which is searched in `PATH` if it has no `/`.
     pub fn new(program: impl AsRef<OsStr>) -> Self {
         Self {
             inner: process::Command::new(program),
@@ -94,13 +95,13 @@ impl Command {
         self
     }
 
-    /// Sets a variable of its environment.
+    /// Sets an environment variable of the child.
     pub fn env(mut self, key: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
         self.inner.env(key, value);
         self
     }
 
-    /// Sets several variables of its environment.
+    /// Sets several environment variables of the child.
     pub fn envs<I, K, V>(mut self, vars: I) -> Self
     where
         I: IntoIterator<Item = (K, V)>,
@@ -111,49 +112,50 @@ impl Command {
         self
     }
 
-    /// Removes a variable from its environment.
+    /// Removes a variable from the environment of the child.
     pub fn env_remove(mut self, key: impl AsRef<OsStr>) -> Self {
         self.inner.env_remove(key);
         self
     }
 
-    /// Removes all inherited variables from its environment.
+    /// Removes all inherited variables from the environment of the child.
     pub fn env_clear(mut self) -> Self {
         self.inner.env_clear();
         self
     }
 
-    /// Sets its working directory. A `program` that is a relative path may be looked for
-    /// from there or from here: give an absolute one.
+    /// Sets the working directory of the child. It depends on the system whether a relative path of
+    /// `program` is resolved from this directory or from that of the parent, so use an absolute
+    /// one.
     pub fn current_dir(mut self, dir: impl AsRef<Path>) -> Self {
         self.inner.current_dir(dir);
         self
     }
 
-    /// Runs it as another user, which takes privileges.
+    /// Runs the program as another user, which requires privileges.
     pub fn uid(mut self, uid: u32) -> Self {
         self.inner.uid(uid);
         self
     }
 
-    /// Runs it in another group, which takes privileges.
+    /// Runs the program in another group, which requires privileges.
     pub fn gid(mut self, gid: u32) -> Self {
         self.inner.gid(gid);
         self
     }
 
-    /// Puts it into a process group: 0 makes one of its own, so that a Ctrl-C in the
+    /// Puts the child into a process group. With 0, it gets a new one, so that a Ctrl-C in the
     /// terminal sends it no signal.
     pub fn process_group(mut self, group: i32) -> Self {
         self.process_group = Some(group);
         self
     }
 
-    /// Sets its descriptor of this number. (Twisted: `childFDs`.)
+    /// Sets the child's descriptor of this number. (Twisted: `childFDs`.)
     ///
     /// # Examples
     ///
-    /// A child that gets its orders at descriptor 3, and whose complaints go to a file:
+    /// A child that reads its orders from descriptor 3, and whose standard error goes to a file:
     ///
     /// ```
     /// use reactor::{ChildFd, Command};
@@ -171,28 +173,29 @@ impl Command {
         self
     }
 
-    /// Gives it a terminal of its own (a *pty*), as its standard input, output and error, and as
-    /// the controlling terminal of a new session. (Twisted: `usePTY`.)
+    /// Gives the child a pseudo-terminal (pty) as its standard input, output and error, and as the
+    /// controlling terminal of a new session. (Twisted: `usePTY`.)
     ///
-    /// For programs that behave differently when a person uses them: shells, editors, and those
-    /// that ask for a password. The protocol is the person: what it writes to the standard input
-    /// is typed, so that Ctrl-C (`"\x03"`) interrupts the program; what
-    /// [`out_received`](crate::ProcessProtocol::out_received) gets is on the screen: the echo of
-    /// what was typed, output and errors, each line with `\r\n` at its end. The program may
-    /// change these rules (`stty`).
+    /// For programs that behave differently on a terminal: shells, editors, and programs that ask
+    /// for a password. The protocol is the user of the terminal: bytes that it writes to the
+    /// standard input are typed, so Ctrl-C (`"\x03"`) interrupts the program.
+    /// [`out_received`](crate::ProcessProtocol::out_received) gets the bytes for the screen: the
+    /// echo of the typed bytes, output and errors, each line with `\r\n` at its end. The program
+    /// may change these rules (`stty`).
     ///
-    /// - Closing the standard input types the end-of-file character (Ctrl-D). The program can
-    ///   still be read from.
-    /// - Closing all pipes hangs up: the program gets a `SIGHUP`. It does not inherit that this
-    ///   program ignores the signals of a terminal, as under `nohup`.
+    /// - Closing the standard input types the end-of-file character (Ctrl-D). The output of the
+    ///   program can still be read.
+    /// - Closing all pipes hangs up: the program gets a `SIGHUP`. The signals of a terminal have
+    ///   their default effect in the program, even if this process ignores them, as under `nohup`.
     /// - When all programs that have the terminal have ended, or closed it, both pipes are lost.
-    /// - Only descriptor 2 may be [set](Self::fd) otherwise: errors apart from output.
+    /// - Of the three descriptors, only 2 may be [set](Self::fd) to something else, to separate
+    ///   errors from output.
     /// - [`Process::set_window_size`](crate::Process::set_window_size) changes its size.
-    /// - The environment variable `TERM` says what kind of terminal it is; it is not set here.
-    /// - A typed line of more than 4095 bytes is cut off there (Linux), as for a person.
+    /// - The environment variable `TERM`, which names the kind of terminal, is not set here.
+    /// - Linux cuts off a typed line after 4095 bytes.
     ///
-    /// There are such terminals on Linux, macOS, iOS and FreeBSD. Elsewhere, the program cannot be
-    /// run: `Unsupported`.
+    /// Supported on Linux, macOS, iOS and FreeBSD. On other systems, running the program fails with
+    /// `Unsupported`.
     ///
     /// # Examples
     ///
@@ -212,32 +215,32 @@ impl Command {
         self
     }
 
-    /// Writes `input` to its standard input, and then closes that. It cannot be run if its
-    /// descriptor 0 was set to something else than [`ChildFd::Write`].
+    /// Writes `input` to the standard input of the child, and then closes that. The command cannot
+    /// be run if descriptor 0 was set to anything but [`ChildFd::Write`].
     pub fn input(mut self, input: impl Into<Vec<u8>>) -> Self {
         self.input = Some(input.into());
         self
     }
 
-    /// Kills the child and closes its pipes, if `timeout` has passed since its start and it has
-    /// not exited, or its pipes are still open.
+    /// Kills the child and closes its pipes `timeout` after its start, if it has not exited by
+    /// then, or has open pipes.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
     }
 
-    /// How many bytes may wait to be written to each of its pipes: 16 MiB unless said
-    /// otherwise. While more wait that the child does not take, further ones are refused
-    /// ([`ProcessError::Overflow`](crate::ProcessError::Overflow)). A single write may be of any
+    /// Sets how many bytes may wait to be written to each pipe of the child: 16 MiB by default.
+    /// While more bytes wait, further ones are refused
+    /// ([`ProcessError::Overflow`](crate::ProcessError::Overflow)). A single write may have any
     /// size.
     pub fn max_buffered(mut self, bytes: usize) -> Self {
         self.max_buffered = bytes;
         self
     }
 
-    /// How many bytes of its output, and of its errors, are collected by
-    /// [`output`](Self::output): 16 MiB unless said otherwise. If it writes more, it is
-    /// killed, and the Deferred fails with [`OutputTooLong`](crate::OutputTooLong).
+    /// Sets how many bytes [`output`](Self::output) collects of the standard output, and of the
+    /// standard error: 16 MiB each by default. If the child writes more, it is killed, and the
+    /// Deferred fails with [`OutputTooLong`](crate::OutputTooLong).
     pub fn max_output(mut self, bytes: usize) -> Self {
         self.max_output = bytes;
         self
@@ -248,9 +251,9 @@ impl Command {
         self.inner.get_program().to_owned()
     }
 
-    /// Sets descriptor `number`, unless it was set, or is a terminal.
+    /// Sets descriptor `number`, unless it was set before, or the child gets a terminal.
     pub(super) fn default_fd(&mut self, number: i32, descriptor: ChildFd) {
-        // The terminal takes 0, 1 and 2, unless the caller has set 2.
+        // The terminal is used for 0, 1 and 2, unless the caller has set 2.
         if self.terminal.is_some() {
             return;
         }

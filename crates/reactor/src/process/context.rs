@@ -1,4 +1,4 @@
-//! `ProcessContext`: the argument of each handler of a child's protocol.
+//! `ProcessContext`: the argument of each handler of a child process's protocol.
 
 use std::fmt;
 
@@ -19,7 +19,7 @@ use crate::signals::Signal;
 ///
 /// # Examples
 ///
-/// A conversation with a child:
+/// A dialogue with a child:
 ///
 /// ```
 /// use reactor::{Command, ProcessContext, ProcessProtocol, Reactor};
@@ -62,7 +62,7 @@ impl<P: ProcessProtocol> ProcessContext<'_, P> {
     ///
     /// # Errors
     ///
-    /// The pipe is closed, or the command has none; or more bytes are buffered than
+    /// If the pipe is closed, the command has none, or more bytes are buffered than
     /// [`Command::max_buffered`](crate::Command::max_buffered) allows. Then none of `bytes` is
     /// written.
     #[doc(alias = "writeToChild")]
@@ -78,7 +78,7 @@ impl<P: ProcessProtocol> ProcessContext<'_, P> {
         let _ = self.source.close(STDIN);
     }
 
-    /// Closes the pipes that are written to, as soon as all is written.
+    /// Closes the pipes that the parent writes, as soon as their bytes are written.
     pub(super) fn end_input(&mut self) {
         self.source.end_input();
     }
@@ -93,7 +93,7 @@ impl<P: ProcessProtocol> ProcessContext<'_, P> {
     ///
     /// # Errors
     ///
-    /// The child has exited, or the system refuses.
+    /// If the child has exited, or the system refuses.
     ///
     /// # Examples
     ///
@@ -127,7 +127,7 @@ impl<P: ProcessProtocol> ProcessContext<'_, P> {
         self.source.pid()
     }
 
-    /// A handle on this child, to be kept elsewhere.
+    /// A handle on this child, which can be kept after the handler has returned.
     #[doc(alias = "transport")]
     pub fn process(&self) -> Process<P> {
         Process::new(self.source)

@@ -1,4 +1,4 @@
-//! Errors of running a child, and `ProcessEnded`, the way in which it has ended.
+//! Errors of running a child process, and `ProcessEnded`, the way in which it has ended.
 
 use std::error::Error;
 use std::ffi::OsStr;
@@ -227,8 +227,8 @@ impl fmt::Display for StatusUnknown {
 
 impl Error for StatusUnknown {}
 
-/// A child has written more than [`Command::max_output`](crate::Command::max_output)
-/// allows; it was killed.
+/// A child has written more than [`Command::max_output`](crate::Command::max_output) allows, and
+/// was killed.
 ///
 /// # Examples
 ///

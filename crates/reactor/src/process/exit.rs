@@ -1,14 +1,14 @@
-//! Exit of a child: detected by a pidfd or a thread; leaves no zombie.
+//! Exit of a child process: detected by a pidfd or a thread, and reaped, so that no zombie stays.
 //!
-//! On Linux, a pidfd becomes readable when the child exits. On other systems, and on a Linux
-//! without pidfds, a thread waits for each child. The loop, not that thread, takes the status,
-//! so that the child keeps its process ID until then.
+//! On Linux, a pidfd becomes readable when the child exits. On other systems, and on Linux without
+//! pidfds, a thread waits for each child. The loop, not that thread, takes the status, so that the
+//! child keeps its process ID until then.
 //!
-//! If `SIGCHLD` is ignored, which a process inherits, the system takes the status itself: the
-//! process ID of a child that has exited is free at once, and another process may get it. So a
-//! child that is not found has exited, with an unknown status. A signal goes through the pidfd,
-//! which cannot name another process; without a pidfd, only after a check that the ID is still that
-//! of the child.
+//! If `SIGCHLD` is ignored, which a process inherits, the system discards the status itself. Then
+//! the process ID of a child that has exited is free at once, and another process may get it. So a
+//! child that is not found has exited, with an unknown status. A signal is sent through the pidfd,
+//! which cannot name another process; without a pidfd, it is sent only after a check that the ID is
+//! still that of the child.
 
 use std::cell::RefCell;
 use std::io;
@@ -27,7 +27,7 @@ use crate::reply_channel::ReplySender;
 use crate::sys::HomeProcess;
 use crate::sys::child::{self, ChildWatch};
 
-/// The status of a child that has exited: `None` if it is unknown, since the system, or another
+/// The status of a child that has exited; `None` if it is unknown, because the system, or another
 /// part of this program, has taken it.
 pub(super) type Status = Option<ExitStatus>;
 
@@ -36,7 +36,7 @@ pub(super) type Status = Option<ExitStatus>;
 pub(super) struct ChildHandle {
     child: Option<process::Child>,
     pid: u32,
-    /// The parent of the child: no other process can wait for it.
+    /// The parent of the child, the only process that can wait for it.
     parent: HomeProcess,
 }
 
@@ -53,20 +53,21 @@ impl ChildHandle {
         self.pid
     }
 
-    /// Its process ID; `None` once the exit is known, because the system may reuse the ID then.
+    /// The child's process ID; `None` once the exit is known, because the system may reuse the ID
+    /// then.
     pub(super) fn system_pid(&self) -> Option<Pid> {
         self.child.as_ref()?;
-        // The system has it as a signed number; std changes the type only.
+        // The system has signed process IDs; std has only changed the type.
         Pid::from_raw(self.pid.cast_signed())
     }
 
-    /// Its status, once, if it has exited.
+    /// Reaps the child and returns its status, if it has exited. Returns the status only once.
     pub(super) fn try_wait(&mut self) -> Option<Status> {
         match self.child.as_mut()?.try_wait() {
             Ok(status) => {
                 let status = status?;
-                // Reaped: from here on, the ID may be another process's, so it is not signalled any
-                // more.
+                // The child is reaped. From here on, another process may have its ID, so no more
+                // signals are sent.
                 self.child = None;
                 Some(Some(status))
             }
@@ -77,15 +78,15 @@ impl ChildHandle {
                     %error,
                     "the status of a child is unknown: SIGCHLD is ignored, or it was waited for elsewhere"
                 );
-                // There is nothing left to wait for, and the ID may be another process's.
+                // There is no child left to wait for, and another process may have its ID.
                 self.child = None;
                 Some(None)
             }
         }
     }
 
-    /// Sends a signal by process ID, which is the child's as long as it was not reaped; returns
-    /// whether it was sent.
+    /// Sends a signal by process ID, which belongs to the child until it is reaped. Returns whether
+    /// the signal was sent.
     pub(super) fn signal(&self, signal: Signal) -> Result<bool, Errno> {
         let Some(pid) = self.system_pid() else {
             return Ok(false);
@@ -95,7 +96,7 @@ impl ChildHandle {
 
     /// Stops watching the child: if it has not exited, a thread reaps it when it does.
     pub(super) fn let_go(&mut self) {
-        // In a forked process: only the parent can wait for the child.
+        // In a forked process, nothing is to be done: only the parent can wait for the child.
         if !self.parent.is_current() {
             self.child = None;
             return;
@@ -129,7 +130,7 @@ pub(super) struct Exit {
 
 /// How the exit of a child is detected.
 pub(super) enum Watched {
-    /// By a pidfd, which becomes readable.
+    /// By a pidfd, which becomes readable at the exit.
     Descriptor(Rc<Exit>),
     /// By a thread, which calls `check_exit`.
     Thread,
@@ -159,8 +160,8 @@ pub(super) fn watch(owner: &Rc<dyn ChildOwner>, core: &Rc<Core>, pid: Pid) -> io
 }
 
 fn watch_in_thread(owner: &Rc<dyn ChildOwner>, core: &Rc<Core>, pid: Pid) -> io::Result<()> {
-    // The callback keeps the owner, as a registered `Exit` would: a child is watched until it
-    // exits, even if the program has dropped its handle.
+    // The callback keeps the owner alive, as a registered `Exit` would, because a child is watched
+    // until it exits, even if the program has dropped all handles.
     let (reply, exited) = ReplySender::pair(core, || ());
     let owner = Rc::clone(owner);
     exited
@@ -169,7 +170,7 @@ fn watch_in_thread(owner: &Rc<dyn ChildOwner>, core: &Rc<Core>, pid: Pid) -> io:
             Err(_gone) => owner.abandon(),
         })
         .detach();
-    // A thread of its own, not one of the pool: it waits for as long as the child runs. It only
+    // A new thread and not one of the pool, because it waits as long as the child runs. It only
     // waits, and leaves the status to the loop.
     thread::Builder::new()
         .name("process-waiter".to_owned())
@@ -181,15 +182,15 @@ fn watch_in_thread(owner: &Rc<dyn ChildOwner>, core: &Rc<Core>, pid: Pid) -> io:
 }
 
 impl Exit {
-    /// Sends a signal through the pidfd, so that it cannot reach another process; returns whether
-    /// it was sent. `None` once the pidfd is closed.
+    /// Sends a signal through the pidfd, so that it cannot reach another process. Returns whether
+    /// the signal was sent, or `None` once the pidfd is closed.
     pub(super) fn signal(&self, signal: Signal) -> Option<Result<bool, Errno>> {
         let registration = self.registration.borrow();
         child::signal_by_descriptor(registration.as_ref()?, signal)
     }
 
     pub(super) fn close(&self) {
-        // So an event that is in the poller's list already finds no source.
+        // Removed first, so that an event which the poller has returned already finds no source.
         drop(self.core.registry.remove(self.key));
         drop(self.registration.take());
         self.core.is_over(self.key);

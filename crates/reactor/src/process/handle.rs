@@ -1,4 +1,5 @@
-//! `Process`: handle on a child, for code of the loop's thread outside of its own handlers.
+//! `Process`: handle on a child process, for all code of the loop's thread except the handlers of
+//! its protocol, which use a `ProcessContext`.
 
 use std::fmt;
 use std::rc::Rc;
@@ -13,13 +14,13 @@ use super::window_size::WindowSize;
 use crate::mailbox::{MailboxOwner, OwnerRef, handle_methods};
 use crate::signals::Signal;
 
-/// Handle on a child: for other protocols, callbacks and timers, and for methods that a
-/// [`ProcessContext`] does not have. [`spawn_process`](crate::ReactorHandle::spawn_process) and
-/// [`ProcessContext::process`] return it.
+/// Handle on a child process, for other protocols, callbacks and timers, and with methods that a
+/// [`ProcessContext`] does not have. Returned by
+/// [`spawn_process`](crate::ReactorHandle::spawn_process) and [`ProcessContext::process`].
 ///
-/// Cheap to clone, and weak: dropping it does not end the child. Once the child has exited and
-/// all its pipes are closed, methods fail with [`ProcessError::Exited`]; those that end
-/// something do nothing.
+/// Cheap to clone, and weak: dropping it does not end the child. Once the child has exited and all
+/// its pipes are closed, methods fail with [`ProcessError::Exited`]; `kill` and `lose_connection`
+/// do nothing.
 ///
 /// # Examples
 ///
@@ -80,7 +81,7 @@ impl<P: ProcessProtocol> Process<P> {
     ///
     /// # Errors
     ///
-    /// The child has ended, the pipe is closed, or too many bytes are buffered. Then none of
+    /// If the child has ended, the pipe is closed, or too many bytes are buffered. Then none of
     /// `bytes` is written.
     pub fn write(&self, bytes: impl AsRef<[u8]>) -> Result<(), ProcessError> {
         self.write_to_child(STDIN, bytes)
@@ -117,12 +118,12 @@ impl<P: ProcessProtocol> Process<P> {
         self.source()?.write(number, bytes.as_ref())
     }
 
-    /// Fires when all bytes written to the child's descriptor of this number are sent. So long
-    /// output can be written piece by piece.
+    /// Fires when all bytes that were written to the child's descriptor of this number are sent.
+    /// With this, large output can be written piece by piece.
     ///
     /// # Errors
     ///
-    /// Through the Deferred: the pipe is closed already, or is closed before that.
+    /// The Deferred fails if the pipe is closed, now or before all bytes are sent.
     ///
     /// # Examples
     ///
@@ -158,22 +159,22 @@ impl<P: ProcessProtocol> Process<P> {
     ///
     /// # Errors
     ///
-    /// The child has ended, or the pipe is closed.
+    /// If the child has ended, or the pipe is closed.
     #[doc(alias = "closeStdin")]
     pub fn close_stdin(&self) -> Result<(), ProcessError> {
         self.close_child_fd(STDIN)
     }
 
-    /// Closes the pipe of the child's standard output: its next write fails with `EPIPE`, or kills
-    /// it with SIGPIPE.
+    /// Closes the pipe of the child's standard output. The child's next write fails with `EPIPE`,
+    /// or kills it with `SIGPIPE`.
     ///
     /// # Errors
     ///
-    /// The child has ended, or the pipe is closed.
+    /// If the child has ended, or the pipe is closed.
     ///
     /// # Examples
     ///
-    /// Ends a program that writes without end:
+    /// Ends a program that never stops writing:
     ///
     /// ```
     /// # use deferred::{Deferred, Trigger};
@@ -196,7 +197,7 @@ impl<P: ProcessProtocol> Process<P> {
     ///
     /// # Errors
     ///
-    /// The child has ended, or the pipe is closed.
+    /// If the child has ended, or the pipe is closed.
     #[doc(alias = "closeStderr")]
     pub fn close_stderr(&self) -> Result<(), ProcessError> {
         self.close_child_fd(STDERR)
@@ -207,7 +208,7 @@ impl<P: ProcessProtocol> Process<P> {
     ///
     /// # Errors
     ///
-    /// The child has ended, or has no open pipe of this number.
+    /// If the child has ended, or has no open pipe with this number.
     #[doc(alias = "closeChildFD")]
     pub fn close_child_fd(&self, number: i32) -> Result<(), ProcessError> {
         self.source()?.close(number)
@@ -243,7 +244,7 @@ impl<P: ProcessProtocol> Process<P> {
     ///
     /// # Errors
     ///
-    /// The child has exited, or the system refuses.
+    /// If the child has exited, or the system refuses.
     #[doc(alias = "signalProcess")]
     pub fn signal(&self, signal: Signal) -> Result<(), ProcessError> {
         self.source()?.signal(signal)
@@ -256,12 +257,12 @@ impl<P: ProcessProtocol> Process<P> {
         }
     }
 
-    /// Sets the window size of the child's terminal. The programs in its foreground get a
+    /// Sets the window size of the child's terminal. The foreground programs of the terminal get a
     /// `SIGWINCH`.
     ///
     /// # Errors
     ///
-    /// The child has ended; it has no terminal ([`Command::pty`](crate::Command::pty)), or its
+    /// If the child has ended, has no terminal ([`Command::pty`](crate::Command::pty)), or its
     /// terminal is closed.
     #[doc(alias = "setWindowSize")]
     #[doc(alias = "TIOCSWINSZ")]
@@ -274,7 +275,7 @@ impl<P: ProcessProtocol> Process<P> {
     ///
     /// # Errors
     ///
-    /// The child has ended.
+    /// If the child has ended.
     #[doc(alias = "pauseProducing")]
     pub fn pause_reading(&self) -> Result<(), ProcessError> {
         self.source()?.set_paused(true);
@@ -285,7 +286,7 @@ impl<P: ProcessProtocol> Process<P> {
     ///
     /// # Errors
     ///
-    /// The child has ended.
+    /// If the child has ended.
     #[doc(alias = "resumeProducing")]
     pub fn resume_reading(&self) -> Result<(), ProcessError> {
         self.source()?.set_paused(false);

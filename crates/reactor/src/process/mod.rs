@@ -7,9 +7,9 @@
 //!                   pipe ◀──buffer───┘  └── jobs ◀─┘
 //! ```
 //!
-//! `source` is one child and its protocol. Each of its pipes is an event source of its own, and
-//! so is the descriptor that becomes ready when the child exits. The child has ended when it has
-//! exited and all its pipes are closed.
+//! `source` is one child and its protocol. Each of its pipes is a separate event source, and so is
+//! the descriptor that becomes ready when the child exits. A child has *ended* when it has exited
+//! and all its pipes are closed.
 
 mod child_fd;
 mod command;

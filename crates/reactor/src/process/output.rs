@@ -18,9 +18,10 @@ impl Command {
     /// Runs the program. The Deferred fires with its output and exit status when it has exited and
     /// its pipes are closed. (Twisted: `getProcessOutputAndValue`.)
     ///
-    /// By default, its standard input is `/dev/null`. A pipe that was set to be written to ends
-    /// after the [input](Self::input), or at once. A program that exits with an error status
-    /// is not a failure of the Deferred. Cancelling the Deferred kills the program.
+    /// By default, its standard input is `/dev/null`. A pipe that was set to [`ChildFd::Write`] is
+    /// closed after the [input](Self::input), or at once if there is none. A program that exits
+    /// with an error status is not a failure of the Deferred. Cancelling the Deferred kills the
+    /// program.
     ///
     /// # Errors
     ///
@@ -57,9 +58,9 @@ impl Command {
     /// Runs the program. The Deferred fires with its exit status when it has exited. (Twisted:
     /// `getProcessValue`.)
     ///
-    /// By default, it inherits the standard input, output and error of this process. What it
-    /// writes to a pipe that was [set](Self::fd) is read and dropped, however much it is.
-    /// Cancelling the Deferred kills the program.
+    /// By default, it inherits the standard input, output and error of this process. Bytes that it
+    /// writes to a pipe that was [set](Self::fd) are read and dropped, without a limit. Cancelling
+    /// the Deferred kills the program.
     ///
     /// # Errors
     ///
@@ -76,8 +77,8 @@ impl Command {
             .add_callback(|output| Ok(output.status))
     }
 
-    /// Runs the program, and keeps what it writes to descriptors 1 and 2 if those are pipes and
-    /// `is_kept`.
+    /// Runs the program. With `is_kept`, keeps the bytes that it writes to descriptors 1 and 2, if
+    /// those are pipes.
     fn collect(self, reactor: &ReactorHandle, is_kept: bool) -> Deferred<Output> {
         // `None` until the spawn, which needs the trigger. No cancel can come before, because the
         // Deferred is not returned yet.
@@ -124,7 +125,8 @@ struct Collecting {
 }
 
 impl ProcessProtocol for Collecting {
-    /// Nothing but the command's input is written: a child that reads more gets its end.
+    /// Closes the pipes that the parent writes after the command's input, because nothing else will
+    /// be written.
     fn connection_made(&mut self, cx: &mut ProcessContext<'_, Self>) -> Result<()> {
         cx.end_input();
         Ok(())
@@ -141,7 +143,7 @@ impl ProcessProtocol for Collecting {
             2 if self.is_kept => &mut self.stderr,
             _ => return Ok(()),
         };
-        // Each of the two has the whole limit; what exceeds it is not kept.
+        // The limit applies to each of the two. Bytes that exceed it are not kept.
         if collected.len() + data.len() > self.limit {
             // The Deferred fails in `process_ended`, when the child is gone. A failure here would be
             // followed by a second result there.
@@ -155,7 +157,7 @@ impl ProcessProtocol for Collecting {
     }
 
     fn process_ended(&mut self, _: &mut ProcessContext<'_, Self>, ended: ProcessEnded) {
-        // This is the last call of the protocol, so what it has collected is moved out.
+        // This is the last call of the protocol, so the collected bytes can be moved out.
         let result = match ended {
             _ if self.is_too_long => Err(Failure::new(OutputTooLong { limit: self.limit })),
             ProcessEnded::Exited(status) => Ok(Output {
