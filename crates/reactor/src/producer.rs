@@ -1,4 +1,4 @@
-//! Producers: sources of output that is paused while the peer does not take it.
+//! Producers: sources of output, which are paused while the peer does not take it.
 
 use std::error::Error;
 use std::fmt;
@@ -9,11 +9,11 @@ use deferred::Result;
 /// A source that writes by itself, and can be paused: another connection, a download, a timer.
 /// (Twisted: `IPushProducer`.)
 ///
-/// A write that passes the high-water mark calls [`pause_producing`](Self::pause_producing) before
-/// it returns. So a producer may write in a loop until it is paused, also in
-/// [`resume_producing`](Self::resume_producing). Since a pause may come inside of another method,
-/// the methods take `&self`: state that changes goes into a `Cell`. Pauses and resumptions alternate strictly, beginning with
-/// a pause.
+/// If a write exceeds the high-water mark, [`pause_producing`](Self::pause_producing) is called
+/// before the write returns. So a producer may write in a loop until it is paused, even in
+/// [`resume_producing`](Self::resume_producing). Because a pause may be called inside of another
+/// method, the methods take `&self`; state that changes goes into a `Cell`. Pauses and resumptions
+/// alternate strictly, beginning with a pause.
 ///
 /// A [`Connection`](crate::Connection) is a push producer: while it is paused, its socket is not
 /// read.
@@ -63,14 +63,14 @@ use deferred::Result;
 /// # });
 /// ```
 pub trait PushProducer: 'static {
-    /// The out-buffer is above the high-water mark: write nothing more until
-    /// [`resume_producing`](Self::resume_producing).
+    /// Called when the unsent output is above the high-water mark: the producer must stop writing
+    /// until [`resume_producing`](Self::resume_producing).
     fn pause_producing(&self);
 
-    /// The out-buffer is below half of the mark: write again.
+    /// Called when the unsent output is at most half of the mark: the producer may write again.
     fn resume_producing(&self);
 
-    /// The connection has ended: writes have no effect any more.
+    /// Called when the connection has ended: further writes have no effect.
     fn stop_producing(&self);
 }
 
@@ -110,15 +110,15 @@ pub trait PushProducer: 'static {
 /// }
 /// ```
 pub trait PullProducer: 'static {
-    /// Writes the next piece. Called when the out-buffer is empty: first after the registration,
-    /// then each time the previous piece was sent.
+    /// Writes the next piece. Called when all output is sent: first after the registration, then
+    /// each time the previous piece was sent.
     ///
     /// # Errors
     ///
     /// Any failure closes the connection.
     fn resume_producing(&mut self, consumer: &mut Consumer<'_>) -> Result<Production>;
 
-    /// The connection has ended: writes have no effect any more.
+    /// Called when the connection has ended: further writes have no effect.
     fn stop_producing(&mut self) {}
 }
 
@@ -147,9 +147,10 @@ where
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Production {
-    /// Call it again. If it wrote nothing, the next call comes when other output was sent.
+    /// The producer is to be called again. If it wrote nothing, the next call comes when other
+    /// output was sent.
     More,
-    /// It has no more output, and is unregistered.
+    /// The producer has no more output, and is unregistered.
     Done,
 }
 
@@ -209,8 +210,8 @@ impl fmt::Debug for Consumer<'_> {
 #[non_exhaustive]
 pub enum Producer {
     /// Writes by itself, until it is paused.
-    // Counted, because it is called while it stays registered; a pull producer is moved out for its
-    // call.
+    // An `Rc`, because a push producer is called while it stays registered; a pull producer is
+    // moved out for its call.
     Push(Rc<dyn PushProducer>),
     /// Writes one piece per call.
     Pull(Box<dyn PullProducer>),
@@ -300,7 +301,7 @@ impl fmt::Debug for Producer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ProducerError {
-    /// The connection has another producer, which stays.
+    /// The connection has another producer, which stays registered.
     AlreadyRegistered,
     /// The connection is closed or closing.
     Gone,

@@ -1,4 +1,4 @@
-//! `block_on` and `react`: a loop for as long as something takes.
+//! `block_on` and `react`: run a loop until a Deferred has its result.
 
 use std::cell::Cell;
 use std::process::{ExitCode, Termination};
@@ -13,23 +13,25 @@ use crate::signals::Watch;
 use crate::system_event::{Phase, SystemEvent};
 
 impl Reactor {
-    /// Runs the loop until `deferred` has its result, and gives that.
+    /// Runs the loop until `deferred` has its result, and returns the result.
     ///
-    /// Then it leaves the loop as [`crash`](ReactorHandle::crash) does: connections
-    /// and ports stay, and go on with the next run.
+    /// Then this leaves the loop as [`crash`](ReactorHandle::crash) does: connections and ports
+    /// stay open, and continue with the next run. If the loop was running before (between two
+    /// [turns](Reactor::turn)), it stays running.
     ///
     /// # Errors
     ///
-    /// The failure of `deferred`. A [`RunError`], if the loop does not run: it does
-    /// already, or it was stopped before there was a result. `deferred` runs on then,
-    /// if the loop does.
+    /// The failure of `deferred`; or a [`RunError`] if the loop is in a turn already, cannot wait
+    /// for events, or was stopped before there was a result. In this case, `deferred` is not
+    /// cancelled, and continues when the loop runs.
     #[doc(alias = "run_until_complete")]
     pub fn block_on<T: 'static>(&self, deferred: Deferred<T>) -> Result<T> {
         let result = Rc::new(Cell::new(None));
         let has_result = Rc::new(Cell::new(false));
         let (slot, flag) = (Rc::clone(&result), Rc::clone(&has_result));
         let core = self.owned_core();
-        // Weak: if the loop is stopped first, the Deferred may fire when the reactor has gone.
+        // Weak, because the Deferred may fire when the reactor is gone, if the loop is stopped
+        // before.
         let weak = Rc::downgrade(core);
         let waiting = deferred.add_both(move |outcome| {
             slot.set(Some(outcome));
@@ -43,8 +45,8 @@ impl Reactor {
         if !has_result.get() {
             let was_running = core.is_running();
             core.run_until(Some(&has_result))?;
-            // This call has started the loop, so it ends it again: without a shutdown, which would
-            // close what the caller still uses.
+            // This call has started the loop, so it ends the loop again, without a shutdown, which
+            // would close connections that the caller still uses.
             if !was_running {
                 core.crash();
             }
@@ -55,14 +57,14 @@ impl Reactor {
     }
 }
 
-/// Runs a program that is over when a Deferred fires: makes a reactor, calls `main`
-/// with it, and runs until there is a result. (Twisted: `task.react`.)
+/// Runs a program that ends when a Deferred fires: makes a reactor, calls `main` with it, and runs
+/// until the Deferred of `main` has a result. (Twisted: `task.react`.)
 ///
-/// SIGINT and SIGTERM stop it: the Deferred is cancelled, and may still clean up. A
-/// second signal ends the process at once.
+/// SIGINT and SIGTERM stop the reactor: the Deferred is cancelled, and its callbacks may still
+/// clean up. A second signal ends the process at once.
 ///
-/// The exit code is that of the value (see [`Termination`]): 0 for `()`. A failure is
-/// printed, with its whole story, and gives 1; a signal gives 128 and its number.
+/// The exit code is that of the value (see [`Termination`]): 0 for `()`. A failure is printed with
+/// all its details, and the exit code is 1. After a signal, the exit code is 128 plus its number.
 ///
 /// # Examples
 ///
@@ -99,7 +101,7 @@ where
     let handle = reactor.handle();
     let mut running = maybe_deferred(|| main(&reactor)).add_both(move |outcome| {
         slot.set(Some(outcome));
-        // It may not even run yet.
+        // The loop may not run yet, if `main` has its result at once.
         let stopping = handle.clone();
         handle.call_when_running(move || stopping.stop());
     });
@@ -112,7 +114,8 @@ where
     }
     match (watch.signal(), result.take()) {
         (Some(signal), None) => signal.exit_code(),
-        // `wait_for_end` has cancelled `main` because of the signal: no error of the program.
+        // `wait_for_end` has cancelled `main` because of the signal, so this is not an error of the
+        // program.
         (Some(signal), Some(Err(failure))) if failure.is::<Cancelled>() => signal.exit_code(),
         (_, Some(Ok(value))) => value.report(),
         (_, Some(Err(failure))) => failed(&failure),
@@ -120,7 +123,8 @@ where
     }
 }
 
-/// Cancels what was not over when the reactor was stopped, and waits for it.
+/// Cancels the Deferred of `main`, if it has no result when the reactor is stopped, and waits for
+/// it.
 fn wait_for_end(handle: &DeferredHandle, running: Deferred<()>) -> Deferred<()> {
     handle.cancel();
     running

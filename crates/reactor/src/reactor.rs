@@ -15,32 +15,33 @@ use crate::poll::PollerKind;
 
 /// An event loop: waits for sockets and timers and runs the callbacks that are due.
 ///
-/// It is a value, not a global: make as many as you like, one or more a thread.
-/// This is its owner. Callbacks hold a [`ReactorHandle`], which a `Reactor`
-/// derefs to, other threads a [`Remote`](crate::Remote).
+/// A reactor is a value, not a global: a program may have any number of them, and a thread several.
+/// A `Reactor` owns its loop. Callbacks use a [`ReactorHandle`], to which a `Reactor` derefs, and
+/// other threads use a [`Remote`](crate::Remote).
 ///
-/// Dropping it ends everything in it: connections are lost with
-/// [`ConnectionClosed::ReactorStopped`](crate::ConnectionClosed::ReactorStopped), ports
-/// closed, delayed calls dropped.
+/// The drop ends the loop: connections end with
+/// [`ConnectionClosed::ReactorStopped`](crate::ConnectionClosed::ReactorStopped), ports are closed,
+/// and delayed calls are dropped.
 ///
 /// # After `fork`
 ///
-/// A reactor belongs to the process that made it. A child of `fork` shares its sockets with the
-/// parent, and the set of descriptors that the system watches: to deregister one there would
-/// make the parent deaf. So in the child
+/// A reactor belongs to the process that has made it. After a `fork`, the child shares with its
+/// parent the sockets, and the set of descriptors that the system watches: if the child
+/// unregistered a descriptor, the parent would get no more events of it. So in the child:
 ///
-/// - dropping the reactor, or closing a port, closes the child's copies of the descriptors, and
-///   that is all: nothing is deregistered, sent or shut down, no socket file is removed, and no
-///   handler is called (the few descriptors that the reactor waits with stay open until the
-///   child ends or runs a program);
+/// - dropping the reactor, or closing a port, only closes the child's copies of the descriptors:
+///   nothing is unregistered, sent or shut down, no socket file is removed, and no handler is
+///   called (the few descriptors with which the reactor waits stay open until the child ends or
+///   runs a program);
 /// - [`run`](Self::run) and [`turn`](Self::turn) fail with [`RunError::OtherProcess`], as does
 ///   the loop at the end of the turn in which a handler has called `fork`;
-/// - nothing can be registered: to listen or connect fails;
-/// - a reactor of its own is made as ever. Nothing else of the parent's reactor is to be used.
+/// - nothing can be registered, so listening and connecting fail;
+/// - the child can make a reactor of its own. It must not use anything else of the parent's
+///   reactor.
 ///
-/// As everywhere, the child of a process with several threads may only run another program or
-/// `_exit`, since locks may be held for ever. [`spawn_process`](ReactorHandle::spawn_process)
-/// does all that is needed.
+/// As always, the child of a process with several threads may only run another program or call
+/// `_exit`, because locks of other threads stay locked for ever.
+/// [`spawn_process`](ReactorHandle::spawn_process) observes these rules.
 ///
 /// # Examples
 ///
@@ -64,7 +65,7 @@ pub struct Reactor {
     handle: ReactorHandle,
 }
 
-/// What one [`turn`](Reactor::turn) of the loop came to.
+/// Result of one [`turn`](Reactor::turn) of the loop.
 ///
 /// # Examples
 ///
@@ -84,25 +85,26 @@ pub struct Reactor {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Turn {
-    /// There may be more turns.
+    /// The reactor still runs.
     Done,
-    /// [`stop`](ReactorHandle::stop) was called, and the shutdown is over; or
-    /// [`crash`](ReactorHandle::crash). A further turn starts the reactor anew.
+    /// The reactor does not run any more: [`stop`](ReactorHandle::stop) was called, and the
+    /// shutdown is over, or [`crash`](ReactorHandle::crash) was called. A further turn starts the
+    /// reactor again.
     Stopped,
 }
 
 impl Reactor {
-    /// A loop with nothing in it.
+    /// Makes a reactor.
     ///
     /// # Errors
     ///
-    /// The system refuses a descriptor that the loop needs to wait, for instance because
-    /// the process has too many open.
+    /// If the system refuses a descriptor that the loop needs to wait, for instance because the
+    /// process has too many open descriptors.
     pub fn new() -> io::Result<Self> {
         Self::with_poller(PollerKind::Native)
     }
 
-    /// The same, with a choice of how it waits.
+    /// As [`new`](Self::new), with a choice of the poller.
     ///
     /// # Errors
     ///
@@ -121,16 +123,15 @@ impl Reactor {
         &self.core
     }
 
-    /// Runs until [`stop`](ReactorHandle::stop) is called and the shutdown is
-    /// over, or [`crash`](ReactorHandle::crash). It may be run again after that.
+    /// Runs until [`stop`](ReactorHandle::stop) is called and the shutdown is over, or until
+    /// [`crash`](ReactorHandle::crash) is called. The reactor may be run again after that.
     ///
-    /// It installs no signal handlers; [`run_until_signal`](Self::run_until_signal)
-    /// does.
+    /// This installs no signal handlers; [`run_until_signal`](Self::run_until_signal) does.
     ///
     /// # Errors
     ///
-    /// The reactor is running already (this was called from inside it), or the
-    /// system would not let it wait for events.
+    /// If the loop is in a turn already (this was called from a callback), this process was forked
+    /// from that of the reactor, or the system refuses to wait for events.
     ///
     /// # Examples
     ///
@@ -154,9 +155,9 @@ impl Reactor {
         self.core.run()
     }
 
-    /// Runs the loop for one turn, waiting for an event for at most `timeout`
-    /// (`None`: as long as it takes). Use it to run the reactor inside another
-    /// loop. The first turn starts the reactor, and it runs from then on.
+    /// Runs the loop for one turn, which waits at most `timeout` for an event; with `None`, without
+    /// a limit. For running the reactor inside of another loop. The first turn starts the reactor,
+    /// which then counts as running between turns, too.
     ///
     /// # Errors
     ///
@@ -204,7 +205,7 @@ impl Clock for Reactor {
     }
 }
 
-/// Its handle.
+/// The clock is a handle on the reactor.
 impl ToClock for Reactor {
     fn to_clock(&self) -> Rc<dyn Clock> {
         Rc::new(self.handle())

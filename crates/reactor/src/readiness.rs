@@ -1,7 +1,7 @@
 //! Interest and readiness: the events that a source waits for, and those that it gets.
 
-/// Number that a source is registered under. The poller keeps the highest for itself; the next
-/// two are the loop's own.
+/// Number under which a source is registered. The `polling` crate reserves the highest number; the
+/// next two are the loop's own.
 pub(crate) type Key = usize;
 
 /// The key of the loop's own waker.
@@ -10,7 +10,7 @@ pub(crate) const WAKER_KEY: Key = Key::MAX - 1;
 /// The key of the loop's own timer descriptor.
 pub(crate) const TIMER_KEY: Key = WAKER_KEY - 1;
 
-/// The highest key a source may have.
+/// The highest key that a source may have.
 pub(crate) const MAX_KEY: Key = TIMER_KEY - 1;
 
 /// The events that a source waits for.
@@ -44,10 +44,10 @@ impl Ready {
     const TO_WRITE: u8 = 1 << 1;
     const HUNG_UP: u8 = 1 << 2;
 
-    /// There is something to read, and nothing else.
+    /// Readable, and nothing else.
     pub(crate) const READABLE: Self = Self(Self::TO_READ);
 
-    /// One that is hung up is readable and writable, too: both show the error.
+    /// A hang-up counts as readable and writable, too, because both operations return the error.
     #[inline]
     pub(crate) fn new(readable: bool, writable: bool, hung_up: bool) -> Self {
         let bit = |is_set: bool, bit: u8| if is_set { bit } else { 0 };
@@ -68,8 +68,8 @@ impl Ready {
         self.0 & Self::TO_WRITE != 0
     }
 
-    /// An error, or both directions at their end. It comes whatever the
-    /// interest, again and again for as long as the descriptor is registered.
+    /// Whether there is an error, or both directions have ended. Reported without regard to the
+    /// interest, again and again as long as the descriptor is registered.
     #[inline]
     pub(crate) fn is_hung_up(self) -> bool {
         self.0 & Self::HUNG_UP != 0

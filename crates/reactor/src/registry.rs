@@ -1,4 +1,4 @@
-//! Registry: from the key of an event to its source.
+//! Registry: maps the key of an event to its source.
 
 use std::cell::RefCell;
 use std::os::fd::OwnedFd;
@@ -9,53 +9,55 @@ use slab::Slab;
 use crate::address::Address;
 use crate::poll::{Key, MAX_KEY, Ready};
 
-/// Event source: what the loop calls for the events of a descriptor.
+/// Event source: gets the events of a descriptor from the loop.
 pub(crate) trait EventSource {
-    /// The descriptor is ready. Nothing of the reactor's is borrowed.
+    /// Called when the descriptor is ready, with no cell of the reactor borrowed.
     fn ready(self: Rc<Self>, ready: Ready);
 
-    /// The reactor stops, or is dropped: end, and fail what waits.
+    /// Called when the reactor stops or is dropped: the source ends, and fails its waits.
     fn shut_down(self: Rc<Self>);
 
-    /// This process was forked from the loop's: close descriptors, and call no handler.
+    /// Called at the end of the loop in a forked process: the source closes its descriptors, and
+    /// calls no handler.
     fn close_in_child(self: Rc<Self>) {}
 
-    /// The descriptor, if this watches one for the caller of `remove_all`.
+    /// Takes out the descriptor, if this is a source of `add_reader` or `add_writer`. For
+    /// `remove_all`.
     fn take_descriptor(&self) -> Option<OwnedFd> {
         None
     }
 
-    /// The reactor stops: begins to close, and returns whether something is still to be sent. Then
-    /// the shutdown waits until the source says that it [is over](crate::core::Core::is_over);
-    /// otherwise it is [shut down](Self::shut_down) now.
+    /// Called when the reactor stops: begins to close, and returns whether unsent output is left.
+    /// If so, the shutdown waits until the source calls [`is_over`](crate::core::Core::is_over);
+    /// otherwise, the source is [shut down](Self::shut_down) now.
     fn begin_to_close(self: Rc<Self>) -> bool {
         false
     }
 
-    /// The same, if it is a connection of a user's.
+    /// The source as a connection, if it is one of a user's protocol.
     fn as_connection(self: Rc<Self>) -> Option<Rc<dyn ListedConnection>> {
         None
     }
 
-    /// Whether it belongs to the loop itself, and stays when that stops.
+    /// Whether the source belongs to the loop itself, and stays when the loop stops.
     fn is_internal(&self) -> bool {
         false
     }
 }
 
-/// What the list of connections tells of one, and does to it.
+/// A connection in the list of connections, without the type of its protocol.
 pub(crate) trait ListedConnection {
-    /// The name of the type.
+    /// The name of the type of the protocol.
     fn protocol(&self) -> &'static str;
     fn peer(&self) -> Address;
     fn host(&self) -> Address;
-    /// Bytes that wait to be sent.
+    /// Number of bytes that wait to be sent.
     fn buffered(&self) -> usize;
     fn lose(&self);
     fn abort(&self);
 }
 
-/// Keeps the key of a source until that is made.
+/// Keeps the key of a source until the source is made.
 pub(crate) struct Placeholder;
 
 impl EventSource for Placeholder {
@@ -65,8 +67,8 @@ impl EventSource for Placeholder {
 
 /// The sources, by key.
 ///
-/// A key is an entry and the generation of its use, so that an event which
-/// was given before its source was removed never reaches the next source of the entry.
+/// A key consists of the index of an entry and a generation. So an event that the poller has
+/// returned before its source was removed never reaches the next source of the entry.
 #[derive(Default)]
 pub(crate) struct Registry {
     entries: RefCell<Entries>,
@@ -86,7 +88,8 @@ struct Entry {
 // A key: the entry in the lower half, the generation in the upper one.
 const SLOT_BITS: u32 = Key::BITS / 2;
 const SLOT_MASK: usize = (1 << SLOT_BITS) - 1;
-/// One less than there is room for, so that no key is among those reserved.
+/// Number of generations. The largest value of the upper half is not used, so that no key is a
+/// reserved one.
 const GENERATIONS: usize = MAX_KEY >> SLOT_BITS;
 
 impl Registry {
@@ -101,15 +104,15 @@ impl Registry {
         let key = self.next_key();
         let mut entries = self.entries.borrow_mut();
         let generation = entries.next_generation;
-        // One count for all entries: an entry that is left and taken again between two waits has
-        // another generation, whatever happened to the others.
+        // One count for all entries, so an entry that is removed and used again between two waits
+        // has another generation.
         entries.next_generation = (generation + 1) % GENERATIONS;
-        // It takes the entry that `next_key` has named: the slab's next vacant one.
+        // Takes the entry that `next_key` has named: the next vacant one of the slab.
         entries.slab.insert(Entry { generation, source });
         key
     }
 
-    /// Puts `source` in the place of the one under `key`.
+    /// Replaces the source under `key` by `source`.
     pub(crate) fn replace(&self, key: Key, source: Rc<dyn EventSource>) {
         let replaced = match self.entries.borrow_mut().slab.get_mut(key & SLOT_MASK) {
             Some(entry) if entry.generation == key >> SLOT_BITS => {
@@ -117,13 +120,14 @@ impl Registry {
             }
             _ => None,
         };
-        // After the borrow has ended: a source may own user code, whose drop may come back here.
+        // Dropped after the borrow has ended, because a source may own user code, whose drop may
+        // call the registry.
         drop(replaced);
     }
 
     #[inline]
     pub(crate) fn get(&self, key: Key) -> Option<Rc<dyn EventSource>> {
-        // `borrow_mut` takes fewer instructions than counting one more reader.
+        // `borrow_mut` takes fewer instructions than `borrow`, which counts readers.
         let entries = self.entries.borrow_mut();
         let entry = entries.slab.get(key & SLOT_MASK)?;
         (entry.generation == key >> SLOT_BITS).then(|| Rc::clone(&entry.source))
@@ -138,7 +142,7 @@ impl Registry {
         Some(entries.slab.remove(key & SLOT_MASK).source)
     }
 
-    /// All of them.
+    /// All sources.
     pub(crate) fn all(&self) -> Vec<Rc<dyn EventSource>> {
         let entries = self.entries.borrow();
         entries
@@ -148,7 +152,7 @@ impl Registry {
             .collect()
     }
 
-    /// The same, with their keys.
+    /// All sources, with their keys.
     pub(crate) fn all_with_keys(&self) -> Vec<(Key, Rc<dyn EventSource>)> {
         let entries = self.entries.borrow();
         let key_of = |index: usize, entry: &Entry| entry.generation << SLOT_BITS | index;
@@ -159,14 +163,13 @@ impl Registry {
             .collect()
     }
 
-    /// How many there are.
+    /// The number of sources.
     pub(crate) fn len(&self) -> usize {
         self.entries.borrow().slab.len()
     }
 
-    /// Takes out all of them.
-    // Taken out as a whole: what is called on the sources may add others, which the next call
-    // finds.
+    /// Takes out all sources.
+    // Taken out as a whole, because calls of the sources may add others.
     pub(crate) fn take_all(&self) -> Vec<Rc<dyn EventSource>> {
         let mut entries = self.entries.borrow_mut();
         entries.slab.drain().map(|entry| entry.source).collect()

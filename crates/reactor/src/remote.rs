@@ -1,4 +1,4 @@
-//! `Remote`: the way into a loop from other threads.
+//! `Remote`: handle on a reactor for other threads.
 
 use std::fmt;
 use std::rc::Rc;
@@ -13,10 +13,9 @@ use crate::handle::ReactorHandle;
 use crate::inbox::Inbox;
 use crate::panics::log_failure;
 
-/// The one handle on a reactor that may go to other threads.
+/// A handle on a reactor for other threads; the other handles are bound to the thread of the loop.
 ///
-/// Cheap to clone. It does not keep the reactor alive. From
-/// [`ReactorHandle::remote`].
+/// Cheap to clone, and does not keep the reactor alive. Made by [`ReactorHandle::remote`].
 ///
 /// # Examples
 ///
@@ -55,8 +54,8 @@ impl ReactorHandle {
 }
 
 impl Remote {
-    /// Has `call` called in the loop's thread, in its next turn, with the loop's
-    /// handle. Calls from one thread are made in the order they were given in. If the loop
+    /// Calls `call` in the thread of the loop, in the loop's next turn, with a handle on the
+    /// reactor. Calls from one thread are made in the order in which they were posted. If the loop
     /// waits, it is woken. (Twisted: `callFromThread`.)
     ///
     /// `call` returns what a callback returns: nothing, a `Result`, or a Deferred. Its failure
@@ -64,7 +63,7 @@ impl Remote {
     ///
     /// # Errors
     ///
-    /// [`ReactorGone`] if the reactor was dropped; `call` is dropped then.
+    /// [`ReactorGone`] if the reactor was dropped. Then `call` is dropped.
     #[doc(alias = "callFromThread")]
     pub fn call_from_thread<F, O>(&self, call: F) -> Result<(), ReactorGone>
     where
@@ -75,20 +74,19 @@ impl Remote {
             .post(move |core| log_failure(call(&ReactorHandle::new(core))))
     }
 
-    /// Has `call` called in the loop's thread, as [`call_from_thread`] does, and waits
-    /// for what it returns: a `Result`, nothing, or a Deferred, whose result it waits
-    /// for.
+    /// Calls `call` in the thread of the loop, as [`call_from_thread`] does, and waits for its
+    /// result. `call` returns nothing, a `Result`, or a Deferred, whose result is waited for.
     ///
     /// A thread does not wait for ever: when the loop is stopped, crashes or is dropped, this
-    /// returns an error. If the call was not made by then, it is dropped; a Deferred that it
-    /// returned is left alone. A loop that has not run yet is waited for; one that was
-    /// stopped is not, until it runs again.
+    /// returns an error. If the call was not made by then, it is dropped; a Deferred that it has
+    /// returned is not cancelled. If the loop has not run yet, this waits; if the loop was stopped,
+    /// this fails at once, until the loop runs again.
     ///
     /// [`call_from_thread`]: Self::call_from_thread
     ///
     /// # Errors
     ///
-    /// The call failed or panicked; the reactor is gone, or was stopped; or this is the
+    /// If `call` has failed or panicked, the reactor is gone or was stopped, or this is the
     /// reactor's own thread.
     ///
     /// # Examples
@@ -119,14 +117,15 @@ impl Remote {
         O::Value: Send,
     {
         self.blocking_calls.wait(|answer| {
-            // A job that is not taken is dropped, and its answer says so.
+            // If the reactor is gone, the closure is dropped, and the drop of `answer` sends an
+            // error.
             let _ = self.call_from_thread(move |reactor| {
                 if !answer.is_awaited() {
                     return;
                 }
                 maybe_deferred(|| call(reactor))
                     .add_both(move |result| match answer.give(result) {
-                        // The thread waits no more: the failure is reported as unhandled, and a
+                        // The thread no longer waits. A failure is reported as unhandled, and a
                         // value is dropped.
                         Err(Err(unheard)) => fail(unheard),
                         Ok(()) | Err(Ok(_)) => succeed(()),

@@ -10,8 +10,8 @@ use crate::inbox::Inbox;
 
 /// Sending end, for another thread.
 ///
-/// Dropped without, the Deferred is abandoned. It fails with `ReactorGone` if the
-/// reactor goes first.
+/// If the sender is dropped without a result, the Deferred is abandoned. If the reactor is dropped
+/// first, the Deferred fails with `ReactorGone`.
 pub(crate) struct ReplySender<T: Send + 'static> {
     inbox: Arc<Inbox<Rc<Core>>>,
     number: u64,
@@ -19,8 +19,9 @@ pub(crate) struct ReplySender<T: Send + 'static> {
 }
 
 impl<T: Send + 'static> ReplySender<T> {
-    /// A Deferred and what another thread fires it with. If it is cancelled, a result
-    /// that comes is dropped, and `on_cancel` can stop the work for it.
+    /// Makes a Deferred, and the sender by which another thread fires it. If the Deferred is
+    /// cancelled, a later result is dropped, and `on_cancel` is called, which can stop the work for
+    /// it.
     #[track_caller]
     pub(crate) fn pair(core: &Rc<Core>, on_cancel: impl FnOnce() + 'static) -> (Self, Deferred<T>) {
         let number = core.pending_replies.next();
@@ -54,7 +55,7 @@ impl<T: Send + 'static> ReplySender<T> {
     }
 
     pub(crate) fn send(mut self, result: T) {
-        // The drop posts it.
+        // The drop of `self` posts the result.
         self.result = Some(result);
     }
 }
@@ -63,7 +64,7 @@ impl<T: Send + 'static> Drop for ReplySender<T> {
     fn drop(&mut self) {
         let number = self.number;
         let result = self.result.take();
-        // Errs if the reactor was dropped; its Deferreds have failed then.
+        // Errs if the reactor was dropped; then its Deferreds have failed already.
         let _ = self.inbox.post(move |core| {
             let delivery = core.pending_replies.remove(number);
             if let (Some(deliver), Some(result)) = (delivery, result) {

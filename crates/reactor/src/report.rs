@@ -1,9 +1,9 @@
-//! Log record of a failure that goes only to the log: an `Err` or a panic of a
-//! protocol's handler, or of a factory.
+//! Log records of failures that no caller gets: an `Err` or a panic of a protocol's handler, or of
+//! a factory.
 //!
-//! It is one `tracing` event at ERROR level, whatever the kind of protocol. If the process
-//! has no subscriber, and never had, it goes to standard error, as an unhandled failure of
-//! a Deferred does.
+//! Each failure is one `tracing` event at ERROR level, for all kinds of protocols. If the process
+//! has never had a subscriber, the failure is written to standard error, like an unhandled failure
+//! of a Deferred.
 
 use std::fmt;
 use std::io::Write;
@@ -12,20 +12,20 @@ use deferred::Failure;
 
 use crate::panics::contain;
 
-/// Whose failure it is.
+/// The origin of a failure.
 pub(crate) enum Of<'a> {
     /// The protocol of the connection to this peer.
     Connection(&'a dyn fmt::Display),
     /// The protocol of the datagram port at this address.
     DatagramPort(&'a dyn fmt::Display),
-    /// The protocol of the child with this number.
+    /// The protocol of the child with this process ID.
     Process(u32),
     /// The `stop_factory` of a factory.
     Factory,
 }
 
 impl Of<'_> {
-    /// What failed, and what comes of it.
+    /// What has failed, and the consequence.
     fn message(&self) -> &'static str {
         match self {
             Self::Connection(_) => "a protocol failed; its connection is closed",
@@ -36,11 +36,11 @@ impl Of<'_> {
     }
 }
 
-/// Logs `failure`. `name` is that of the protocol's or factory's type, if it is known here: a panic
-/// has no place but that of the library's call, so the type is what tells where to look.
+/// Logs `failure`. `name` is the type name of the protocol or factory, if it is known: the location
+/// of a panic is only that of the library's call, so the type tells where to look.
 #[cold]
 pub(crate) fn report(of: &Of<'_>, name: Option<&'static str>, failure: Failure) {
-    // The failure is a user's: formatting it, and dropping it, may panic.
+    // Contained, because the failure is a value of the user: formatting or dropping it may panic.
     contain("the log of a failure", || {
         let message = of.message();
         match of {
@@ -58,14 +58,14 @@ pub(crate) fn report(of: &Of<'_>, name: Option<&'static str>, failure: Failure) 
             }
         }
         if !tracing::dispatcher::has_been_set() {
-            // If even that cannot be written, there is nowhere left to say so.
+            // If this cannot be written, there is no other place to report the failure.
             let _ = writeln!(std::io::stderr(), "{}: {failure:?}", Told { of, name });
         }
         drop(failure);
     });
 }
 
-/// What failed, what comes of it, and of whom: for standard error.
+/// The text for standard error: what has failed, the consequence, and the type and address or ID.
 struct Told<'a> {
     of: &'a Of<'a>,
     name: Option<&'static str>,

@@ -1,4 +1,4 @@
-//! Pipe of a child, or one direction of its terminal: the parent reads it, or writes to it
+//! Pipe of a child process, or one direction of its terminal. The parent reads it, or writes to it
 //! through a buffer.
 
 use std::cell::RefCell;
@@ -26,7 +26,7 @@ pub(super) struct Pipe {
     direction: Direction,
     is_terminal: bool,
     key: Key,
-    /// `None` once it is closed.
+    /// `None` once the pipe is closed.
     registration: RefCell<Option<Registration>>,
     out: RefCell<Output>,
 }
@@ -35,10 +35,10 @@ pub(super) struct Pipe {
 #[derive(Default)]
 struct Output {
     bytes: OutBuffer,
-    /// Set when a write finds the pipe full; cleared when the poller reports room, and in `push`
-    /// before its attempt.
+    /// Set when a write finds the pipe full; cleared when the poller reports room, and by `push`
+    /// before it tries to write.
     is_blocked: bool,
-    /// Set by `close_in_order`: the pipe is closed when the buffer is empty. Never cleared.
+    /// The pipe is to be closed when the buffer is empty. Set by `close_in_order`; never cleared.
     is_closing: bool,
     /// Whether the last byte was not a line feed: set or cleared by each `push`.
     is_within_line: bool,
@@ -51,7 +51,7 @@ impl Pipe {
         core: &Rc<Core>,
         end: ParentEnd,
     ) -> io::Result<Rc<Self>> {
-        // A pipe with room is written without asking the poller; only a full one is watched.
+        // A pipe is written without waiting for the poller; only a full one is watched.
         let interest = match end.direction {
             Direction::Read => Interest::READABLE,
             Direction::Write => Interest::NONE,
@@ -92,7 +92,7 @@ impl Pipe {
             return Err(self.no_pipe());
         }
         if self.out.borrow().bytes.waiting() > limit {
-            // The child may have made room since the last write, so one is tried before the
+            // The child may have made room since the last write, so a write is tried before the
             // refusal.
             self.out.borrow_mut().is_blocked = false;
             self.flush();
@@ -120,7 +120,7 @@ impl Pipe {
         if out.bytes.waiting() == 0 {
             return succeed(());
         }
-        // Nothing is to be done when a wait is cancelled: what was written stays.
+        // A cancel ends only the wait; the written bytes are still sent.
         out.waiters.add((), || ())
     }
 
@@ -157,7 +157,7 @@ impl Pipe {
         self.close_in_order();
     }
 
-    /// Closes the pipe: at once if the parent reads it, else when the buffer is written.
+    /// Closes the pipe: at once if the parent reads it, otherwise when the buffer is written.
     pub(super) fn close_in_order(&self) {
         match self.direction {
             Direction::Read => self.close(),
@@ -207,11 +207,11 @@ impl Pipe {
     fn read(&self) {
         let mut buffer = self.core.buffers.take_read();
         for _ in 0..READS_PER_TURN {
-            // Asked before each read: the handler of the last one may have paused the output.
+            // Tested before each read, because the handler of the last one may have paused reading.
             if !self.owner.takes_output() {
                 break;
             }
-            // Borrowed for the call only: a handler may close the pipe.
+            // Borrowed only for this call, because a handler may close the pipe.
             let received = match &*self.registration.borrow() {
                 Some(registration) => rustix::io::read(registration, &mut *buffer),
                 None => break,
@@ -219,7 +219,7 @@ impl Pipe {
             match received {
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => break,
-                // The end of a pipe; that of a terminal is an error (EIO on Linux).
+                // A pipe ends with 0, a terminal with an error (`EIO` on Linux).
                 Ok(0) | Err(_) => {
                     self.close();
                     break;
@@ -241,14 +241,14 @@ impl Pipe {
         let Some(registration) = self.registration.take() else {
             return;
         };
-        // So an event that is in the poller's list already finds no source.
+        // Removed first, so that an event which the poller has returned already finds no source.
         drop(self.core.registry.remove(self.key));
         drop(registration);
         self.core.is_over(self.key);
         let due = self.out.borrow().waiters.take_all().into_iter();
         self.owner
             .fire_soon(due.map(|trigger| (trigger, Some(self.number))).collect());
-        // Last: it takes the owner's reference to this pipe.
+        // Last, because this drops the owner's reference to this pipe.
         self.owner.has_lost(self.number, self.is_terminal);
     }
 
@@ -257,7 +257,7 @@ impl Pipe {
         let set = match &*self.registration.borrow() {
             None => Ok(()),
             Some(registration) => match self.direction {
-                // The poller would report a hang-up again and again.
+                // Masked, because the poller would report a hang-up even without interest.
                 Direction::Read if self.owner.is_paused() => registration.mask(),
                 Direction::Read => registration.set_interest(Interest::READABLE),
                 Direction::Write => registration.set_interest(Interest {
@@ -282,7 +282,7 @@ impl EventSource for Pipe {
             Direction::Write if ready.is_hung_up() => self.close(),
             Direction::Write => self.out.borrow_mut().is_blocked = false,
         }
-        // Writes what waits, if there is room again.
+        // Writes the buffered bytes, if there is room again.
         self.owner.settle_now();
     }
 

@@ -1,4 +1,4 @@
-//! `ProcessProtocol`: the handlers of a child, which a user writes.
+//! `ProcessProtocol`: the handlers of a child process, which a user writes.
 
 use std::process::ExitStatus;
 
@@ -7,7 +7,7 @@ use deferred::Result;
 use super::context::ProcessContext;
 use super::error::ProcessEnded;
 
-/// Handlers of a child: for its output, the end of its pipes, and its exit.
+/// Handlers of a child process, for its output, the close of its pipes, and its exit.
 ///
 /// The reactor owns the protocol and calls its handlers, one at a time, with a
 /// [`ProcessContext`], which writes, signals, waits and schedules. No handler is ever called
@@ -59,7 +59,7 @@ use super::error::ProcessEnded;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait ProcessProtocol: Sized + 'static {
-    /// The child runs. Called once, first, before `spawn_process` returns.
+    /// Called when the child runs: once, as the first handler, before `spawn_process` returns.
     ///
     /// # Errors
     ///
@@ -69,7 +69,7 @@ pub trait ProcessProtocol: Sized + 'static {
         Ok(())
     }
 
-    /// The child has written to its standard output.
+    /// Called when the child has written to its standard output.
     ///
     /// # Errors
     ///
@@ -79,7 +79,7 @@ pub trait ProcessProtocol: Sized + 'static {
         Ok(())
     }
 
-    /// The child has written to its standard error.
+    /// Called when the child has written to its standard error.
     ///
     /// # Errors
     ///
@@ -89,9 +89,9 @@ pub trait ProcessProtocol: Sized + 'static {
         Ok(())
     }
 
-    /// The child has written to the descriptor of this number. The default implementation calls
+    /// Called when the child has written to the descriptor of this number. By default, this calls
     /// [`out_received`](Self::out_received) for 1 and [`err_received`](Self::err_received) for 2,
-    /// and drops the output of others.
+    /// and drops the output of other descriptors.
     ///
     /// # Errors
     ///
@@ -142,7 +142,7 @@ pub trait ProcessProtocol: Sized + 'static {
         }
     }
 
-    /// The pipe of the child's standard input is closed, by either side.
+    /// Called when the pipe of the child's standard input was closed, by either side.
     ///
     /// # Errors
     ///
@@ -152,7 +152,7 @@ pub trait ProcessProtocol: Sized + 'static {
         Ok(())
     }
 
-    /// The child's standard output is closed, by either side.
+    /// Called when the child's standard output was closed, by either side.
     ///
     /// # Errors
     ///
@@ -162,7 +162,7 @@ pub trait ProcessProtocol: Sized + 'static {
         Ok(())
     }
 
-    /// The child's standard error is closed, by either side.
+    /// Called when the child's standard error was closed, by either side.
     ///
     /// # Errors
     ///
@@ -172,7 +172,7 @@ pub trait ProcessProtocol: Sized + 'static {
         Ok(())
     }
 
-    /// The pipe at the descriptor of this number is closed. The default implementation calls one
+    /// Called when the pipe at the descriptor of this number was closed. By default, this calls one
     /// of the three methods above for 0, 1 and 2.
     ///
     /// # Errors
@@ -191,8 +191,8 @@ pub trait ProcessProtocol: Sized + 'static {
         }
     }
 
-    /// The child has exited. Output that it has written before may still arrive, and programs
-    /// that it has started may go on to write to its pipes. The status is `None` if it is
+    /// Called when the child has exited. Output that it has written before may still arrive, and
+    /// programs that it has started may still write to its pipes. The status is `None` if it is
     /// unknown; see [`ProcessEnded::StatusUnknown`].
     ///
     /// A protocol that does not wait for such output closes the pipes here
@@ -235,8 +235,8 @@ pub trait ProcessProtocol: Sized + 'static {
         Ok(())
     }
 
-    /// The child has exited, and all its pipes are closed; or the reactor was stopped. Called once,
-    /// last.
+    /// Called when the child has exited and all its pipes are closed, or when the reactor was
+    /// stopped: once, as the last handler.
     fn process_ended(&mut self, cx: &mut ProcessContext<'_, Self>, ended: ProcessEnded) {
         let _ = (cx, ended);
     }

@@ -1,4 +1,4 @@
-//! Event source of a child: its pipes, its exit, and the order of its handlers.
+//! Event source of a child process: its pipes, its exit, and the calls of its handlers.
 //!
 //! ```text
 //!  start ──▶ connection_made ──▶ child_data_received* ──▶ process_ended
@@ -38,18 +38,17 @@ pub(super) const STDERR: i32 = 2;
 impl ReactorHandle {
     /// Runs a program as a child process. `protocol` gets its output and its exit status.
     ///
-    /// The reactor reaps the child when it exits. If `SIGCHLD` is ignored, the system does, and
-    /// the status is unknown
-    /// ([`ProcessEnded::StatusUnknown`](crate::ProcessEnded::StatusUnknown)). If the reactor is stopped or
-    /// dropped first, the pipes are closed, after what was written to them (see
-    /// [`stop`](ReactorHandle::stop)), and the child is not killed: a thread reaps it when it exits.
+    /// The reactor reaps the child when it exits. If `SIGCHLD` is ignored, the system reaps it, and
+    /// the status is unknown ([`ProcessEnded::StatusUnknown`](crate::ProcessEnded::StatusUnknown)).
+    /// If the reactor is stopped or dropped first, the pipes are closed after the bytes that were
+    /// written to them are sent (see [`stop`](ReactorHandle::stop)). The child is not killed; a
+    /// thread reaps it when it exits.
     ///
     /// # Errors
     ///
-    /// The program cannot be run: it does not exist or is not executable; the working directory
-    /// does not exist; the descriptors of the command are invalid; the limit of descriptors or
-    /// processes is reached; or the reactor is gone. A [test reactor](crate::testing) refuses all
-    /// programs.
+    /// If the program does not exist or is not executable, the working directory does not exist,
+    /// the descriptors of the command are invalid, the limit of descriptors or processes is
+    /// reached, or the reactor is gone. A [test reactor](crate::testing) refuses all programs.
     ///
     /// # Examples
     ///
@@ -103,32 +102,32 @@ pub(crate) struct ProcessSource<P: ProcessProtocol> {
     status: PlainStatus,
     child: RefCell<ChildHandle>,
     pid: u32,
-    /// Pipes that are open, by the numbers of their descriptors in the child.
+    /// The open pipes, by the numbers of their descriptors in the child.
     pipes: RefCell<BTreeMap<i32, Rc<Pipe>>>,
     exit: RefCell<Option<Rc<Exit>>>,
     max_buffered: usize,
-    // Set and cleared by `set_paused`: the output pipes are masked for as long.
+    // Set and cleared by `set_paused`. While set, the pipes that the parent reads are masked.
     is_paused: Cell<bool>,
-    /// All pipes are to be closed: set by `close_all`, never cleared.
+    /// All pipes are to be closed. Set by `close_all`; never cleared.
     is_closing: Cell<bool>,
-    /// Closed pipes of which the protocol has not heard yet.
+    /// Numbers of closed pipes that were not reported to the protocol yet.
     lost: RefCell<VecDeque<i32>>,
     exited: Cell<Exited>,
-    /// The reactor stops: the child is abandoned when what was written to it is taken. Set by
-    /// `begin_to_close`, never cleared.
+    /// The reactor stops, and the child is given up when it has taken the bytes that were written
+    /// to it. Set by `begin_to_close`; never cleared.
     is_stopping: Cell<bool>,
-    /// The protocol ends without the child: set when a stopping reactor has nothing left to write,
-    /// or its time is over, or the reactor goes; never cleared.
+    /// The protocol ends although the child may still run. Set when a stopping reactor has no bytes
+    /// left to write, at its shutdown timeout, and when the reactor is dropped; never cleared.
     is_abandoned: Cell<bool>,
     /// Triggers of `drained` that are due, with the number of the pipe if it was closed.
     due: RefCell<Vec<(Trigger<()>, Option<i32>)>>,
 }
 
-/// Whether the child has exited; the phases follow one another in this order.
+/// Whether the child has exited. The states follow one another in this order.
 #[derive(Clone, Copy)]
 enum Exited {
     No,
-    /// The status was taken, and `process_exited` not called: a handler was running.
+    /// The child is reaped, but `process_exited` was not called yet, because a handler was running.
     Untold(Status),
     /// `process_exited` was called. `process_ended` follows when all pipes are closed.
     Told(Status),
@@ -165,13 +164,13 @@ impl<P: ProcessProtocol> ProcessSource<P> {
         });
         let watched = source.watch(core, ends);
         if let Err(error) = watched {
-            // The program runs already, but it cannot be watched: so it must not run on without its
-            // protocol.
+            // The program runs already, but cannot be watched. It is killed, because it must not
+            // run without its protocol.
             source.kill();
             source.close_silently();
             return Err(error);
         }
-        // Through the mailbox, so that the timer ends with the protocol.
+        // A timer of the protocol, so that it is cancelled when the protocol ends.
         if let Some(timeout) = timeout {
             source.call_later(timeout, |_protocol, cx| {
                 cx.kill();
@@ -183,7 +182,8 @@ impl<P: ProcessProtocol> ProcessSource<P> {
             // The input is in memory already, so no limit applies.
             let pipe = source.pipe(STDIN);
             if let Some(pipe) = pipe {
-                // Errs if it is no pipe to write to, with which no child is spawned.
+                // Errs if the pipe is not one that the parent writes; `spawn` refuses a command
+                // with input and without such a pipe.
                 let _ = pipe.push(&input, usize::MAX);
                 pipe.end_input();
             }
@@ -197,8 +197,8 @@ impl<P: ProcessProtocol> ProcessSource<P> {
     }
 
     fn watch(self: &Rc<Self>, core: &Rc<Core>, ends: Vec<ParentEnd>) -> io::Result<()> {
-        // A circle: each open pipe and the watched exit keep the source. So a child is watched to
-        // its end without a handle; closing them breaks the circle.
+        // A reference cycle: each open pipe and the watched exit own the source, so that a child is
+        // watched until its end without a handle. Closing them breaks the cycle.
         let owner: Rc<dyn ChildOwner> = Rc::<Self>::clone(self);
         for end in ends {
             let number = end.number;
@@ -209,7 +209,7 @@ impl<P: ProcessProtocol> ProcessSource<P> {
         let watched = pid.map(|pid| exit::watch(&owner, core, pid)).transpose()?;
         match watched {
             Some(Watched::Descriptor(exit)) => drop(self.exit.replace(Some(exit))),
-            // The protocol hears of it after `connection_made`.
+            // The protocol is told after `connection_made`.
             Some(Watched::Exited) => self.take_status(),
             Some(Watched::Thread) | None => {}
         }
@@ -252,7 +252,7 @@ impl<P: ProcessProtocol> ProcessSource<P> {
         Ok(())
     }
 
-    /// Closes the pipes that are written to, as soon as all is written.
+    /// Closes the pipes that the parent writes, as soon as their bytes are written.
     pub(super) fn end_input(&self) {
         for pipe in self.all_pipes() {
             if pipe.is_written_to() {
@@ -269,7 +269,8 @@ impl<P: ProcessProtocol> ProcessSource<P> {
             .iter()
             .any(|pipe| pipe.is_terminal() && pipe.has_unwritten());
         for pipe in pipes {
-            // A child that has to wait with its output would not take what is written.
+            // The output of the terminal stays open until its input is written, because a child
+            // whose output is not read may not read its input.
             if pipe.is_terminal() && !pipe.is_written_to() && terminal_is_written {
                 continue;
             }
@@ -295,8 +296,8 @@ impl<P: ProcessProtocol> ProcessSource<P> {
             .ok_or_else(|| ProcessError::Io(io::ErrorKind::InvalidInput.into()))?;
         // A clone, so that nothing is borrowed while the signal is sent.
         let exit = self.exit.borrow().clone();
-        // By the pidfd if there is one: a process ID may be another process's if the system has
-        // reaped the child.
+        // Sent through the pidfd, if there is one, because another process may have the process ID
+        // if the system has reaped the child.
         let sent = exit
             .and_then(|exit| exit.signal(signal))
             .unwrap_or_else(|| self.child.borrow().signal(signal));
@@ -319,7 +320,7 @@ impl<P: ProcessProtocol> ProcessSource<P> {
     fn take_status(&self) {
         let status = self.child.borrow_mut().try_wait();
         if let Some(status) = status {
-            // Only noted: a handler of the protocol may be on the stack.
+            // Only stored, because a handler of the protocol may be running.
             self.exited.set(Exited::Untold(status));
             if let Some(exit) = self.exit.take() {
                 exit.close();
@@ -339,8 +340,8 @@ impl<P: ProcessProtocol> ProcessSource<P> {
         }
     }
 
-    /// Reports to the protocol what has happened. The exit of the child is reported after
-    /// the pipes that were closed before.
+    /// Reports closed pipes and the exit of the child to the protocol. The exit is reported after
+    /// the pipes that were closed before it.
     fn report_events(&self, protocol: &mut P) {
         loop {
             let lost = self.lost.borrow_mut().pop_front();
@@ -372,14 +373,14 @@ impl<P: ProcessProtocol> ProcessSource<P> {
     }
 }
 
-/// The calls of the pipes, and of the watch on the child's exit.
+/// Called by the pipes, and by the watch on the child's exit.
 impl<P: ProcessProtocol> ChildOwner for ProcessSource<P> {
     fn is_paused(&self) -> bool {
         self.is_paused.get()
     }
 
     fn takes_output(&self) -> bool {
-        // Not while a handler runs, and not before `connection_made` or after the end.
+        // False while a handler runs, before `connection_made`, and after the end.
         let is_open = self
             .mailbox
             .open
@@ -402,11 +403,10 @@ impl<P: ProcessProtocol> ChildOwner for ProcessSource<P> {
     }
 
     fn has_lost(&self, number: i32, is_terminal: bool) {
-        // The loss is only noted; the protocol hears of it in `report_events`, when no handler
-        // runs.
+        // Only stored: `report_events` informs the protocol when no handler runs.
         drop(self.pipes.borrow_mut().remove(&number));
         self.lost.borrow_mut().push_back(number);
-        // The output of a terminal, which `close_all` has left open.
+        // Closes the output of a terminal, which `close_all` has left open.
         if self.is_closing.get()
             && is_terminal
             && let Some(output) = self.pipe(STDOUT)
@@ -425,7 +425,7 @@ impl<P: ProcessProtocol> ChildOwner for ProcessSource<P> {
     }
 
     fn settle_now(&self) {
-        // A handler of this protocol is on the stack; its caller calls this afterwards.
+        // A handler of this protocol is running; its caller calls this afterwards.
         if self.mailbox.is_busy() {
             return;
         }
@@ -442,8 +442,8 @@ impl<P: ProcessProtocol> ChildOwner for ProcessSource<P> {
             self.close_silently();
         }
         match self.exited.get() {
-            // Over when both are known, in any order: pipes may outlive the child (a grandchild has
-            // them), and the child its pipes.
+            // The child has ended when it has exited and all pipes are closed, in any order: pipes
+            // may outlive the child, if a grandchild has them, and the child may outlive its pipes.
             Exited::Told(status) if self.pipes.borrow().is_empty() => {
                 self.finish(status.map_or(ProcessEnded::StatusUnknown, ProcessEnded::Exited));
             }
@@ -466,8 +466,8 @@ impl<P: ProcessProtocol> ChildOwner for ProcessSource<P> {
     }
 
     fn begin_to_close(&self) -> bool {
-        // Until all is written the child's output is read, since the child may take nothing before
-        // its own output is taken.
+        // Until all bytes are written, the child's output is still read, because the child may not
+        // read its input before its output is taken.
         if !self.is_stopping.replace(true) {
             self.settle_now();
             for pipe in self.all_pipes() {
@@ -481,7 +481,7 @@ impl<P: ProcessProtocol> ChildOwner for ProcessSource<P> {
 
     fn abandon(&self) {
         if !self.is_abandoned.replace(true) {
-            // Output that the child takes at once is still written; nothing waits for the rest.
+            // Bytes that the pipes take at once are still written; the rest is dropped.
             self.flush();
             self.close_silently();
             self.settle_now();
@@ -492,7 +492,7 @@ impl<P: ProcessProtocol> ChildOwner for ProcessSource<P> {
         for pipe in self.all_pipes() {
             pipe.close();
         }
-        // Filled by the closing above; the protocol is to hear nothing of it.
+        // The closes above have filled this list; they are not reported to the protocol.
         self.lost.take();
         if let Some(exit) = self.exit.take() {
             exit.close();

@@ -1,4 +1,4 @@
-//! Start of a program, with the descriptors that its command maps.
+//! Start of a program, with the descriptors that its command sets.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -13,12 +13,12 @@ use super::command::Command;
 use super::window_size::WindowSize;
 use crate::sys::pty::{self, Pty};
 
-/// A program that runs.
+/// A running program.
 pub(super) struct Spawned {
     pub(super) child: process::Child,
-    /// This side's ends of the pipes.
+    /// The parent's ends of the pipes.
     pub(super) ends: Vec<ParentEnd>,
-    /// To be written to its standard input.
+    /// Bytes to be written to its standard input.
     pub(super) input: Option<Vec<u8>>,
 }
 
@@ -69,8 +69,8 @@ impl Command {
         }
         let child = contained(|| self.inner.spawn())?;
         drop(kept_free);
-        // The child's ends are closed here with the drop of `inner`, so that the end of a pipe is
-        // seen.
+        // The drop of `inner` closes the parent's copies of the child's ends here, so that the
+        // parent sees the end of a pipe.
         Ok(Spawned {
             child,
             ends: ours,
@@ -97,8 +97,9 @@ impl Command {
         Ok(())
     }
 
-    /// Makes a terminal of the standard descriptors. This side's end of it counts as two pipes, one
-    /// to descriptor 0 and one from descriptor 1, so that each direction can be closed by itself.
+    /// Connects the standard descriptors with a new terminal. The parent's end of the terminal
+    /// counts as two pipes, one to descriptor 0 and one from descriptor 1, so that each direction
+    /// can be closed by itself.
     fn open_terminal(&mut self, size: WindowSize, ours: &mut Vec<ParentEnd>) -> io::Result<()> {
         if [0, 1].iter().any(|it| self.descriptors.contains_key(it)) {
             return Err(invalid("descriptors 0 and 1 are those of the terminal"));
@@ -141,9 +142,9 @@ fn contained(spawn: impl FnOnce() -> io::Result<process::Child>) -> io::Result<p
 }
 
 /// Occupies the numbers that descriptors get in the child, if they are free in the parent, until
-/// the program runs. Else std's pipe, by which the forked child reports that the program cannot be
-/// run, might get one of these numbers, and the child would overwrite it. (This can still happen if
-/// another thread closes one of the numbers at that moment.)
+/// the program runs. Otherwise, the pipe of std, by which the forked child reports that the program
+/// cannot be run, might get one of these numbers, and the child would overwrite it. (This can still
+/// happen if another thread closes one of the numbers at that moment.)
 fn keep_free(mappings: &[FdMapping]) -> io::Result<Vec<OwnedFd>> {
     let used = mappings.iter().map(|mapping| {
         let number = mapping.child_fd;
@@ -195,10 +196,10 @@ impl ChildEnd {
 
 /// The parent's end of a pipe.
 pub(super) struct ParentEnd {
-    /// The number of the other end, in the child.
+    /// The descriptor number of the other end, in the child.
     pub(super) number: i32,
     pub(super) direction: Direction,
-    /// The pipe is one direction of a terminal.
+    /// Whether the pipe is one direction of a terminal.
     pub(super) is_terminal: bool,
     pub(super) descriptor: OwnedFd,
 }
@@ -211,8 +212,8 @@ pub(super) enum Direction {
 
 impl ParentEnd {
     fn new(number: i32, direction: Direction, descriptor: OwnedFd) -> io::Result<Self> {
-        // Non-blocking: this end of a new pipe has an open file description of its own, which the
-        // child does not share.
+        // Made non-blocking; that does not affect the child, because each end of a new pipe has its
+        // own open file description.
         rustix::io::ioctl_fionbio(&descriptor, true)?;
         Ok(Self {
             number,

@@ -28,14 +28,14 @@ impl WindowSize {
     }
 }
 
-/// 24 lines of 80 characters, the size of the terminal VT100, which programs assume by default.
+/// 24 lines of 80 characters: the size of a VT100 terminal, which programs assume by default.
 impl Default for WindowSize {
     fn default() -> Self {
         Self::new(24, 80)
     }
 }
 
-/// Rows, then columns.
+/// The rows, then the columns.
 impl From<WindowSize> for (u16, u16) {
     fn from(size: WindowSize) -> Self {
         (size.rows, size.columns)

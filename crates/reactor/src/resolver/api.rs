@@ -1,4 +1,4 @@
-//! `Resolver`: what finds the addresses of a name, as the system's or one of the user's own.
+//! `Resolver`: the trait of types that find the addresses of a name.
 
 use std::net::SocketAddr;
 
@@ -8,11 +8,12 @@ use crate::handle::ReactorHandle;
 
 /// Finds the addresses of a name: see [`ReactorHandle::set_resolver`].
 ///
-/// Any closure of this shape is one. [`SystemResolver`](crate::SystemResolver) asks the system.
+/// Any function with the signature of [`resolve`](Self::resolve) is a resolver.
+/// [`SystemResolver`](crate::SystemResolver) asks the system.
 ///
 /// # Examples
 ///
-/// Some names of one's own, the system for the others:
+/// Resolves some names by itself, and asks the system for the others:
 ///
 /// ```
 /// use deferred::{Deferred, succeed};
@@ -44,13 +45,14 @@ use crate::handle::ReactorHandle;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait Resolver: 'static {
-    /// Finds the addresses of `host`, each with `port`; the best first.
+    /// Finds the addresses of `host`, each with `port`, in the order of preference.
     ///
-    /// It is called in the loop's thread, so it must not block, and never for a `host`
-    /// that is an address. A panic is a failure. The Deferred is cancelled when the
-    /// last waiter has left.
+    /// Called in the thread of the loop, so it must not block. Not called if `host` is an IP
+    /// address. A panic counts as a failure. The Deferred is cancelled when the last waiter has
+    /// cancelled its own.
     ///
-    /// It is not to ask the reactor for the same name, which would ask this.
+    /// An implementation must not call [`ReactorHandle::resolve`] for the same name, because that
+    /// would call this method again.
     fn resolve(&self, reactor: &ReactorHandle, host: &str, port: u16) -> Deferred<Vec<SocketAddr>>;
 }
 

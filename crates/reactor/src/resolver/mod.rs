@@ -1,4 +1,5 @@
-//! Name resolution: a pluggable resolver, and look-ups shared by equal questions.
+//! Name resolution: a replaceable resolver, and look-ups that are shared by calls with the same
+//! name and port.
 //!
 //! ```text
 //!   resolve ──literal──▶ answered at once
@@ -20,20 +21,19 @@ pub use self::system::SystemResolver;
 use crate::handle::ReactorHandle;
 
 impl ReactorHandle {
-    /// Finds the addresses of `host`, each with `port`; never an empty list.
+    /// Finds the addresses of `host`, each with `port`. The list is never empty.
     ///
-    /// If `host` is an address itself, it is the answer, at once, and the resolver is not
-    /// asked. A question for a name and port that are being looked up shares that answer.
-    /// Cancelling the last Deferred that waits for it cancels the look-up.
+    /// If `host` is an IP address itself, the Deferred fires at once, and the resolver is not
+    /// called. If the same name and port are being looked up already, this call shares the result.
+    /// If the last Deferred that waits for a look-up is cancelled, the look-up is cancelled.
     ///
-    /// There is no time limit of its own: see
-    /// [`add_timeout`](deferred::Deferred::add_timeout). Nothing is kept: the system
-    /// does not say for how long an answer is good.
+    /// There is no timeout: use [`add_timeout`](deferred::Deferred::add_timeout). Results are not
+    /// cached, because the system does not tell how long they are valid.
     ///
     /// # Errors
     ///
-    /// Through the Deferred: a [`ResolveError`](crate::ResolveError) from the system's
-    /// resolver, or if there is no address; what another resolver fails with; or
+    /// The Deferred fails with a [`ResolveError`](crate::ResolveError) from the system's resolver
+    /// or if there is no address, with the failure of another resolver, or with
     /// [`ReactorGone`](crate::ReactorGone).
     ///
     /// # Examples
@@ -67,9 +67,8 @@ impl ReactorHandle {
         }
     }
 
-    /// Has names looked up by `resolver` from now on; [`SystemResolver`] does it unless
-    /// this is called. What is being looked up still comes from the one before. If the
-    /// reactor is gone, `resolver` is dropped.
+    /// Sets the resolver of names; the default is [`SystemResolver`]. Look-ups that are running
+    /// still come from the previous resolver. If the reactor is gone, `resolver` is dropped.
     ///
     /// # Examples
     ///
@@ -96,17 +95,17 @@ impl ReactorHandle {
     }
 }
 
-/// The address that `host` is, if it is one.
+/// The address, if `host` is an IP address.
 fn literal(host: &str, port: u16) -> Option<SocketAddr> {
     if let Ok(ip) = host.parse::<IpAddr>() {
         return Some(SocketAddr::new(ip, port));
     }
-    // Names have no colons: most need no text of their own.
+    // Names have no colons, so this returns before the `format!` below for most of them.
     if !host.contains(':') {
         return None;
     }
-    // A link-local address with the number of its interface, as in `fe80::1%2`: `IpAddr` has no
-    // place for that number, so the address is read with its port.
+    // A link-local address with the number of its interface, such as `fe80::1%2`. `IpAddr` cannot
+    // hold that number, so the address is parsed together with the port.
     format!("[{host}]:{port}")
         .parse::<SocketAddrV6>()
         .ok()

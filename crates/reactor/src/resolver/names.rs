@@ -1,4 +1,4 @@
-//! `Names`: the resolver, and its look-ups in flight.
+//! `Names`: the resolver of a reactor, and its running look-ups.
 
 use std::cell::RefCell;
 use std::net::SocketAddr;
@@ -17,7 +17,7 @@ type Addresses = Vec<SocketAddr>;
 
 pub(super) struct Names {
     resolver: RefCell<Rc<dyn Resolver>>,
-    /// Shared by all that ask for the same name and port.
+    /// Running look-ups, which are shared by calls with the same name and port.
     look_ups: SingleFlight<(String, u16), Addresses>,
 }
 

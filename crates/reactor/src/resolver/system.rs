@@ -1,4 +1,4 @@
-//! `SystemResolver`: names as the system knows them.
+//! `SystemResolver`: resolves names by the system (`getaddrinfo`), in threads.
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -10,24 +10,24 @@ use crate::error::ResolveError;
 use crate::handle::ReactorHandle;
 use crate::threads::ThreadPool;
 
-/// How many names are asked for at the same time.
+/// Default number of threads, and so of look-ups at the same time.
 const MAX_THREADS: usize = 4;
 
-/// What it says in a test reactor, where answers of the system would come or not.
+/// Error text in a test reactor, in which results must not depend on the system.
 const NO_NAMES: &str = "a test reactor does not ask the system for names: give it a resolver \
                         with `set_resolver`";
 
-/// Asks the system (`getaddrinfo`): its hosts file, its name servers.
+/// Resolves names by `getaddrinfo` of the system, which uses its hosts file and name servers.
 ///
-/// The system blocks while it looks, so it is asked in threads: four at the most. They
-/// are not those of [`defer_to_thread`](ReactorHandle::defer_to_thread), so that no other
-/// work keeps a name from being found. Further names wait. A name that is cancelled
-/// while it waits is not asked for.
+/// `getaddrinfo` blocks, so it is called in threads: at most four by default. They are separate
+/// from those of [`defer_to_thread`](ReactorHandle::defer_to_thread), so that other work cannot
+/// delay look-ups. Further names wait. If a look-up is cancelled while it waits, the system is not
+/// asked.
 ///
-/// In a [test reactor](crate::testing) it fails with an error that says so.
+/// In a [test reactor](crate::testing), each look-up fails with an error that says why.
 ///
-/// Dropping this, with its reactor, does not wait for the system: a thread that asks it
-/// ends when it has its answer.
+/// The drop of the resolver, with its reactor, does not wait for running look-ups: their threads
+/// end when the system has answered.
 ///
 /// # Examples
 ///
@@ -45,12 +45,12 @@ pub struct SystemResolver {
 }
 
 impl SystemResolver {
-    /// With four threads at the most. None is started before the first question.
+    /// A resolver with at most four threads, which are started when they are needed.
     pub fn new() -> Self {
         Self::with_max_threads(MAX_THREADS)
     }
 
-    /// With `max_threads` threads at the most, and one at least.
+    /// A resolver with at most `max_threads` threads; 0 counts as 1.
     pub fn with_max_threads(max_threads: usize) -> Self {
         Self {
             pool: ThreadPool::new("resolver", max_threads.max(1)),
@@ -87,8 +87,8 @@ impl Resolver for SystemResolver {
 
 impl Drop for SystemResolver {
     fn drop(&mut self) {
-        // `getaddrinfo` cannot be interrupted: the threads end after the look-up that they are at,
-        // and are not waited for.
+        // `getaddrinfo` cannot be interrupted. The threads end after their current look-up, and are
+        // not waited for.
         self.pool.close();
     }
 }
