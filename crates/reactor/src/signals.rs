@@ -1,4 +1,4 @@
-//! `run_until_signal`: a loop that SIGINT or SIGTERM stops.
+//! `run_until_signal`: runs a loop until SIGINT or SIGTERM stops it.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -21,8 +21,8 @@ use crate::reactor::Reactor;
 use crate::registry::EventSource;
 use crate::sys::StopSignals;
 
-/// A signal: one that ended [`Reactor::run_until_signal`], or one that is sent to a
-/// child, with [`Process::signal`](crate::Process::signal).
+/// A signal: the result of [`Reactor::run_until_signal`], or an argument of
+/// [`Process::signal`](crate::Process::signal), which sends it to a child process.
 ///
 /// # Examples
 ///
@@ -36,28 +36,28 @@ use crate::sys::StopSignals;
 pub struct Signal(i32);
 
 impl Signal {
-    /// The terminal is gone; for many, the request to read their settings again.
+    /// The terminal was closed. Many servers read their configuration again at this signal.
     pub const HUP: Self = Self(SIGHUP);
     /// Ctrl-C was pressed.
     pub const INT: Self = Self(SIGINT);
     /// Ctrl-\\ was pressed.
     pub const QUIT: Self = Self(SIGQUIT);
-    /// Ends a process, which can do nothing about it.
+    /// Kills a process, which cannot catch or ignore the signal.
     pub const KILL: Self = Self(SIGKILL);
     /// Asks a process to end.
     pub const TERM: Self = Self(SIGTERM);
-    /// An alarm has gone off.
+    /// A timer of `alarm(2)` has expired.
     pub const ALRM: Self = Self(SIGALRM);
-    /// For a process to use as it likes.
+    /// For any purpose of a program.
     pub const USR1: Self = Self(SIGUSR1);
-    /// For a process to use as it likes.
+    /// For any purpose of a program.
     pub const USR2: Self = Self(SIGUSR2);
-    /// Halts a process, which can do nothing about it.
+    /// Suspends a process, which cannot catch or ignore the signal.
     pub const STOP: Self = Self(SIGSTOP);
-    /// Lets a halted process go on.
+    /// Resumes a suspended process.
     pub const CONT: Self = Self(SIGCONT);
 
-    /// The one of this number, whether or not this system has it.
+    /// The signal with this number, even if this system does not have it.
     ///
     /// # Examples
     ///
@@ -71,16 +71,17 @@ impl Signal {
         Self(number)
     }
 
-    /// Its number: 2 for SIGINT, 15 for SIGTERM.
+    /// The number of the signal: 2 for SIGINT, 15 for SIGTERM.
     pub fn number(self) -> i32 {
         self.0
     }
 
-    /// What a program that it has ended exits with, by custom: 128 and its number.
+    /// The conventional exit code of a program that this signal has ended: 128 plus the number of
+    /// the signal.
     ///
     /// # Examples
     ///
-    /// A program whose exit code says what has ended it:
+    /// A program whose exit code tells which signal has ended it:
     ///
     /// ```
     /// use reactor::Signal;
@@ -93,7 +94,7 @@ impl Signal {
     /// assert_eq!(exit_code(Some(Signal::TERM)), ExitCode::from(143));
     /// ```
     pub fn exit_code(self) -> ExitCode {
-        // As a shell reports it. Signal numbers are less than 128, so neither the cast nor the sum
+        // As shells report it. Signal numbers are less than 128, so neither the cast nor the sum
         // wraps.
         ExitCode::from(128_u8.wrapping_add(self.0 as u8))
     }
@@ -118,15 +119,15 @@ impl Reactor {
     /// Runs until [`stop`](ReactorHandle::stop) is called, or the process
     /// gets SIGINT (Ctrl-C) or SIGTERM.
     ///
-    /// The first of these signals stops the loop cleanly. The second ends the
-    /// process at once, with exit code 128 + its number, even if the loop is
-    /// stuck. Outside of this method the two do what they did before.
+    /// The first of these signals [stops](ReactorHandle::stop) the reactor. A second one ends the
+    /// process at once, with the exit code 128 plus its number, even if the loop is blocked. Before
+    /// and after this method runs, the signals have their default action, which ends the process.
     ///
-    /// Gives the signal, or `None` if it was `stop`.
+    /// Returns the signal, or `None` if `stop` was called without one.
     ///
     /// # Errors
     ///
-    /// As for [`run`](Self::run); or the signal handlers could not be installed.
+    /// As for [`run`](Self::run), and if the signal handlers cannot be installed.
     ///
     /// # Examples
     ///
@@ -152,8 +153,8 @@ impl Reactor {
     }
 }
 
-/// Has SIGINT and SIGTERM stop a loop, for as long as it lives. The fields are dropped in their
-/// order: the handlers are gone before the pipe that they write to.
+/// Guard: while it lives, SIGINT and SIGTERM stop a loop. The fields are dropped in their order, so
+/// the handlers are removed before the socket pair to which they write is closed.
 pub(crate) struct Watch {
     signals: StopSignals,
     _source: Registered,
@@ -164,7 +165,8 @@ impl Watch {
         Ok(Self::attach(StopSignals::enter()?, reactor)?)
     }
 
-    /// Has the signals stop `reactor`: those to come, and one that has come already.
+    /// Makes the signals stop `reactor`: future ones, and one that has arrived since
+    /// `StopSignals::enter`.
     fn attach(mut signals: StopSignals, reactor: &ReactorHandle) -> io::Result<Self> {
         let core = reactor.core().map_err(io::Error::other)?;
         let (reader, writer) = UnixStream::pair()?;
@@ -175,7 +177,8 @@ impl Watch {
             registration: RefCell::new(Some(registration)),
             reactor: reactor.clone(),
         }));
-        // Made before the handlers: if one cannot be installed, its drop removes the source.
+        // Made before the handlers, so that its drop removes the source if a handler cannot be
+        // installed.
         let source = Registered { core, key };
         signals.install(writer)?;
         Ok(Self {
@@ -189,7 +192,7 @@ impl Watch {
     }
 }
 
-/// The source in the registry; dropping it removes it.
+/// Guard of the source in the registry; the drop removes the source.
 struct Registered {
     core: Rc<Core>,
     key: Key,
@@ -201,7 +204,7 @@ impl Drop for Registered {
     }
 }
 
-/// Event source of the pipe that the handlers write to: stops the loop.
+/// Event source of the socket to whose other end the handlers write. It stops the loop.
 struct SignalSource {
     registration: RefCell<Option<Registration>>,
     reactor: ReactorHandle,
@@ -210,8 +213,8 @@ struct SignalSource {
 impl EventSource for SignalSource {
     fn ready(self: Rc<Self>, _ready: Ready) {
         if let Some(registration) = &*self.registration.borrow() {
-            // Emptied, so that it is not ready in each turn of the shutdown. It errs only if
-            // nothing is there, and what comes later makes it ready again.
+            // Read until it is empty, so that it is not ready in each turn of the shutdown. Errs
+            // only if there are no bytes; later bytes make it ready again.
             let _ = rustix::io::read(registration, &mut [0_u8; 64]);
         }
         self.reactor.stop();

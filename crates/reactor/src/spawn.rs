@@ -1,5 +1,5 @@
-//! `spawn`: runs async bodies in the loop; `spawn_driver`: runs futures of other crates that do
-//! the I/O of a connection.
+//! `spawn` runs async bodies in the loop; `spawn_driver` runs futures of other crates that do the
+//! I/O of a connection.
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
@@ -11,11 +11,13 @@ use crate::handle::{ReactorHandle, too_late};
 use crate::system_event::{Phase, SystemEvent, SystemEventTrigger};
 
 impl ReactorHandle {
-    /// Runs an async body in the loop, and gives its result as a Deferred.
+    /// Runs an async body (a future, such as an `async` block) in the loop, and returns its result
+    /// as a Deferred.
     ///
-    /// It is [`inline_callbacks`], and this loop polls the body again when its waker is
-    /// called, from any thread. The body begins at once, before this returns. Cancelling the
-    /// Deferred cancels what the body waits for; dropping it does not.
+    /// Like [`inline_callbacks`], and in addition, this loop polls the body again when its waker is
+    /// called, from any thread. The body begins at once, before this method returns. If the
+    /// Deferred is cancelled, the Deferred for which the body waits is cancelled; a drop does not
+    /// cancel.
     ///
     /// If the reactor is gone, the body is dropped and the Deferred fails.
     ///
@@ -59,15 +61,16 @@ impl ReactorHandle {
     /// Runs the driver of a connection: a future that does the input and output of a client or
     /// server of another crate, and whose result is `()`, or a `Result` of it.
     ///
-    /// It begins at once, before this returns. An error of the driver fails the Deferred.
+    /// The driver begins at once, before this method returns. An error of the driver fails the
+    /// Deferred.
     ///
-    /// A driver ends quietly at a stop: at the end of the shutdown, or when the reactor is dropped,
-    /// the driver is dropped, and the Deferred succeeds. While the reactor shuts down, an error of
-    /// the driver is logged at level DEBUG, and the Deferred succeeds.
+    /// At a stop, a driver ends without an error: at the end of the shutdown, or when the reactor
+    /// is dropped, the driver is dropped, and the Deferred succeeds. While the reactor shuts down,
+    /// an error of the driver is logged at level DEBUG, and the Deferred succeeds.
     ///
-    /// Cancelling the Deferred cancels what the driver waits for. If it then still waits, it is
-    /// dropped, and the Deferred fails. If the reactor is gone, the driver is dropped and the
-    /// Deferred fails.
+    /// If the Deferred is cancelled, the Deferred for which the driver waits is cancelled. If the
+    /// driver still waits after that, it is dropped, and the Deferred fails. If the reactor is
+    /// gone, the driver is dropped and the Deferred fails.
     ///
     /// # Examples
     ///
@@ -120,7 +123,7 @@ impl ReactorHandle {
 }
 
 /// Result of a driver, for [`ReactorHandle::spawn_driver`]: `()`, or `Result<(), E>` with an error
-/// that `?` makes a [`Failure`] of. It is sealed.
+/// that `?` converts into a [`Failure`]. The trait is sealed.
 ///
 /// # Examples
 ///
@@ -198,11 +201,11 @@ where
     .await
 }
 
-/// Becomes ready after the shutdown of the reactor, or when the reactor is dropped. A cancel
-/// makes it ready with a failure.
+/// Becomes ready after the shutdown of the reactor, or when the reactor is dropped. A cancel of the
+/// Deferred of `drive` makes it ready with a failure.
 struct Shutdown {
     reactor: ReactorHandle,
-    /// `None` after it was ready.
+    /// `None` after this was ready.
     waiting: Option<Deferred<()>>,
     trigger: SystemEventTrigger,
 }
@@ -241,11 +244,12 @@ impl Shutdown {
 
 impl Drop for Shutdown {
     fn drop(&mut self) {
-        // Before the trigger goes, whose drop would fail the Deferred with nothing to handle it.
+        // Ignored before the trigger is removed, whose drop fails the Deferred; that would be
+        // reported as an unhandled failure.
         if let Some(waiting) = self.waiting.take() {
             waiting.ignore();
         }
-        // Errs if the event was fired, which has taken the trigger.
+        // Errs if the trigger was called already.
         let _ = self.reactor.remove_system_event_trigger(self.trigger);
     }
 }

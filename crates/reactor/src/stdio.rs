@@ -1,4 +1,4 @@
-//! Standard input and output, and other pairs of pipes, as a connection.
+//! Connections over standard input and output, and over other pairs of descriptors.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -17,19 +17,19 @@ use crate::poll::Interest;
 use crate::sys::shared_fd::{Direction, SharedFd};
 
 impl ReactorHandle {
-    /// Makes a connection of standard input and output: what is typed comes in, what
-    /// is written is printed. (Twisted: `StandardIO`.)
+    /// Makes a connection over standard input and output: the protocol receives the standard input,
+    /// and its output is printed. (Twisted: `StandardIO`.)
     ///
-    /// DuplexSource may be terminals, pipes, sockets or files. They stay as they are for all
-    /// other users of the descriptors: `println!` works, as do children that inherit them, but what
-    /// these print is not kept in order with what this writes. (Nothing that is shared is
-    /// made non-blocking: a pipe or a terminal is opened again, where the system allows
-    /// that; else, as with another user's terminal, it is read only when it is ready, and
-    /// written in small pieces.)
+    /// Both may be terminals, pipes, sockets or files. They keep their settings for all other users
+    /// of the descriptors: `println!` and children that inherit them still work, but their output
+    /// may appear before or after output that this connection has not sent yet. (No shared
+    /// description is made non-blocking. A pipe or a terminal is opened again, where the system
+    /// allows that; otherwise, as with a terminal of another user, it is read only when it is
+    /// ready, and written in small pieces.)
     ///
     /// # Errors
     ///
-    /// They cannot be watched, or the reactor is gone; or the failure of
+    /// If the descriptors cannot be watched, or the reactor is gone; or the failure of
     /// `connection_made`.
     ///
     /// # Examples
@@ -59,18 +59,19 @@ impl ReactorHandle {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn stdio<P: Protocol>(&self, protocol: P) -> Result<Connection<P>, AdoptError> {
-        // Duplicates: a closed connection leaves the program its own standard descriptors.
+        // Uses duplicates, so that the close of the connection does not close the standard
+        // descriptors of the program.
         let input = io::stdin().as_fd().try_clone_to_owned()?;
         let output = io::stdout().as_fd().try_clone_to_owned()?;
         self.adopt_pipes(input, output, protocol)
     }
 
-    /// Makes a connection of two descriptors: what can be read from `input` comes
-    /// in, what is written goes to `output`. See [`stdio`](Self::stdio).
+    /// Makes a connection over two descriptors: the protocol receives the bytes of `input`, and its
+    /// output goes to `output`. See [`stdio`](Self::stdio).
     ///
     /// # Errors
     ///
-    /// As for `stdio`.
+    /// As for [`stdio`](Self::stdio).
     pub fn adopt_pipes<P: Protocol>(
         &self,
         input: impl Into<OwnedFd>,
@@ -87,7 +88,7 @@ impl ReactorHandle {
         Ok(Connection::new(Rc::downgrade(&source)))
     }
 
-    /// As [`adopt_pipes`](Self::adopt_pipes), behind `filter`; the Deferred fires when the
+    /// As [`adopt_pipes`](Self::adopt_pipes), behind `filter`. The Deferred fires when the
     /// connection is made.
     pub(crate) fn open_pipes<P: Protocol>(
         &self,
@@ -126,7 +127,7 @@ fn of_pipes(core: &Core, input: OwnedFd, output: OwnedFd) -> io::Result<NewConne
     let output = match register(core, output, Interest::NONE) {
         Ok(output) => output,
         Err(error) => {
-            // The place that `register` has reserved for the input.
+            // Removes the placeholder that `register` has inserted for the input.
             drop(core.registry.remove(input.registration().key()));
             return Err(error);
         }
@@ -138,12 +139,12 @@ fn of_pipes(core: &Core, input: OwnedFd, output: OwnedFd) -> io::Result<NewConne
     Ok(connection)
 }
 
-/// Registers a descriptor, with a source that is to be replaced.
+/// Registers a descriptor, and inserts a placeholder for its source.
 fn register(core: &Core, shared: SharedFd, interest: Interest) -> io::Result<RegisteredFd> {
     let register = |descriptor| core.register(descriptor, interest);
     let registered = RegisteredFd::new(shared, register)?;
-    // Takes the key: the next descriptor is registered under another one, before the source is
-    // there that replaces both places.
+    // Reserves the key, because the next descriptor is registered before the source is made that
+    // replaces both placeholders.
     core.reserve_key();
     Ok(registered)
 }

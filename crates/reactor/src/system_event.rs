@@ -6,7 +6,7 @@ use std::fmt;
 
 use deferred::Deferred;
 
-/// Something that happens to a reactor as a whole.
+/// An event of a reactor as a whole, for which triggers can be added.
 ///
 /// # Examples
 ///
@@ -29,15 +29,16 @@ use deferred::Deferred;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SystemEvent {
-    /// The reactor begins to run.
+    /// The reactor starts.
     Startup,
     /// [`stop`](crate::ReactorHandle::stop) was called.
     Shutdown,
-    /// One of your own, for [`fire_system_event`](crate::ReactorHandle::fire_system_event).
+    /// An event of your own, fired by
+    /// [`fire_system_event`](crate::ReactorHandle::fire_system_event).
     Custom(&'static str),
 }
 
-/// When in an event a trigger is called.
+/// The phase of an event in which a trigger is called.
 ///
 /// # Examples
 ///
@@ -58,17 +59,16 @@ pub enum SystemEvent {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Phase {
-    /// First. The event goes on when the Deferreds of these triggers have fired.
+    /// The first phase. The event continues when the Deferreds of these triggers have fired.
     Before,
-    /// When nothing is to be waited for any more. At shutdown, connections were
-    /// lost and ports closed just before.
+    /// The second phase. At a shutdown, connections and ports are closed before it.
     During,
-    /// Last.
+    /// The last phase.
     After,
 }
 
-/// A trigger that was added, to [remove](crate::ReactorHandle::remove_system_event_trigger)
-/// it.
+/// Identifies a trigger, for
+/// [`remove_system_event_trigger`](crate::ReactorHandle::remove_system_event_trigger).
 ///
 /// # Examples
 ///
@@ -88,12 +88,12 @@ pub enum Phase {
 pub struct SystemEventTrigger(u64);
 
 impl SystemEventTrigger {
-    /// One that was never there.
-    // Triggers are numbered from 0, so none gets this number.
+    /// A trigger that does not exist.
+    // Triggers are numbered from 0, so no trigger gets this number.
     pub(crate) const NONE: Self = Self(u64::MAX);
 }
 
-/// There is no such trigger: it was called, or removed before.
+/// There is no such trigger, because it was called or removed before.
 ///
 /// # Examples
 ///
@@ -153,14 +153,14 @@ impl SystemEvents {
         at.map(|at| triggers.remove(at).call).ok_or(UnknownTrigger)
     }
 
-    /// The first trigger for this, which is no longer there: each is called once,
-    /// and one may remove those behind it.
+    /// Takes out the first trigger for this phase and event. Taken one by one, because a trigger
+    /// may remove later ones.
     pub(crate) fn take_next(&self, phase: Phase, event: SystemEvent) -> Option<Call> {
         let mut triggers = self.triggers.borrow_mut();
         let at = triggers
             .iter()
             .position(|trigger| trigger.phase == phase && trigger.event == event)?;
-        // In order, and so not by `swap_remove`: the others keep theirs.
+        // Not by `swap_remove`, so that the others keep their order.
         Some(triggers.remove(at).call)
     }
 

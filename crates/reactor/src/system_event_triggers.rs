@@ -1,4 +1,4 @@
-//! System event triggers: the methods of a handle that add, remove and fire them.
+//! System event triggers: the methods of a handle that add and remove them, and fire events.
 
 use std::error::Error;
 use std::fmt;
@@ -10,18 +10,18 @@ use crate::panics::contain;
 use crate::system_event::{Phase, SystemEvent, SystemEventTrigger, UnknownTrigger};
 
 impl ReactorHandle {
-    /// Has `f` called once, when `event` comes to `phase`. Triggers of one phase
-    /// are called in the order in which they were added.
+    /// Calls `f` once, in the `phase` of the next `event`. Triggers of one phase are called in the
+    /// order in which they were added.
     ///
-    /// `f` returns what a callback returns: `()`, a `Result`, or a Deferred. The
-    /// Deferreds of the `Before` phase are waited for, while the loop goes on;
-    /// the others run on. A failure or a panic is logged, and the next trigger is called.
+    /// `f` returns what a callback returns: `()`, a `Result`, or a Deferred. The Deferreds of the
+    /// phase `Before` are waited for, while the loop continues to run; those of the other phases
+    /// are not waited for. A failure or a panic is logged, and the next trigger is called.
     ///
     /// If the reactor is gone, `f` is dropped.
     ///
     /// # Examples
     ///
-    /// A server that lets its last customers finish:
+    /// A server that finishes its last work before it stops:
     ///
     /// ```
     /// use deferred::defer_later;
@@ -58,12 +58,12 @@ impl ReactorHandle {
         }
     }
 
-    /// Sees to it that a trigger is not called; also one of the phase that is
-    /// running, if its turn has not come.
+    /// Removes a trigger, so that it is not called. A trigger of the running phase can be removed,
+    /// too, if it was not called yet.
     ///
     /// # Errors
     ///
-    /// It was called, or removed before, or the reactor is gone.
+    /// If the trigger was called or removed before, or the reactor is gone.
     #[doc(alias = "removeSystemEventTrigger")]
     pub fn remove_system_event_trigger(
         &self,
@@ -78,12 +78,12 @@ impl ReactorHandle {
     /// Calls the triggers of `event`, in the three phases. The Deferred fires when
     /// all of them were called.
     ///
-    /// It is for events of your own. One without triggers is over at once.
+    /// Only for events of your own. If there are no triggers, the Deferred has fired already.
     ///
     /// # Errors
     ///
-    /// `Startup` and `Shutdown` are not fired like that, but by running and
-    /// [stopping](Self::stop) the reactor; or it is gone.
+    /// The Deferred fails for `Startup` and `Shutdown`, which are fired only by running and
+    /// [stopping](Self::stop) the reactor, and if the reactor is gone.
     ///
     /// # Examples
     ///
@@ -106,7 +106,7 @@ impl ReactorHandle {
     }
 }
 
-/// Only events of one's own are fired by hand.
+/// Error of `fire_system_event` for `Startup` and `Shutdown`.
 #[derive(Clone, Copy, Debug)]
 struct NotCustom(SystemEvent);
 

@@ -16,9 +16,9 @@ use deferred::driver::{reset_wake_hook, run_woken, set_wake_hook};
 use crate::poll::{Waker, is_any_turning, mark_woken};
 
 /// Number of times that one turn looks for woken bodies. More than one, because a body that is
-/// resumed can wake another: a request goes from a body to the body of its connection, and the
-/// answer comes back, in one turn. Limited, so that a body that always wakes itself does not
-/// keep the loop from its timers, calls from other threads, and descriptors.
+/// resumed can wake another: for example, a request goes from one body to the body of a connection,
+/// and the answer comes back, in one turn. Limited, so that a body that always wakes itself does
+/// not keep the loop from its timers, calls from other threads, and descriptors.
 const ROUNDS: usize = 4;
 
 thread_local! {

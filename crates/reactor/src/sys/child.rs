@@ -1,5 +1,5 @@
-//! Exit of a child: its descriptor (`pidfd`), where the system has one, and waiting without
-//! taking its status.
+//! Exit of a child process: its descriptor (`pidfd`), where the system has one, and waiting without
+//! reaping it.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -11,15 +11,15 @@ const LOOK: WaitIdOptions = WaitIdOptions::EXITED
     .union(WaitIdOptions::NOWAIT)
     .union(WaitIdOptions::NOHANG);
 
-/// Way to learn of the exit of a child.
+/// How the exit of a child is detected.
 pub(crate) enum ChildWatch {
-    /// A descriptor, readable when the child has exited.
+    /// By a descriptor that is readable when the child has exited.
     #[cfg_attr(
         not(all(target_os = "linux", not(polling_test_poll_backend))),
         expect(dead_code, reason = "only Linux has descriptors of children")
     )]
     Descriptor(OwnedFd),
-    /// It has exited, and its status was taken.
+    /// The child has exited, and was reaped.
     Exited,
     /// The system has no such descriptor: a thread has to [wait](wait_for_exit).
     Unsupported,
@@ -31,7 +31,8 @@ pub(crate) fn watch(pid: Pid) -> io::Result<ChildWatch> {
     use rustix::process::{PidfdFlags, pidfd_open};
 
     match pidfd_open(pid, PidfdFlags::empty()) {
-        // The number may have gone to another process before it was opened.
+        // Another process may have got the process ID before the `pidfd_open`, so this checks that
+        // the descriptor is for a child.
         Ok(descriptor) => Ok(match waitid(WaitId::PidFd(descriptor.as_fd()), LOOK) {
             Err(Errno::CHILD) => ChildWatch::Exited,
             Ok(_) | Err(_) => ChildWatch::Descriptor(descriptor),
@@ -53,18 +54,19 @@ pub(crate) fn watch(pid: Pid) -> io::Result<ChildWatch> {
     })
 }
 
-/// Whether the child is neither running nor a zombie: it has exited, and its number is free.
+/// Whether the child is neither running nor a zombie: it was reaped, and its process ID is free.
 fn is_reaped(pid: Pid) -> bool {
     matches!(waitid(WaitId::Pid(pid), LOOK), Err(Errno::CHILD))
 }
 
-/// Blocks until the child has exited, and leaves its status to be taken.
+/// Blocks until the child has exited, without reaping it.
 pub(crate) fn wait_for_exit(pid: Pid) {
     let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
     while let Err(Errno::INTR) = waitid(WaitId::Pid(pid), options) {}
 }
 
-/// Signals a child by its number, unless that is free; says whether it was there.
+/// Sends a signal to a child by its process ID, unless that is free. Returns whether the signal was
+/// sent.
 pub(crate) fn signal(pid: Pid, signal: Signal) -> Result<bool> {
     if is_reaped(pid) {
         return Ok(false);
@@ -72,7 +74,8 @@ pub(crate) fn signal(pid: Pid, signal: Signal) -> Result<bool> {
     kill_process(pid, signal).map(|()| true)
 }
 
-/// Signals a child by its descriptor; says whether it was there. `None` if the system cannot.
+/// Sends a signal to a child by its descriptor. Returns whether the signal was sent, or `None` if
+/// the system cannot do that.
 #[cfg(all(target_os = "linux", not(polling_test_poll_backend)))]
 pub(crate) fn signal_by_descriptor(child: impl AsFd, signal: Signal) -> Option<Result<bool>> {
     Some(match rustix::process::pidfd_send_signal(child, signal) {

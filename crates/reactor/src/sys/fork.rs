@@ -1,8 +1,9 @@
-//! Fork detection: whether this is the process that a value was made in.
+//! Fork detection: whether this is the process in which a value was made.
 //!
-//! After `fork`, both processes have the same epoll set, the same sockets and the same files:
-//! what one of them deregisters or removes is gone for the other, too. `pthread_atfork` has the
-//! child count, so that asking costs one load, and no system call.
+//! After `fork`, both processes have the same epoll set, the same sockets and the same files: if
+//! one of them unregisters or removes something, it is gone for the other, too. A handler of
+//! `pthread_atfork` increments a counter in the child, so the test costs one load, and no system
+//! call.
 
 #![expect(unsafe_code, reason = "pthread_atfork is a function of C")]
 
@@ -10,7 +11,7 @@ use std::ffi::c_int;
 use std::sync::Once;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// How many processes lie between this one and the first that asked.
+/// Number of forks between the first process that has used this and the current one.
 static FORKS: AtomicUsize = AtomicUsize::new(0);
 
 type Handler = Option<extern "C" fn()>;
@@ -20,11 +21,12 @@ unsafe extern "C" {
 }
 
 extern "C" fn in_child() {
-    // Relaxed, because the child has one thread when this runs; those that it starts later see it.
+    // Relaxed, because the child has only one thread when this runs; threads that it starts later
+    // see the new value.
     FORKS.fetch_add(1, Ordering::Relaxed);
 }
 
-/// The process that made a value.
+/// The process in which a value was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct HomeProcess(usize);
 
@@ -43,7 +45,7 @@ impl HomeProcess {
         Self(FORKS.load(Ordering::Relaxed))
     }
 
-    /// Whether this is that process, and not one that was forked from it.
+    /// Whether the current process is that process, and not one that was forked from it.
     #[inline]
     pub(crate) fn is_current(self) -> bool {
         FORKS.load(Ordering::Relaxed) == self.0

@@ -1,4 +1,4 @@
-//! Descriptors that the process was started with, which are known by their numbers only.
+//! Descriptors that the process has inherited, which are known only by their numbers.
 
 #![expect(
     unsafe_code,
@@ -10,14 +10,14 @@ use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
 
 use rustix::io::Errno;
 
-/// A descriptor of our own for what the descriptor `number` is; `EBADF` if that is not open.
+/// Duplicates the descriptor `number`. Errs with `EBADF` if it is not open.
 pub(crate) fn duplicate(number: RawFd) -> io::Result<OwnedFd> {
     if number < 0 {
         return Err(Errno::BADF.into());
     }
     // SAFETY: The number is not -1, which a `BorrowedFd` may not be. It is borrowed for one call,
-    // `fcntl(F_DUPFD_CLOEXEC)`, which neither closes nor changes it, and which errs with `EBADF` if it
-    // is not open. Nothing is borrowed after that: what this gives is a descriptor of its own.
+    // `fcntl(F_DUPFD_CLOEXEC)`, which neither closes nor changes it, and which errs with `EBADF` if
+    // it is not open. The borrow ends with this function, which returns a new descriptor.
     let descriptor = unsafe { BorrowedFd::borrow_raw(number) };
     descriptor.try_clone_to_owned()
 }

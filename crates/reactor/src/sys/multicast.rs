@@ -5,25 +5,26 @@ use std::net::Ipv4Addr;
 
 use socket2::SockRef;
 
-/// What an interface is selected by.
+/// Selects an interface.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Selector {
-    /// Its address; the unspecified one leaves the choice to the system.
+    /// By its address. With the unspecified address, the system chooses an interface.
     Address(Ipv4Addr),
+    /// By its index.
     Index(u32),
 }
 
-/// Has `socket` join `group`.
+/// Makes `socket` join `group`.
 pub(crate) fn join_v4(socket: &SockRef<'_>, group: Ipv4Addr, by: Selector) -> io::Result<()> {
     by_system::join(socket, group, by)
 }
 
-/// Has `socket` leave `group`.
+/// Makes `socket` leave `group`.
 pub(crate) fn leave_v4(socket: &SockRef<'_>, group: Ipv4Addr, by: Selector) -> io::Result<()> {
     by_system::leave(socket, group, by)
 }
 
-/// Systems whose `IP_ADD_MEMBERSHIP` takes an interface index as well as an address.
+/// For systems whose `IP_ADD_MEMBERSHIP` takes an address or an interface index.
 #[cfg(not(any(
     target_os = "netbsd",
     target_os = "openbsd",
@@ -51,7 +52,7 @@ mod by_system {
     }
 }
 
-/// Systems whose `IP_ADD_MEMBERSHIP` takes an address only.
+/// For systems whose `IP_ADD_MEMBERSHIP` takes only an address.
 #[cfg(any(
     target_os = "netbsd",
     target_os = "openbsd",

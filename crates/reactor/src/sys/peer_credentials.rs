@@ -1,7 +1,7 @@
 //! `getsockopt(SO_PEERCRED)` on Linux.
 //!
-//! It is called here because the process number that `rustix` gives cannot be 0, which is
-//! what the system gives for a peer of another process namespace.
+//! Called directly and not through `rustix`, whose type of process IDs cannot be 0, which is the
+//! value of the system for a peer in another PID namespace.
 
 #![expect(unsafe_code, reason = "getsockopt is a function of C")]
 
@@ -10,7 +10,7 @@ use std::io;
 use std::mem::size_of;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-/// The level and the name of the option, which differ from one architecture to another.
+/// The level and the name of the option, which depend on the architecture.
 const OPTION: Option<(c_int, c_int)> = if cfg!(any(
     target_arch = "x86_64",
     target_arch = "x86",
@@ -51,7 +51,7 @@ unsafe extern "C" {
 pub(crate) fn of(socket: BorrowedFd<'_>) -> io::Result<UCred> {
     let (level, name) = OPTION.ok_or(io::ErrorKind::Unsupported)?;
     let mut found = UCred::default();
-    // Three words, so the casts of the length are exact.
+    // The struct has three words, so the casts of its size are exact.
     let mut length = size_of::<UCred>() as c_uint;
     // SAFETY: the descriptor is open while it is borrowed; `found` has room for `length`
     // bytes, is valid whatever these are, and lives, as `length` does, until the call returns.

@@ -1,7 +1,7 @@
-//! Pseudoterminals: what a person's terminal is to a program, and two ends here.
+//! Pseudo-terminals: a terminal for a child process, whose other end is in this process.
 //!
-//! A program gets one as its controlling terminal between `fork` and `exec`, when it leads a
-//! session of its own: only code that runs there can do it.
+//! A program gets its controlling terminal by code that runs in the child between `fork` and
+//! `exec`, because the child has to lead a new session first.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -10,10 +10,10 @@ use rustix::termios::Winsize;
 
 pub(crate) use by_system::lead_session;
 
-/// The end-of-file character (Ctrl-D) of a terminal whose own cannot be found out.
+/// The usual end-of-file character (Ctrl-D), for a terminal whose settings cannot be read.
 const CTRL_D: u8 = 4;
 
-/// Rows and columns of a terminal, as the system takes them.
+/// Converts rows and columns into the type of the system.
 fn winsize((rows, columns): (u16, u16)) -> Winsize {
     Winsize {
         ws_row: rows,
@@ -25,20 +25,20 @@ fn winsize((rows, columns): (u16, u16)) -> Winsize {
 
 /// Both ends of a pseudoterminal.
 pub(crate) struct Pty {
-    /// The side of the person: reads the screen, and writes the keys. Does not block.
+    /// The user's side: reads the bytes for the screen, and writes the typed bytes. Non-blocking.
     pub(crate) controller: OwnedFd,
-    /// The side of the program, which has it as its terminal.
+    /// The program's side, which is its terminal.
     pub(crate) terminal: OwnedFd,
 }
 
 impl Pty {
-    /// Makes one of that size.
+    /// Makes a pseudo-terminal of this size.
     pub(crate) fn open(size: (u16, u16)) -> io::Result<Self> {
         by_system::open(size)
     }
 }
 
-/// Sets the size of the terminal; the programs in its foreground get a `SIGWINCH`.
+/// Sets the size of the terminal. Its foreground programs get a `SIGWINCH`.
 pub(crate) fn set_size(controller: impl AsFd, size: (u16, u16)) -> io::Result<()> {
     Ok(rustix::termios::tcsetwinsize(controller, winsize(size))?)
 }
@@ -71,7 +71,8 @@ mod by_system {
 
     use super::{Pty, io, winsize};
 
-    /// What a terminal sends to its programs. (Not `SIGWINCH`, which they may ignore by default.)
+    /// The signals that a terminal sends to its programs, except `SIGWINCH`, which is ignored by
+    /// default.
     const SIGNALS: [Signal; 6] = [
         Signal::HUP,
         Signal::INT,
@@ -86,23 +87,23 @@ mod by_system {
         #[cfg(not(target_vendor = "apple"))]
         let controller = openpt(flags | OpenptFlags::CLOEXEC)?;
         #[cfg(target_vendor = "apple")]
-        // `posix_openpt` of macOS has no `O_CLOEXEC`: a fork of another thread in between inherits
-        // it.
+        // `posix_openpt` of macOS has no `O_CLOEXEC`, so a process that another thread forks before
+        // the next call inherits the descriptor.
         let controller = {
             let controller = openpt(flags)?;
             rustix::io::fcntl_setfd(&controller, rustix::io::FdFlags::CLOEXEC)?;
             controller
         };
-        // Both before the terminal is opened, as POSIX requires.
+        // POSIX requires both calls before the terminal is opened.
         grantpt(&controller)?;
         unlockpt(&controller)?;
         let name = ptsname(&controller, Vec::new())?;
-        // `NOCTTY`, or it would become the controlling terminal of this process, if that leads a
-        // session without one.
+        // With `NOCTTY`, because otherwise the terminal would become the controlling terminal of
+        // this process, if that leads a session without one.
         let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
         let terminal = rustix::fs::open(name, flags, Mode::empty())?;
         rustix::termios::tcsetwinsize(&terminal, winsize(size))?;
-        // The two sides have an open file description each, so the child's stays blocking.
+        // Each side has its own open file description, so that of the child stays blocking.
         rustix::io::ioctl_fionbio(&controller, true)?;
         Ok(Pty {
             controller,
@@ -110,8 +111,8 @@ mod by_system {
         })
     }
 
-    /// Has `command` lead a session whose controlling terminal is its standard input.
-    /// The signals of the terminal have their default actions in it.
+    /// Makes `command` the leader of a new session, whose controlling terminal is its standard
+    /// input. The signals of the terminal have their default actions in it.
     pub(crate) fn lead_session(command: &mut process::Command) {
         unsafe extern "C" {
             /// signal(2) of the system's library; a handler of 0 is the default action.
@@ -119,9 +120,11 @@ mod by_system {
         }
 
         let lead = || {
-            // Only the leader of a session without a terminal can take one (`TIOCSCTTY` below).
+            // Only the leader of a session without a terminal can get a controlling terminal
+            // (`TIOCSCTTY` below).
             rustix::process::setsid()?;
-            // A program that was started by `nohup` ignores SIGHUP, and its children inherit that.
+            // If this process was started by `nohup`, it ignores `SIGHUP`, and its children inherit
+            // that.
             for by_terminal in SIGNALS {
                 // SAFETY: signal(2) may be called between `fork` and `exec`; the default action calls
                 // no code of this process.
@@ -141,7 +144,8 @@ mod by_system {
     }
 }
 
-/// Systems for which `rustix` names no terminals, or where they need modules of their own.
+/// For systems on which `rustix` does not support pseudo-terminals, or on which they need STREAMS
+/// modules.
 #[cfg(not(any(
     target_os = "linux",
     target_os = "android",
@@ -160,6 +164,6 @@ mod by_system {
         ))
     }
 
-    /// Never called: there is no [`Pty`] to run a program in.
+    /// Never called, because `open` returns no [`Pty`].
     pub(crate) fn lead_session(_command: &mut process::Command) {}
 }

@@ -1,4 +1,4 @@
-//! `SCM_RIGHTS`: descriptors that go with the bytes of a UNIX socket.
+//! `SCM_RIGHTS`: descriptors that are sent with the bytes of a UNIX socket.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
@@ -13,27 +13,28 @@ use rustix::net::{
 
 use super::stream;
 
-/// How many the system lets go with one message.
+/// Most descriptors that the system sends with one message.
 pub(crate) const MOST: usize = 253;
 
-/// Room for what else comes with a message if it was asked for before the socket was adopted:
-/// credentials, a time.
+/// Room for other control messages, such as credentials or a timestamp, which are received if they
+/// were enabled before the socket was adopted.
 const OTHERS: usize = 128;
 
-/// Received descriptors are closed on exec from the start, where the system can do that; elsewhere
-/// [`CLOSE_ON_EXEC`] is set when they have come, which a fork of another thread may overtake.
+/// Received descriptors get the close-on-exec flag atomically, where the system can do that. On
+/// other systems, [`CLOSE_ON_EXEC`] is set after the receive, and a process that another thread
+/// forks in between inherits them.
 #[cfg(not(any(target_vendor = "apple", target_os = "illumos", target_os = "solaris")))]
 const RECV_FLAGS: RecvFlags = stream::RECV_FLAGS.union(RecvFlags::CMSG_CLOEXEC);
 #[cfg(any(target_vendor = "apple", target_os = "illumos", target_os = "solaris"))]
 const RECV_FLAGS: RecvFlags = stream::RECV_FLAGS;
 
-/// The flag that received descriptors still need.
+/// The flag that has to be set on received descriptors, if any.
 #[cfg(not(any(target_vendor = "apple", target_os = "illumos", target_os = "solaris")))]
 const CLOSE_ON_EXEC: Option<FdFlags> = None;
 #[cfg(any(target_vendor = "apple", target_os = "illumos", target_os = "solaris"))]
 const CLOSE_ON_EXEC: Option<FdFlags> = Some(FdFlags::CLOEXEC);
 
-/// Reads once: `None` if there is nothing now, 0 at the end.
+/// Reads once. Returns `None` if there is no input now, 0 at the end of the input.
 pub(crate) fn receive(
     socket: impl AsFd,
     buffer: &mut [u8],
@@ -73,7 +74,8 @@ fn receive_once(
         }
     }
     if message.flags.contains(ReturnFlags::CTRUNC) {
-        // Which of them, the system does not say: those that have come might be taken for others.
+        // The system does not tell which descriptors are missing, so the protocol might take the
+        // received ones for others.
         descriptors.clear();
         return Err(io::Error::other(
             "descriptors that the peer has sent are lost: this process has too many open",
@@ -82,7 +84,7 @@ fn receive_once(
     Ok(message.bytes)
 }
 
-/// Sends what the system takes; 0 if it takes nothing now.
+/// Sends as many bytes as the system takes, and returns their number: 0 if it takes none now.
 pub(crate) fn send(
     socket: impl AsFd,
     bytes: &[u8],
@@ -90,7 +92,7 @@ pub(crate) fn send(
 ) -> io::Result<usize> {
     let mut room = [MaybeUninit::uninit(); cmsg_space!(ScmRights(MOST))];
     let mut ancillary = SendAncillaryBuffer::new(&mut room);
-    // It does not occur: fewer descriptors wait on a connection than there is room for.
+    // Does not happen, because a connection queues fewer descriptors than there is room for.
     if !ancillary.push(SendAncillaryMessage::ScmRights(descriptors)) {
         return Err(io::ErrorKind::InvalidInput.into());
     }

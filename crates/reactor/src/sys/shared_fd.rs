@@ -1,16 +1,16 @@
 //! `SharedFd`: a descriptor whose open file description may be shared, like standard output.
 //!
-//! Whether a read or a write waits is a property of the open file description, which every
-//! process has that inherited it: `O_NONBLOCK` set here would have `println!` fail, and the
-//! programs that this one runs lose output. So it is never set on a description that was
-//! given. Instead:
+//! Whether a read or a write blocks is a property of the open file description, which all processes
+//! share that have inherited it: if `O_NONBLOCK` were set here, `println!` could fail, and programs
+//! that this one runs could lose output. So it is never set on a given description. Instead:
 //!
-//! - A pipe or a terminal is opened again, by `/proc/self/fd`: that makes a description of our
-//!   own, of the same pipe or terminal, which may be non-blocking.
-//! - For a socket, each call says that it must not wait.
-//! - A regular file never blocks for long, and keeps its position, which is the description's.
-//! - Whatever cannot be opened again stays blocking: it is read only when it is ready, and
-//!   written a piece at a time that the system takes as a whole when it is ready.
+//! - A pipe or a terminal is opened again through `/proc/self/fd`. That makes a new description of
+//!   the same pipe or terminal, which may be non-blocking.
+//! - For a socket, each call has a flag that it must not block (`MSG_DONTWAIT`).
+//! - A regular file is used as it is, because it never blocks for long; opening it again would lose
+//!   the file position, which is part of the description.
+//! - A descriptor that cannot be opened again stays blocking. It is read only when it is ready, and
+//!   written in pieces that are so small that the system takes a whole piece when it is ready.
 
 use std::io::{self, IsTerminal};
 use std::os::fd::{AsFd, OwnedFd};
@@ -25,41 +25,42 @@ use rustix::pipe::PIPE_BUF;
 
 use super::stream::{RECV_FLAGS, SEND_FLAGS};
 
-/// What a descriptor is for.
+/// Whether a descriptor is read or written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Direction {
     Read,
     Write,
 }
 
-/// How a descriptor is used so that the loop never waits for it.
+/// How a descriptor is used, so that a call never blocks the loop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Access {
-    /// No call waits: a non-blocking description of our own, or a regular file.
+    /// Plain calls: for a non-blocking description of our own, and for a regular file.
     Plain,
-    /// Each call says that it must not wait.
+    /// Calls with the flag `MSG_DONTWAIT`: for a socket.
     Socket,
-    /// The description blocks: whether it is ready is asked before each call, and at most so
-    /// many bytes are written.
+    /// For a blocking description: `poll` is called before each read or write, and at most `piece`
+    /// bytes are written at once.
     AskFirst { piece: usize },
 }
 
-/// The least that POSIX lets it be, where `rustix` does not name it.
+/// The minimum that POSIX allows, for systems on which `rustix` does not define it.
 #[cfg(any(target_os = "illumos", target_os = "solaris"))]
 const PIPE_BUF: usize = 512;
 
-/// As much as a terminal takes that is ready. Linux keeps what was written to one in blocks of
-/// 256 bytes and reports it as ready when there is room for a block; a line feed may become two.
+/// Number of bytes that a ready terminal takes without blocking. Linux buffers output of a terminal
+/// in blocks of 256 bytes, and reports it as ready when there is room for a block; a line feed may
+/// become two bytes.
 const TERMINAL_PIECE: usize = 128;
 
-/// A descriptor to read from or to write to, which is not registered yet.
+/// A descriptor to be read or written, which is not registered yet.
 pub(crate) struct SharedFd {
     descriptor: OwnedFd,
     access: Access,
 }
 
 impl SharedFd {
-    /// Finds out how `descriptor` is used, and opens it again if that helps.
+    /// Finds out how `descriptor` has to be used, and opens it again if possible and useful.
     pub(crate) fn new(descriptor: OwnedFd, direction: Direction) -> io::Result<Self> {
         let found = fstat(&descriptor)?;
         let access = match FileType::from_raw_mode(found.st_mode) {
@@ -84,14 +85,14 @@ impl SharedFd {
         Ok(Self { descriptor, access })
     }
 
-    /// The descriptor, and how it is used.
+    /// Returns the descriptor, and how it is to be used.
     pub(crate) fn into_parts(self) -> (OwnedFd, Access) {
         (self.descriptor, self.access)
     }
 }
 
 impl Access {
-    /// Reads once, without waiting.
+    /// Reads once, without blocking.
     pub(crate) fn read(self, descriptor: impl AsFd, buffer: &mut [u8]) -> Result<usize> {
         match self {
             Self::Plain => rustix::io::read(descriptor, buffer),
@@ -106,7 +107,7 @@ impl Access {
         }
     }
 
-    /// Writes once, without waiting.
+    /// Writes once, without blocking.
     pub(crate) fn write(self, descriptor: impl AsFd, bytes: &[u8]) -> Result<usize> {
         match self {
             Self::Plain => rustix::io::write(descriptor, bytes),
@@ -119,7 +120,7 @@ impl Access {
     }
 }
 
-/// Fails with `AGAIN` if it is not ready.
+/// Fails with `AGAIN` if the descriptor is not ready.
 fn ask(descriptor: impl AsFd, events: PollFlags) -> Result<()> {
     let expected = events | PollFlags::HUP | PollFlags::ERR;
     if is_told(descriptor, events, expected) {
@@ -129,14 +130,14 @@ fn ask(descriptor: impl AsFd, events: PollFlags) -> Result<()> {
     }
 }
 
-/// A non-blocking description of our own, of the pipe or terminal that `given` is; `None` if
-/// there is none to be had.
+/// Opens a new, non-blocking description of the pipe or terminal `given`. Returns `None` if that is
+/// not possible.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn open_again(given: &OwnedFd, found: &Stat, direction: Direction) -> Option<OwnedFd> {
     use std::os::fd::AsRawFd;
 
-    /// The major number of devices that are another one each time, or for each process:
-    /// `/dev/tty`, and `/dev/ptmx`, which makes a new terminal whenever it is opened.
+    /// The major number of `/dev/tty`, which is another terminal for each session, and of
+    /// `/dev/ptmx`, which makes a new terminal each time it is opened.
     const TTY_AUX: u32 = 5;
 
     let flags = fcntl_getfl(given).ok()?;
@@ -151,12 +152,12 @@ fn open_again(given: &OwnedFd, found: &Stat, direction: Direction) -> Option<Own
     } else {
         given.is_terminal() && major(found.st_rdev) != TTY_AUX
     };
-    // A descriptor for the other direction only is not opened for this one: that would be a right
-    // which was not given.
+    // A descriptor that permits only the other direction is not opened for this one, because that
+    // would give this process more rights than it was given.
     if flags & OFlags::RWMODE == other || !can_be_opened {
         return None;
     }
-    // A pipe of packets stays one.
+    // A pipe in packet mode (`O_DIRECT`) stays in this mode.
     let kept = if is_pipe {
         flags & OFlags::DIRECT
     } else {
@@ -166,18 +167,18 @@ fn open_again(given: &OwnedFd, found: &Stat, direction: Direction) -> Option<Own
     let path = format!("/proc/self/fd/{}", given.as_raw_fd());
     let own = open(path, flags, Mode::empty()).ok()?;
     let opened = fstat(&own).ok()?;
-    // `/proc` may be that of another process namespace, where the number is another file's.
+    // `/proc` may belong to another PID namespace, in which this path is another file.
     let is_same = (opened.st_dev, opened.st_ino) == (found.st_dev, found.st_ino);
     is_same.then_some(own)
 }
 
-/// Opening it again would give the same description elsewhere.
+/// On other systems, opening a descriptor again gives the same description.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 fn open_again(_given: &OwnedFd, _found: &Stat, _direction: Direction) -> Option<OwnedFd> {
     None
 }
 
-/// Whether the system tells any of `expected` when it is asked for `events`.
+/// Whether `poll` for `events` reports any event of `expected`.
 fn is_told(descriptor: impl AsFd, events: PollFlags, expected: PollFlags) -> bool {
     let mut told = [PollFd::new(&descriptor, events)];
     let now = Timespec::default();

@@ -1,10 +1,11 @@
-//! Signals that ask the process to end: SIGINT and SIGTERM, recorded and passed on.
+//! Signals that ask the process to end, SIGINT and SIGTERM: records them, and passes them on to
+//! loops.
 //!
-//! A signal handler may do next to nothing: these store numbers and write one byte. What is
-//! done about the signal is done by the loop that reads the byte.
+//! A signal handler may do very little: these handlers only store numbers and write one byte. The
+//! loop that reads the byte acts on the signal.
 //!
 //! ```text
-//!   no loop runs until a signal      IS_DEFAULT: the signal has its own effect
+//!   no loop runs until a signal      IS_DEFAULT: the signal has its default action
 //!   enter                            the signal is recorded in ARRIVED
 //!   install                          the first is recorded and written to the pipe,
 //!                                    the second ends the process
@@ -22,29 +23,30 @@ use signal_hook::{SigId, flag, low_level};
 
 const SIGNALS: [i32; 2] = [SIGINT, SIGTERM];
 
-/// Whether the default action of the signals is in force. signal-hook, once
-/// asked for a signal, keeps it from having its own effect for good; so the
-/// effect is emulated while no loop runs until a signal.
+/// Whether the signals have their default action. Once a signal is registered with signal-hook, its
+/// default action is disabled for ever, so the action is emulated while no loop runs until a
+/// signal.
 static IS_DEFAULT: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 
-/// The signal that came last, recorded before anything else is done about it: so one that
-/// comes while a loop installs its handlers is not lost.
+/// The last signal that has arrived. Recorded by the first handler, so that a signal which arrives
+/// while a loop installs its handlers is not lost.
 static ARRIVED: LazyLock<Arc<AtomicUsize>> = LazyLock::new(Arc::default);
 
-/// How many loops of the process run until a signal.
+/// The loops of the process that run until a signal.
 static USERS: Mutex<Users> = Mutex::new(Users {
     count: 0,
     is_default_registered: false,
 });
 
 struct Users {
+    /// Number of these loops.
     count: usize,
-    /// The handlers of `ARRIVED` and `IS_DEFAULT` are there. Set by the first `enter`, never
-    /// cleared: they stay, since without them a signal would have no effect at all.
+    /// Whether the handlers of `ARRIVED` and `IS_DEFAULT` are registered. Set by the first `enter`;
+    /// never cleared, because without these handlers a signal would have no effect at all.
     is_default_registered: bool,
 }
 
-/// Handlers of the signals, for as long as it lives.
+/// Guard: the handlers of the signals are installed while it lives.
 pub(crate) struct StopSignals {
     /// The first signal since `install`; 0 for none.
     received: Arc<AtomicUsize>,
@@ -52,7 +54,8 @@ pub(crate) struct StopSignals {
 }
 
 impl StopSignals {
-    /// From here on a signal is recorded, and dropping the value undoes what was done.
+    /// From here on, signals are recorded and do not have their default action. The drop of the
+    /// value undoes this.
     pub(crate) fn enter() -> io::Result<Self> {
         ARRIVED.store(0, Ordering::SeqCst);
         enter()?;
@@ -62,13 +65,14 @@ impl StopSignals {
         })
     }
 
-    /// Has each signal write a byte to `writer`: those to come, and one that has come since
+    /// Makes each signal write a byte to `writer`: future ones, and one that has arrived since
     /// [`enter`](Self::enter).
     pub(crate) fn install(&mut self, mut writer: UnixStream) -> io::Result<()> {
         let got_one = Arc::new(AtomicBool::new(false));
         for signal in SIGNALS {
-            // Handlers run in the order of their registration. In this order, the first signal
-            // only sets the flag, and the second finds it set.
+            // Handlers run in the order of their registration. The conditional shutdown is
+            // registered before the flag, so the first signal only sets the flag, and the second
+            // one finds it set.
             let code = 128 + signal;
             let second = flag::register_conditional_shutdown(signal, code, Arc::clone(&got_one))?;
             self.ids.push(second);
@@ -77,11 +81,11 @@ impl StopSignals {
             let received = Arc::clone(&self.received);
             self.ids
                 .push(flag::register_usize(signal, received, signal as usize)?);
-            // The pipe last: the loop that it wakes finds the number.
+            // The pipe is registered last, so that the loop which it wakes finds the number.
             self.ids
                 .push(low_level::pipe::register(signal, writer.try_clone()?)?);
         }
-        // A signal that came after the handler was there, and before all of this was.
+        // A signal may have arrived since `enter`, before all handlers were installed.
         let early = ARRIVED.load(Ordering::SeqCst);
         if early != 0 && self.received().is_none() {
             self.received.store(early, Ordering::SeqCst);
@@ -91,7 +95,7 @@ impl StopSignals {
         Ok(())
     }
 
-    /// The number of the signal that has come, if one has.
+    /// The number of the first signal that has arrived, if one has.
     pub(crate) fn received(&self) -> Option<i32> {
         match self.received.load(Ordering::SeqCst) {
             0 => None,
@@ -102,8 +106,8 @@ impl StopSignals {
 
 impl Drop for StopSignals {
     fn drop(&mut self) {
-        // First the default action, then the handlers: in between, a signal has both effects,
-        // and in the other order it would have none.
+        // First enables the default action, then removes the handlers. A signal in between has both
+        // effects; in the other order, it would have none.
         leave();
         for id in self.ids.drain(..) {
             low_level::unregister(id);
@@ -113,8 +117,8 @@ impl Drop for StopSignals {
 
 fn enter() -> io::Result<()> {
     let mut users = USERS.lock();
-    // First: from the first registration on, a signal is either recorded or has its default
-    // action, and never lost.
+    // Set first, so that from the first registration on a signal is either recorded or has its
+    // default action, and is never lost.
     IS_DEFAULT.store(false, Ordering::SeqCst);
     if !users.is_default_registered {
         for signal in SIGNALS {

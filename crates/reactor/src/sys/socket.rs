@@ -1,4 +1,4 @@
-//! Sockets as this crate wants them: never blocking, never inherited.
+//! Makes sockets that are non-blocking and not inherited.
 
 use std::ffi::OsStr;
 use std::io;
@@ -13,13 +13,13 @@ use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 use crate::address::{Address, UnixAddress};
 use crate::error::CannotBind;
 
-/// How a socket is to listen.
+/// Options of a listening socket.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Listening {
-    /// How many connections may wait to be accepted.
+    /// Most connections that wait to be accepted.
     pub(crate) backlog: i32,
     pub(crate) reuses_port: bool,
-    /// An address of version 6 takes connections of version 4, too.
+    /// Whether a socket with an IPv6 address takes IPv4 connections, too.
     pub(crate) is_dual_stack: bool,
 }
 
@@ -39,8 +39,8 @@ fn stream(domain: Domain) -> io::Result<Socket> {
     Ok(socket)
 }
 
-/// Whether a connection that is accepted has the `TCP_NODELAY` of the socket that listens, so
-/// that it need not be set on each.
+/// Whether an accepted socket inherits `TCP_NODELAY` from the listening one, so that it need not be
+/// set on each.
 pub(crate) const ACCEPTED_INHERIT_NODELAY: bool = cfg!(any(
     target_os = "android",
     target_os = "freebsd",
@@ -53,13 +53,14 @@ pub(crate) fn listening(address: SocketAddr, how: &Listening) -> io::Result<Sock
     if ACCEPTED_INHERIT_NODELAY {
         socket.set_tcp_nodelay(true)?;
     }
-    // Without this, a port number could not be used again for minutes after its port was closed.
+    // Without this option, a port number could not be used again for minutes after its socket was
+    // closed.
     socket.set_reuse_address(true)?;
     if how.reuses_port {
         set_reuse_port(&socket)?;
     }
     if address.is_ipv6() {
-        // The default of this option differs from system to system.
+        // Set explicitly, because its default depends on the system.
         socket.set_only_v6(!how.is_dual_stack)?;
     }
     socket.bind(&address.into())?;
@@ -89,7 +90,7 @@ pub(crate) fn listening_unix(address: &UnixAddress, backlog: i32) -> io::Result<
 /// bound to it first.
 pub(crate) fn connecting(address: SocketAddr, host: Option<SocketAddr>) -> io::Result<Socket> {
     let socket = stream(Domain::for_address(address))?;
-    // The loop gathers small writes itself; Nagle's algorithm would only delay the last one.
+    // The loop combines small writes itself, so Nagle's algorithm would only delay the last one.
     socket.set_tcp_nodelay(true)?;
     if let Some(host) = host {
         // The port of `host` may be that of a connection which ended a short time ago
@@ -111,25 +112,25 @@ pub(crate) fn connecting_unix(address: &UnixAddress) -> io::Result<Socket> {
 fn connect(socket: Socket, address: &SockAddr) -> io::Result<Socket> {
     match socket.connect(address) {
         Ok(()) => Ok(socket),
-        // The attempt goes on; the socket is writable when it has ended.
+        // The attempt continues. The socket becomes writable when it has ended.
         Err(error) if Errno::from_io_error(&error) == Some(Errno::INPROGRESS) => Ok(socket),
         Err(error) => Err(error),
     }
 }
 
-/// Whether a socket that was connected to `port` is connected to itself. That happens where
-/// a port of this host is tried again and again that no socket listens on, and the system gives
-/// out, as the local port, that very one.
+/// Whether a socket that has connected to `port` is connected to itself. That happens if a program
+/// connects again and again to a local port on which no socket listens, until the system chooses
+/// that same port as the local port.
 pub(crate) fn is_connected_to_itself(socket: SockRef<'_>, port: u16) -> io::Result<bool> {
     let host = socket.local_addr()?;
     let may_be = host.as_socket().is_some_and(|host| host.port() == port);
     Ok(may_be && host == socket.peer_addr()?)
 }
 
-/// A socket made elsewhere, which must be of type `expected`.
+/// Takes over a socket of another library or process, which must have the type `expected`.
 ///
-/// It may be shared, and stays as it came, blocking or not: each call says that it must not
-/// wait.
+/// The socket may be shared, so its blocking mode is not changed; each call has a flag that it must
+/// not block.
 pub(crate) fn adopted(descriptor: OwnedFd, expected: Type) -> io::Result<Socket> {
     let socket = Socket::from(descriptor);
     let found = socket.r#type()?;
@@ -146,9 +147,9 @@ pub(crate) fn adopted(descriptor: OwnedFd, expected: Type) -> io::Result<Socket>
     Ok(socket)
 }
 
-/// A stream socket that listens already, made elsewhere. It is made non-blocking, also for
-/// other processes that share it: the system knows no other way not to wait for a connection
-/// that another process accepts first.
+/// Takes over a listening stream socket of another library or process. It is made non-blocking, for
+/// other processes that share it, too: otherwise, `accept` would block if another process has
+/// accepted the connection first, and `accept` has no flag against that.
 pub(crate) fn adopted_listener(descriptor: OwnedFd) -> io::Result<Socket> {
     let socket = adopted(descriptor, Type::STREAM)?;
     if !listens(&socket)? {
@@ -166,13 +167,13 @@ fn listens(socket: &Socket) -> io::Result<bool> {
     Ok(rustix::net::sockopt::socket_acceptconn(socket)?)
 }
 
-/// The system does not tell; but one that is connected does not listen.
+/// macOS cannot tell whether a socket listens, so this only excludes connected ones.
 #[cfg(target_vendor = "apple")]
 fn listens(socket: &Socket) -> io::Result<bool> {
     Ok(socket.peer_addr().is_err())
 }
 
-/// The next connection that waits; `None` if there is none.
+/// Accepts the next waiting connection; `None` if there is none.
 #[cfg(not(target_vendor = "apple"))]
 pub(crate) fn accept(listener: impl AsFd) -> io::Result<Option<(OwnedFd, Address)>> {
     use rustix::net::SocketFlags;
@@ -189,7 +190,7 @@ pub(crate) fn accept(listener: impl AsFd) -> io::Result<Option<(OwnedFd, Address
 
 #[cfg(not(target_vendor = "apple"))]
 fn from_rustix(peer: &rustix::net::SocketAddrAny) -> Address {
-    // Clones, because the conversions take the address by value.
+    // Cloned, because the conversions take the address by value.
     if let Ok(inet) = SocketAddr::try_from(peer.clone()) {
         return Address::Inet(inet);
     }
@@ -203,13 +204,13 @@ fn from_rustix(peer: &rustix::net::SocketAddrAny) -> Address {
 pub(crate) fn unix_from_rustix(address: &SocketAddrUnix) -> UnixAddress {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     if let Some(name) = address.abstract_name()
-        // A socket without a name is shown with an empty one.
+        // A socket without a name is reported with an empty one.
         && !name.is_empty()
     {
         return UnixAddress::Abstract(name.to_vec());
     }
     match address.path_bytes() {
-        // Some systems count the zero byte that ends the path.
+        // On some systems, the path includes the zero byte that ends it.
         Some(path) if !path.is_empty() => {
             UnixAddress::Path(OsStr::from_bytes(path.strip_suffix(b"\0").unwrap_or(path)).into())
         }
@@ -217,12 +218,12 @@ pub(crate) fn unix_from_rustix(address: &SocketAddrUnix) -> UnixAddress {
     }
 }
 
-/// The next connection that waits; `None` if there is none.
+/// Accepts the next waiting connection; `None` if there is none.
 #[cfg(target_vendor = "apple")]
 pub(crate) fn accept(listener: impl AsFd) -> io::Result<Option<(OwnedFd, Address)>> {
     match SockRef::from(&listener).accept() {
         Ok((socket, peer)) => {
-            // macOS has no `accept4`, which would set it.
+            // macOS has no `accept4`, which would set this.
             socket.set_nonblocking(true)?;
             Ok(Some((socket.into(), Address::from_system(&peer))))
         }
@@ -237,10 +238,10 @@ fn nothing_or_error<T>(error: io::Error) -> io::Result<Option<T>> {
     }
 }
 
-/// Whether an error of accepting concerns one connection only. With any other, none can be
-/// accepted now, for instance since no descriptor is left.
+/// Whether an error of `accept` concerns only one connection. After any other error, no connection
+/// can be accepted now, for instance because no descriptor is left.
 pub(crate) fn is_about_one(error: &io::Error) -> bool {
-    // accept(2): `EPERM` is a rule of the firewall, `EPROTO` an error of the protocol below.
+    // See accept(2): `EPERM` is a refusal by a firewall rule, `EPROTO` a protocol error.
     let errors = [Errno::CONNABORTED, Errno::PERM, Errno::PROTO, Errno::INTR];
     Errno::from_io_error(error).is_some_and(|errno| errors.contains(&errno))
 }

@@ -1,4 +1,4 @@
-//! File of a UNIX socket, and the lock file beside it.
+//! File of a UNIX socket, and its lock file.
 
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -56,7 +56,7 @@ impl Lock {
     ///
     /// # Errors
     ///
-    /// `AlreadyExists` if the file is no socket; `AddrInUse` if a process, even one without the
+    /// `AlreadyExists` if the file is not a socket; `AddrInUse` if a process, even one without the
     /// lock, has the socket open.
     fn remove_stale(&self, socket: &Path) -> io::Result<()> {
         use std::os::unix::fs::FileTypeExt;
@@ -104,7 +104,7 @@ impl Drop for Lock {
     }
 }
 
-/// Whether both are of the same file. An error in place of `ours` is of no file.
+/// Whether both are metadata of the same file; `false` if `ours` is an error.
 fn is_same(found: &fs::Metadata, ours: &io::Result<fs::Metadata>) -> bool {
     ours.as_ref()
         .is_ok_and(|ours| (found.dev(), found.ino()) == (ours.dev(), ours.ino()))
@@ -163,7 +163,7 @@ impl Drop for SocketFile {
         if !self.home.is_current() {
             return;
         }
-        // If another process has put a file of its own at the path, that file stays.
+        // If another process has replaced the file by its own, that file stays.
         if fs::symlink_metadata(&self.path).is_ok_and(|found| is_same(&found, &self.made)) {
             // Errs if the file has gone since the check, or the directory is read-only now. The
             // stale file is harmless: the next bind with a lock removes it.

@@ -1,4 +1,4 @@
-//! Reads and writes of stream sockets, which never wait.
+//! Reads and writes of stream sockets, which never block.
 
 use std::io::{self, IoSlice};
 use std::os::fd::AsFd;
@@ -6,21 +6,21 @@ use std::os::fd::AsFd;
 use rustix::io::{Errno, Result};
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags};
 
-// No call waits, whether or not the socket is non-blocking: one that was adopted may be
-// shared with others, for whom it is to stay as it was.
+// With `DONTWAIT`, no call blocks, even if the socket is in blocking mode: an adopted socket may be
+// shared with other processes, so its mode is not changed.
 pub(crate) const RECV_FLAGS: RecvFlags = RecvFlags::DONTWAIT;
 #[cfg(not(target_vendor = "apple"))]
 pub(crate) const SEND_FLAGS: SendFlags = SendFlags::NOSIGNAL.union(SendFlags::DONTWAIT);
 #[cfg(target_vendor = "apple")]
 pub(crate) const SEND_FLAGS: SendFlags = SendFlags::DONTWAIT; // the runtime ignores SIGPIPE
 
-/// Reads once; 0 at the end.
+/// Reads once. Returns 0 at the end of the input.
 #[inline]
 pub(crate) fn receive(socket: impl AsFd, buffer: &mut [u8]) -> Result<usize> {
     rustix::net::recv(socket, buffer, RECV_FLAGS).map(|(received, _)| received)
 }
 
-/// Calls `send` again while a signal interrupts it; 0 if the system takes nothing now.
+/// Calls `send`, again if a signal interrupts it. Returns 0 if the system takes no bytes now.
 #[inline]
 pub(crate) fn retried(mut send: impl FnMut() -> Result<usize>) -> io::Result<usize> {
     loop {
@@ -33,16 +33,16 @@ pub(crate) fn retried(mut send: impl FnMut() -> Result<usize>) -> io::Result<usi
     }
 }
 
-/// Writes what the system takes; 0 if it takes nothing now.
+/// Writes as many bytes as the system takes, and returns their number: 0 if it takes none now.
 #[inline]
 pub(crate) fn send(socket: impl AsFd, bytes: &[u8]) -> io::Result<usize> {
     retried(|| rustix::net::send(&socket, bytes, SEND_FLAGS))
 }
 
-/// Most systems take no more pieces in one call.
+/// Most pieces in one call. Most systems have this limit (`IOV_MAX`).
 const MOST_PIECES: usize = 1024;
 
-/// As [`send`], of several pieces in one call.
+/// As [`send`], for several pieces in one call.
 pub(crate) fn send_pieces(socket: impl AsFd, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
     let pieces = &pieces[..pieces.len().min(MOST_PIECES)];
     let mut ancillary = SendAncillaryBuffer::default();

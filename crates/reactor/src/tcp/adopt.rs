@@ -1,4 +1,4 @@
-//! Adopted sockets: made by a supervisor, another library or a test.
+//! Adopted sockets, which a supervisor, another library or a test has made.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -19,18 +19,18 @@ use crate::poll::Interest;
 use crate::sys::socket;
 
 impl ReactorHandle {
-    /// Accepts from a TCP socket that listens already: one of the standard
-    /// library's, or one that a supervisor such as systemd has left to this process.
+    /// Accepts from a TCP socket that listens already, such as one of the standard library, or one
+    /// that a supervisor such as systemd passes to this process.
     ///
-    /// The reactor owns it from now on, and closes it when the port is closed; it is
-    /// not shut down, as it may be shared with other processes. It is made
-    /// non-blocking, for these, too: otherwise the loop would wait for a connection
-    /// that another of them accepts first. No other option is changed; the connections
-    /// that it accepts have `TCP_NODELAY` as usual. Once closed, it cannot be opened again.
+    /// The reactor owns the socket from now on, and closes it when the port is closed. The socket
+    /// is not shut down, because other processes may share it. It is made non-blocking, for these
+    /// processes, too: otherwise, the loop would block if another process accepts a connection
+    /// first. No other option is changed. Accepted connections have `TCP_NODELAY` as usual. Once
+    /// closed, the port cannot be opened again.
     ///
     /// # Errors
     ///
-    /// It is no TCP socket that listens, or the reactor is gone. For a UNIX socket, see
+    /// If the socket is not a listening TCP socket, or the reactor is gone. For a UNIX socket, see
     /// [`adopt_unix_listener`](Self::adopt_unix_listener).
     ///
     /// # Examples
@@ -59,7 +59,7 @@ impl ReactorHandle {
         listener: impl Into<OwnedFd>,
         factory: F,
     ) -> Result<ListeningPort, AdoptError> {
-        // First, so that a reactor which is gone is no error of I/O.
+        // Checked first, so that the error is `ReactorGone` and not an I/O error.
         self.core()?;
         Ok(self.adopt_listener_with(listener.into(), factory)?)
     }
@@ -74,18 +74,18 @@ impl ReactorHandle {
         listening::adopt(&core, listener, serve, read, Acceptor::adopted_tcp)
     }
 
-    /// Makes a connection of a socket that is connected already: TCP, or UNIX.
+    /// Makes a connection from a TCP or UNIX socket that is connected already.
     ///
-    /// The reactor owns it from now on. Others may share it: it stays blocking if it was, and
-    /// all other options stay as they are, `TCP_NODELAY` too (see [`Connection::set_nodelay`]).
-    /// The protocol has its `connection_made` called before this returns.
+    /// The reactor owns the socket from now on. Other processes may share it, so its blocking mode
+    /// and all its options stay as they are, including `TCP_NODELAY` (see
+    /// [`Connection::set_nodelay`]). `connection_made` is called before this returns.
     ///
     /// [`Connection::set_nodelay`]: crate::Connection::set_nodelay
     ///
     /// # Errors
     ///
-    /// It is no stream that is connected, or the reactor is gone; or the failure of
-    /// `connection_made`, which closes it.
+    /// If the socket is not a connected stream socket, or the reactor is gone; or the failure of
+    /// `connection_made`, which closes the connection.
     #[doc(alias = "adoptStreamConnection")]
     #[doc(alias = "from_std")]
     pub fn adopt_stream<P: Protocol>(
@@ -102,7 +102,7 @@ impl ReactorHandle {
         Ok(Connection::new(Rc::downgrade(&source)))
     }
 
-    /// As [`adopt_stream`](Self::adopt_stream), behind `filter`; the Deferred fires when the
+    /// As [`adopt_stream`](Self::adopt_stream), behind `filter`. The Deferred fires when the
     /// connection is made.
     pub(crate) fn open_adopted<P: Protocol>(
         &self,

@@ -15,20 +15,20 @@ use crate::happy_eyeballs::race;
 impl ReactorHandle {
     /// Connects to `target` and gives the connection to `protocol`.
     ///
-    /// A name is looked up without holding up the loop. Its addresses are tried as RFC 8305 says
+    /// A name is looked up without blocking the loop. Its addresses are tried according to RFC 8305
     /// ("happy eyeballs"): IPv6 and IPv4 in turn, the next one after 250 ms without an answer, or
-    /// at once after a refusal; the first that answers ends the others. Each is tried for 30
-    /// seconds at the most (see [`TcpConnectOptions`]). The Deferred fires after
-    /// `connection_made`. Cancelling it stops the attempt. A connection has `TCP_NODELAY` set:
-    /// see [`Connection::nodelay`]. One that leads back to itself, which happens where a port
-    /// of this host is tried again and again on which nothing listens, counts as refused.
+    /// at once after a refusal. The first success ends the other attempts. Each attempt takes at
+    /// most 30 seconds (see [`TcpConnectOptions`]). The Deferred fires after `connection_made`. If
+    /// it is cancelled, the attempt is stopped. A connection has `TCP_NODELAY` set: see
+    /// [`Connection::nodelay`]. If the socket is connected to itself, the attempt counts as
+    /// refused; that can happen if a program connects again and again to a local port on which
+    /// nothing listens.
     ///
     /// # Errors
     ///
-    /// Everything that goes wrong comes through the Deferred: a [`ConnectError`],
-    /// or what `connection_made` failed with. It comes from the loop, never before
-    /// this returns (unless the reactor is gone), so that an errback can
-    /// stop the loop.
+    /// The Deferred fails with a [`ConnectError`], or with the failure of `connection_made`. It
+    /// fails from the loop, never before this method returns (unless the reactor is gone), so that
+    /// an errback can stop the loop.
     ///
     /// # Examples
     ///
@@ -81,8 +81,8 @@ impl ReactorHandle {
         })
     }
 
-    /// A client that connects to `target`, and may do so again: see [`Connector`].
-    /// It does not begin by itself.
+    /// A client that can connect to `target` again and again: see [`Connector`]. It connects when
+    /// [`connect`](Connector::connect) is called.
     #[doc(alias = "ReconnectingClientFactory")]
     pub fn connector_tcp<F: ClientFactory>(
         &self,
@@ -117,7 +117,8 @@ pub(crate) fn dial(reactor: &ReactorHandle, options: TcpConnectOptions) -> Defer
     };
     let reactor = reactor.clone();
     addresses.add_callback(move |mut addresses| {
-        // With none left, `race` gives no error, and `after` says that the name has no address.
+        // If no address is left, `race` fails without attempts, and `after` makes the error that
+        // the name has no address.
         addresses.retain(|address| family.has(address));
         let Ok(core) = reactor.core() else {
             return fail(ConnectError::new(
@@ -139,7 +140,7 @@ fn look_up(
 ) -> Deferred<Vec<SocketAddr>> {
     let given = target.given().into_owned();
     reactor.resolve(host, port).add_errback(move |failure| {
-        // The caller's own cancel is no error of the name.
+        // A cancel by the caller is passed on; it is not an error of the name.
         if failure.is::<Cancelled>() {
             Err(failure)
         } else if failure.is::<ReactorGone>() {

@@ -1,8 +1,8 @@
-//! `Family`: which addresses of a name are wanted.
+//! `Family`: selects addresses of a name by their family.
 
 use std::net::SocketAddr;
 
-/// IPv4, IPv6, or either.
+/// IPv4, IPv6, or both.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Family {
     #[default]
