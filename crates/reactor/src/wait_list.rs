@@ -1,6 +1,6 @@
-//! `WaitList`: FIFO list of triggers whose Deferreds wait for an event. A cancelled Deferred
-//! leaves its list at once, so that repeated waits with a timeout do not pile up in memory
-//! while the event does not come.
+//! `WaitList`: FIFO list of triggers whose Deferreds wait for an event. A cancelled Deferred leaves
+//! its list at once, so that repeated waits with a timeout do not use more and more memory while
+//! the event does not happen.
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
@@ -8,20 +8,21 @@ use std::rc::Rc;
 
 use deferred::{Deferred, Trigger};
 
-/// Triggers of waiting Deferreds, each with a note, such as the event that it waits for. The
-/// list is allocated by the first `add`: most connections never have a waiter.
+/// Triggers of waiting Deferreds, each with a note, such as the event for which it waits. The list
+/// is allocated by the first `add`: most connections never have a waiter.
 ///
 /// Notes are plain data: [`take_due`](Self::take_due) drops them while the list is borrowed.
 pub(crate) struct WaitList<N: 'static, T: 'static = ()> {
-    /// Shared with the cancellers, which hold it weakly: the list has the triggers, which have the
-    /// cancellers, so a strong reference would keep all three for ever.
+    /// Shared with the cancellers, which refer to it weakly: the list owns the triggers, and these
+    /// own the cancellers, so strong references would be a cycle.
     inner: OnceCell<Rc<RefCell<Inner<N, T>>>>,
 }
 
 struct Inner<N, T: 'static> {
     /// Number of the next waiter. Never used twice, so that a canceller removes its own waiter.
     next: u64,
-    /// By number, which is the order of `add`; a cancel finds its waiter without a search.
+    /// The waiters by number, which is the order of `add`, so that a cancel finds its waiter
+    /// quickly.
     waiting: BTreeMap<u64, (N, Trigger<T>)>,
 }
 
@@ -48,21 +49,21 @@ impl<N: 'static, T: 'static> WaitList<N, T> {
         inner.is_none_or(|inner| inner.borrow().waiting.is_empty())
     }
 
-    /// Adds a waiter at the end, and returns its Deferred. If that is cancelled while the list is
-    /// there, the waiter is removed, and then `on_left` is called.
+    /// Adds a waiter at the end, and returns its Deferred. If the Deferred is cancelled while the
+    /// list exists, the waiter is removed, and then `on_left` is called.
     #[track_caller]
     pub(crate) fn add(&self, note: N, on_left: impl FnOnce() + 'static) -> Deferred<T> {
         let shared = self.inner.get_or_init(Rc::default);
         // Weak, because the list owns the trigger, and with it this canceller.
         let list = Rc::downgrade(shared);
-        // Held until the end: nothing below runs code of a user.
+        // The borrow may last until the end, because nothing below runs user code.
         let mut inner = shared.borrow_mut();
         let number = inner.next;
         inner.next += 1;
         let (trigger, deferred) = Deferred::with_canceller(move |_trigger| {
             if let Some(list) = list.upgrade() {
                 let left = list.borrow_mut().waiting.remove(&number);
-                // The borrow has ended: what is dropped here, and `on_left`, may use the list.
+                // The borrow has ended, because this drop and `on_left` may use the list.
                 drop(left);
                 on_left();
             }
@@ -71,9 +72,9 @@ impl<N: 'static, T: 'static> WaitList<N, T> {
         deferred
     }
 
-    /// Takes out the triggers whose note `is_due`, the oldest first. The caller fires them once it
-    /// holds no borrow, because their callbacks may add waiters. `is_due` must not use the list,
-    /// which is borrowed.
+    /// Takes out the triggers for whose notes `is_due` returns `true`, the oldest first. The caller
+    /// must fire them with nothing borrowed, because their callbacks may add waiters. `is_due` must
+    /// not use the list, which is borrowed.
     pub(crate) fn take_due(&self, mut is_due: impl FnMut(&N) -> bool) -> Vec<Trigger<T>> {
         let Some(inner) = self.inner.get() else {
             return Vec::new();
@@ -83,7 +84,7 @@ impl<N: 'static, T: 'static> WaitList<N, T> {
         due.map(|(_number, (_note, trigger))| trigger).collect()
     }
 
-    /// Takes out all triggers, as [`take_due`](Self::take_due).
+    /// Takes out all triggers, like [`take_due`](Self::take_due).
     pub(crate) fn take_all(&self) -> Vec<Trigger<T>> {
         self.take_due(|_note| true)
     }

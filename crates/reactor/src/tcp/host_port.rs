@@ -6,12 +6,12 @@ use std::hash::{Hash, Hasher};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-/// Target of a connect or a listen: a host, which is an IP address or a name, and a port.
+/// Target for connecting or listening: a host, which is an IP address or a name, and a port.
 ///
 /// A `HostPort` is made from a `&str` or `String` such as `"127.0.0.1:80"`, `"[::1]:80"` or
-/// `"example.org:80"`, from a [`SocketAddr`], or from a host and a port. Making one never fails:
-/// if the text cannot be parsed, the call that connects or listens returns the error. Two are equal
-/// if they mean the same, however each was written.
+/// `"example.org:80"`, from a [`SocketAddr`], or from a host and a port. Making one never fails: if
+/// the text cannot be parsed, the call that connects or listens returns the error. Two values are
+/// equal if they have the same host and port, even if they were written differently.
 ///
 /// # Examples
 ///
@@ -24,8 +24,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 /// ```
 #[derive(Clone, Debug)]
 pub struct HostPort {
-    /// The text, if it was given as one, or is invalid. A `SocketAddr` has none: it is formatted
-    /// only for an error, not for each connect.
+    /// The text, if the target was given as text, or is invalid. A `SocketAddr` has no text: it is
+    /// formatted only for an error, and not for each connect.
     given: Option<String>,
     parsed: Parsed,
 }
@@ -43,7 +43,7 @@ impl HostPort {
             (Some(given), _) => Cow::Borrowed(given),
             (None, Parsed::Address(address)) => Cow::Owned(address.to_string()),
             (None, Parsed::Name(host, port)) => Cow::Owned(format!("{host}:{port}")),
-            // Does not occur: what is invalid is kept as it was given.
+            // Does not happen, because an invalid target keeps its text.
             (None, Parsed::Invalid) => Cow::Borrowed(""),
         }
     }
@@ -57,7 +57,8 @@ impl HostPort {
     pub(crate) fn address(&self, instead: &'static str) -> io::Result<SocketAddr> {
         match &self.parsed {
             Parsed::Address(address) => Ok(*address),
-            // Without a look-up: the name always means a loopback address (RFC 6761, section 6.3).
+            // Needs no look-up, because the name always means a loopback address (RFC 6761, section
+            // 6.3).
             Parsed::Name(host, port) if host.eq_ignore_ascii_case("localhost") => {
                 Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, *port)))
             }
@@ -104,7 +105,7 @@ fn parse(given: &str) -> Parsed {
 
 /// Cheap syntax check; the resolver decides whether the name exists.
 fn is_name(host: &str) -> bool {
-    // Brackets and colons are of addresses; `/` and `@` are parts of a URL that was given by
+    // Brackets and colons belong to addresses; `/` and `@` are parts of a URL that was given by
     // mistake.
     let is_odd = |c: char| c.is_whitespace() || c.is_control() || "[]:/@".contains(c);
     !host.is_empty() && !host.contains(is_odd)
@@ -172,7 +173,7 @@ impl Eq for HostPort {}
 
 impl Hash for HostPort {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        // As `eq`: the text counts only if it is invalid.
+        // As in `eq`, the text counts only if the target is invalid.
         self.parsed.hash(state);
         if self.parsed == Parsed::Invalid {
             self.given.hash(state);

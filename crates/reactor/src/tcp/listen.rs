@@ -1,4 +1,4 @@
-//! `listen_tcp`: a port, and the connections that come in through it.
+//! `listen_tcp`: TCP ports.
 
 use std::cell::Cell;
 use std::io;
@@ -15,23 +15,24 @@ use crate::listening::{self, Acceptor, ListeningPort, Opened, Serve};
 use crate::poll::Interest;
 use crate::sys::socket::{self, Listening};
 
-/// The error for a name that would have to be looked up.
+/// The error text for a name that would have to be looked up.
 const BY_NAME: &str = "a name has to be looked up, which an endpoint does: \
     `\"name:80\".listen(&reactor, factory)`, with `use reactor::Listen`";
 
 impl ReactorHandle {
-    /// Listens on `address`, and makes a connection with a protocol of `factory`
-    /// for each peer that connects. Port 0 lets the system choose one.
+    /// Listens on `address`. Each accepted connection gets a protocol of `factory`. With port 0,
+    /// the system chooses a port.
     ///
-    /// The only name that this takes is `localhost`, which is `127.0.0.1`: another one has to be
-    /// looked up, which takes its time. An [endpoint](crate::endpoint::Listen) does that without
-    /// blocking the loop: `"example.org:80".listen(&reactor, factory)` gives a Deferred, and
-    /// listens on all addresses of the name. An address of version 6 does not take connections
-    /// of version 4, unless [`TcpListenOptions`] say so.
+    /// The only name that this takes is `localhost`, which is `127.0.0.1`, because any other name
+    /// has to be looked up. An [endpoint](crate::endpoint::Listen) does that without blocking the
+    /// loop: `"example.org:80".listen(&reactor, factory)` returns a Deferred, and listens on all
+    /// addresses of the name. An IPv6 address does not take IPv4 connections, unless
+    /// [`dual_stack`](TcpListenOptions::dual_stack) is set.
     ///
     /// # Errors
     ///
-    /// The address cannot be understood or used, is in use, or is a name.
+    /// If the address cannot be parsed, is not available or in use, or is a name other than
+    /// `localhost`.
     ///
     /// # Examples
     ///
@@ -80,9 +81,9 @@ pub(crate) fn listen_at<S: Serve>(
     how: &Listening,
     serve: S,
 ) -> io::Result<ListeningPort> {
-    // Here and not by `reopen`, so that the port number is known.
+    // Opened here and not by `reopen`, so that the port number is known for later calls.
     let first = open(core, address, how)?;
-    // When it is opened again, the port that the system chose is taken.
+    // When the port is opened again, it uses the port number that the system has chosen.
     let (chosen, how) = (first.address, *how);
     let first = Cell::new(Some(first));
     let reopen = move |core: &Core| match first.take() {

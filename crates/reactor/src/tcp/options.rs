@@ -1,4 +1,4 @@
-//! How to listen and to connect, where that is to be other than usual.
+//! Options for listening and connecting with TCP.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -7,12 +7,12 @@ use super::family::Family;
 use super::host_port::HostPort;
 use crate::sys::socket::Listening;
 
-/// How long one address is tried, unless said otherwise.
-// As Twisted's `connectTCP` has.
+/// Default of the timeout of an attempt to connect to one address.
+// Same as in Twisted's `connectTCP`.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Where and how to listen, for [`listen_tcp`](crate::ReactorHandle::listen_tcp).
-/// Whatever can be a [`HostPort`] is one.
+/// Address and options of a port, for [`listen_tcp`](crate::ReactorHandle::listen_tcp). A value
+/// that converts into a [`HostPort`] also converts into this, with the default options.
 ///
 /// # Examples
 ///
@@ -40,7 +40,7 @@ pub struct TcpListenOptions {
 }
 
 impl TcpListenOptions {
-    /// Listens on `address` as usual.
+    /// Listens on `address`, with the default options.
     pub fn new(address: impl Into<HostPort>) -> Self {
         Self {
             address: address.into(),
@@ -49,15 +49,15 @@ impl TcpListenOptions {
         }
     }
 
-    /// How many connections may wait to be accepted: 1024, unless said otherwise.
-    /// The system has a limit of its own.
+    /// Sets how many connections may wait to be accepted: 1024 by default. The system may have a
+    /// lower limit.
     pub fn backlog(mut self, backlog: u16) -> Self {
         self.how.backlog = backlog.into();
         self
     }
 
-    /// Lets others listen on the same address, if they ask for it, too
-    /// (`SO_REUSEPORT`): the system shares the connections out between them.
+    /// Lets other sockets listen on the same address, if they have this option, too
+    /// (`SO_REUSEPORT`). The system distributes the connections between them.
     ///
     /// # Examples
     ///
@@ -79,16 +79,15 @@ impl TcpListenOptions {
         self
     }
 
-    /// Lets an address of version 6 take connections of version 4, whose peers have
-    /// addresses such as `[::ffff:192.0.2.1]:80`. Unless this is said, it does not,
-    /// on any system.
+    /// Lets an IPv6 address take IPv4 connections, too, whose peers have addresses such as
+    /// `[::ffff:192.0.2.1]:80`. By default, it does not, on any system.
     #[doc(alias = "IPV6_V6ONLY")]
     pub fn dual_stack(mut self, dual_stack: bool) -> Self {
         self.how.is_dual_stack = dual_stack;
         self
     }
 
-    /// Of the addresses of a name, only those of this family.
+    /// Uses only the addresses of this family, of a name with several addresses.
     pub(crate) fn only(mut self, family: Family) -> Self {
         self.family = family;
         self
@@ -113,8 +112,8 @@ impl<A: Into<HostPort>> From<A> for TcpListenOptions {
     }
 }
 
-/// Where and how to connect, for [`connect_tcp`](crate::ReactorHandle::connect_tcp).
-/// Whatever can be a [`HostPort`] is one.
+/// Target and options of a connection, for [`connect_tcp`](crate::ReactorHandle::connect_tcp). A
+/// value that converts into a [`HostPort`] also converts into this, with the default options.
 ///
 /// # Examples
 ///
@@ -138,7 +137,7 @@ pub struct TcpConnectOptions {
 }
 
 impl TcpConnectOptions {
-    /// Connects to `target` as usual.
+    /// Connects to `target`, with the default options.
     pub fn new(target: impl Into<HostPort>) -> Self {
         Self {
             target: target.into(),
@@ -148,20 +147,20 @@ impl TcpConnectOptions {
         }
     }
 
-    /// How long each address is tried: 30 seconds, unless said otherwise.
+    /// Sets the longest time of the attempt with each address: 30 seconds by default.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// Connects from `address`; port 0 lets the system choose one.
+    /// Connects from the local `address`. With port 0, the system chooses a port.
     #[doc(alias = "bindAddress")]
     pub fn bind_address(mut self, address: SocketAddr) -> Self {
         self.bind_address = Some(address);
         self
     }
 
-    /// Of the addresses of a name, only those of this family.
+    /// Uses only the addresses of this family, of a name with several addresses.
     pub(crate) fn only(mut self, family: Family) -> Self {
         self.family = family;
         self

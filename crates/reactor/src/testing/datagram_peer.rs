@@ -1,4 +1,4 @@
-//! `DatagramPeer`: the test as a program that sends and receives datagrams.
+//! `DatagramPeer`: lets a test send and receive datagrams.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -8,11 +8,11 @@ use super::settle::settle;
 use crate::memory::DatagramSocket;
 use crate::reactor::Reactor;
 
-/// The other side of a datagram port, in the hands of a test: from
+/// The other side of a datagram port, controlled by the test. Made by
 /// [`TestReactor::datagram_peer`](super::TestReactor::datagram_peer).
 ///
-/// Each operation lets everything happen that comes of it. Dropping it closes its port: what is
-/// sent there later is refused.
+/// Each operation [settles](super::TestReactor::settle) the reactor, so that its consequences
+/// happen at once. The drop closes the port; later datagrams to it are refused.
 ///
 /// # Examples
 ///
@@ -51,17 +51,17 @@ impl DatagramPeer {
         Self { reactor, socket }
     }
 
-    /// Its address.
+    /// The address of this peer.
     pub fn address(&self) -> SocketAddr {
         self.socket.local()
     }
 
-    /// Sends a datagram. What becomes of it, the
-    /// [delivery](super::TestReactor::set_datagram_delivery) says.
+    /// Sends a datagram. The [delivery](super::TestReactor::set_datagram_delivery) of the reactor
+    /// decides what becomes of it.
     ///
     /// # Panics
     ///
-    /// If it is longer than the network takes; or as for
+    /// If the datagram is longer than the network takes, and as for
     /// [`settle`](super::TestReactor::settle).
     #[track_caller]
     pub fn send_to(&self, bytes: impl AsRef<[u8]>, to: SocketAddr) {
@@ -75,7 +75,7 @@ impl DatagramPeer {
         settle(&self.reactor);
     }
 
-    /// The datagrams that have come since the last call, each with the address of its sender.
+    /// The datagrams that have arrived since the last call, each with the address of its sender.
     ///
     /// # Panics
     ///

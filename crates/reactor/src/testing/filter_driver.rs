@@ -1,4 +1,4 @@
-//! `FilterDriver`: a test as both sides of a filter.
+//! `FilterDriver`: runs a filter in a test.
 
 use std::fmt;
 use std::time::Duration;
@@ -8,12 +8,12 @@ use deferred::Result;
 use crate::address::Address;
 use crate::filter::{Engine, Environment, Filter, FilterWaker, Sides};
 
-/// Runs a [`Filter`] as a connection does, with neither a socket nor a reactor: the test gives
-/// it bytes for both sides and sees what comes of them.
+/// Runs a [`Filter`] as a connection does, with neither a socket nor a reactor: the test passes
+/// bytes of both directions to the filter, and gets its output.
 ///
 /// # Examples
 ///
-/// A filter between the two sides, and what each of them gets:
+/// Passes bytes of the protocol through a filter, and looks at its output to the network:
 ///
 /// ```
 /// use reactor::filter::throttle::Throttle;
@@ -36,11 +36,12 @@ pub struct FilterDriver {
     waker: FilterWaker,
     up: Vec<u8>,
     down: Vec<u8>,
-    /// What was sent and not taken.
+    /// Bytes of the protocol that the filter has not taken.
     pending: Vec<u8>,
     // Set by `finish`, never cleared.
     is_finishing: bool,
-    // Set when `Filter::finish` has returned `true`, never cleared: it is not called again.
+    // Set when `Filter::finish` has returned `true`, after which it is not called again; never
+    // cleared.
     is_finished: bool,
 }
 
@@ -49,7 +50,7 @@ impl FilterDriver {
     ///
     /// # Errors
     ///
-    /// That of [`Filter::start`].
+    /// The error of [`Filter::start`].
     pub fn new(filter: impl Filter) -> Result<Self> {
         Self::with_peer(filter, Address::Unknown)
     }
@@ -58,13 +59,13 @@ impl FilterDriver {
     ///
     /// # Errors
     ///
-    /// That of [`Filter::start`].
+    /// The error of [`Filter::start`].
     pub fn with_peer(filter: impl Filter, peer: Address) -> Result<Self> {
         let mut driver = Self {
             engine: Engine::new(Box::new(filter)),
             now: Duration::ZERO,
             peer,
-            // No loop is to be told: `run_woken` asks whether it was woken.
+            // There is no loop to wake: `run_woken` tests whether the waker was used.
             waker: FilterWaker::new(|| ()),
             up: Vec::new(),
             down: Vec::new(),
@@ -91,7 +92,8 @@ impl FilterDriver {
             down: &mut self.down,
         };
         f(&mut self.engine, &environment, &mut sides)?;
-        // As a transport does after each call: a filter that has opened takes what had to wait.
+        // As a transport does after each call: offers the filter the bytes that it has not taken
+        // yet.
         while !self.pending.is_empty() {
             let taken = self.engine.send(&self.pending, &environment, &mut sides)?;
             if taken == 0 {
@@ -99,7 +101,7 @@ impl FilterDriver {
             }
             self.pending.drain(..taken);
         }
-        // The end comes after all output, and is asked for again until the filter agrees.
+        // The end comes after all output, and `finish` is called again until it returns `true`.
         if self.is_finishing
             && !self.is_finished
             && self.engine.is_open()
@@ -110,65 +112,67 @@ impl FilterDriver {
         Ok(())
     }
 
-    /// Puts `filter` on top, as [`insert_filter`](crate::Context::insert_filter) does: what was
-    /// delivered and not taken goes to it, what was sent before goes past it.
+    /// Puts `filter` on top, as [`insert_filter`](crate::Context::insert_filter) does: bytes that
+    /// were delivered and not taken by [`delivered`](Self::delivered) go to the new filter; bytes
+    /// that were sent before bypass it.
     ///
     /// # Errors
     ///
-    /// That of its [`Filter::start`].
+    /// The error of its [`Filter::start`].
     pub fn insert(&mut self, filter: impl Filter) -> Result<()> {
-        // As a transport does: what the protocol has not read goes to the new filter, what it has
-        // written before does not.
+        // As a transport does: bytes that the protocol has not got go to the new filter; bytes that
+        // it has written before do not.
         let unread = std::mem::take(&mut self.up);
         let unsent = std::mem::take(&mut self.pending);
         self.engine.put_on_top(Box::new(filter), unread, unsent);
         self.call(|engine, environment, sides| engine.start(environment, sides))
     }
 
-    /// Gives it `bytes` from the network.
+    /// Passes `bytes` from the network to the filter.
     ///
     /// # Errors
     ///
-    /// Those of the filter's methods, as for all that follow.
+    /// The errors of the filter's methods.
     pub fn receive(&mut self, bytes: impl AsRef<[u8]>) -> Result<()> {
         let mut bytes = bytes.as_ref().to_vec();
         self.call(|engine, environment, sides| engine.receive(&mut bytes, environment, sides))
     }
 
-    /// The network has no more.
+    /// Passes the end of the input to the filter.
     ///
     /// # Errors
     ///
-    /// As [`receive`](Self::receive).
+    /// As for [`receive`](Self::receive).
     pub fn receive_end(&mut self) -> Result<()> {
         self.call(|engine, environment, sides| engine.receive_end(environment, sides))
     }
 
-    /// Writes `bytes` as the protocol does: what is not taken waits.
+    /// Passes `bytes` from the protocol to the filter. Bytes that the filter does not take are
+    /// offered again later.
     ///
     /// # Errors
     ///
-    /// As [`receive`](Self::receive).
+    /// As for [`receive`](Self::receive).
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) -> Result<()> {
         self.pending.extend_from_slice(bytes.as_ref());
         self.call(|_, _, _| Ok(()))
     }
 
-    /// Finishes sending, after what waits.
+    /// Ends the output of the protocol, after the bytes that wait.
     ///
     /// # Errors
     ///
-    /// As [`receive`](Self::receive).
+    /// As for [`receive`](Self::receive).
     pub fn finish(&mut self) -> Result<()> {
         self.is_finishing = true;
         self.call(|_, _, _| Ok(()))
     }
 
-    /// Moves the clock forward, and wakes the filter if its time has come.
+    /// Advances the clock by `time`, and wakes the filter if its time has come.
     ///
     /// # Errors
     ///
-    /// As [`receive`](Self::receive).
+    /// As for [`receive`](Self::receive).
     pub fn advance(&mut self, time: Duration) -> Result<()> {
         self.now = self.now.saturating_add(time);
         if self.engine.wake_at().is_some_and(|at| at <= self.now) {
@@ -181,7 +185,7 @@ impl FilterDriver {
     ///
     /// # Errors
     ///
-    /// As [`receive`](Self::receive).
+    /// As for [`receive`](Self::receive).
     pub fn run_woken(&mut self) -> Result<()> {
         if self.waker.take() {
             self.call(|engine, environment, sides| engine.wake(environment, sides))?;
@@ -189,12 +193,12 @@ impl FilterDriver {
         Ok(())
     }
 
-    /// What the protocol would have got since this was asked for the last time.
+    /// The bytes that the filter has delivered to the protocol since the last call.
     pub fn delivered(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.up)
     }
 
-    /// What the network would have got since this was asked for the last time.
+    /// The bytes that the filter has sent to the network since the last call.
     pub fn sent(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.down)
     }
@@ -204,23 +208,25 @@ impl FilterDriver {
         self.engine.is_open()
     }
 
-    /// Whether the filter has said that nothing more will be delivered.
+    /// Whether the filter has ended the input of the protocol
+    /// ([`Link::end`](crate::filter::Link::end)).
     pub fn has_ended(&self) -> bool {
         self.engine.has_ended()
     }
 
-    /// Whether everything was taken, and the filter has finished.
+    /// Whether the filter has taken all bytes of the protocol, and its [`finish`](Filter::finish)
+    /// has returned `true`.
     pub fn is_finished(&self) -> bool {
         self.is_finished
     }
 
-    /// How much the connection would read at once; with 0, nothing.
+    /// Maximum number of bytes of the next read; with 0, the connection would not read.
     pub fn read_limit(&self) -> usize {
         self.engine.read_limit()
     }
 
-    /// When the filter wants to be woken, by the clock that
-    /// [`advance`](Self::advance) moves.
+    /// The time at which the filter is to be woken, by the clock that [`advance`](Self::advance)
+    /// advances.
     pub fn wake_at(&self) -> Option<Duration> {
         self.engine.wake_at()
     }
@@ -230,7 +236,7 @@ impl FilterDriver {
         self.engine.peer().unwrap_or(&self.peer)
     }
 
-    /// What the filter tells of itself.
+    /// The value of type `T` that the filter provides: see [`Filter::info`].
     pub fn info<T: 'static>(&self) -> Option<T> {
         self.engine.info()
     }

@@ -1,10 +1,9 @@
 //! Testing without sockets, and without waiting.
 //!
-//! A [`TestReactor`] has a network in memory and a clock that stands still until the
-//! test moves it. Everything above that is what runs in production: `listen_tcp`,
-//! `connect_tcp`, the state machine of a connection, delayed calls. So a test of a
-//! protocol is exact, takes no time, and can do to it what networks do: deliver one
-//! byte at a time, break off, not answer.
+//! A [`TestReactor`] has a simulated network in memory, and a clock that stands still until the
+//! test advances it. All other code is that of production: `listen_tcp`, `connect_tcp`, the state
+//! machine of a connection, delayed calls. So a test of a protocol is deterministic, takes no time,
+//! and can simulate the faults of networks: single bytes, resets, peers that do not answer.
 //!
 //! ```
 //! use reactor::testing::{self, Peer};
@@ -58,12 +57,12 @@ use deferred::assertions::with_no_unhandled;
 
 pub use crate::memory::{Delivery, SentDatagram};
 
-/// Runs a test with a reactor of its own, and fails if the test leaves something
-/// behind: a connection, a port, a delayed call, or an unhandled failure.
+/// Runs a test with a new reactor, and fails if the test leaves a connection, a port, a delayed
+/// call or an unhandled failure.
 ///
 /// # Panics
 ///
-/// If `test` does, or leaves something behind: the message says what.
+/// If `test` panics, or leaves something behind; the message says what.
 ///
 /// # Examples
 ///
@@ -82,7 +81,7 @@ pub fn run(test: impl FnOnce(&TestReactor)) {
         test(&reactor);
         rest = try_settle(reactor.reactor());
     });
-    // Out here, so that the panic names the test.
+    // Panics here and not in the closure, so that the location of the panic is that of the test.
     if let Err(message) = rest {
         panic!("{message}");
     }

@@ -1,4 +1,4 @@
-//! `Peer`: the test as the other side of a connection.
+//! `Peer`: the other side of a connection, controlled by a test.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -8,11 +8,11 @@ use super::settle::settle;
 use crate::memory::Socket;
 use crate::reactor::Reactor;
 
-/// The other side of a connection, in the hands of a test: from
+/// The other side of a connection, controlled by the test. Made by
 /// [`TestReactor::connect_to_peer`](super::TestReactor::connect_to_peer).
 ///
-/// Each operation lets everything happen that comes of it. Dropping it closes the
-/// connection in order.
+/// Each operation [settles](super::TestReactor::settle) the reactor, so that its consequences
+/// happen at once. The drop closes the connection in an orderly way.
 ///
 /// # Examples
 ///
@@ -38,7 +38,7 @@ use crate::reactor::Reactor;
 /// ```
 pub struct Peer {
     reactor: Rc<Reactor>,
-    /// `None` once this side has closed it.
+    /// `None` once this side has closed the connection.
     socket: RefCell<Option<Socket>>,
     is_reading: Cell<bool>,
     received: RefCell<Vec<u8>>,
@@ -60,12 +60,12 @@ impl Peer {
         }
     }
 
-    /// Sends `bytes`, all of them: for as long as the other side reads.
+    /// Sends all `bytes`; the other side has to read them.
     ///
     /// # Panics
     ///
-    /// If the other side does not take them all: it has stopped reading, or the
-    /// connection is over. See [`try_send`](Self::try_send).
+    /// If the other side does not take all bytes, because it does not read, or the connection is
+    /// over. See [`try_send`](Self::try_send).
     #[track_caller]
     pub fn send(&self, bytes: impl AsRef<[u8]>) {
         let bytes = bytes.as_ref();
@@ -74,11 +74,11 @@ impl Peer {
         assert!(left == 0, "the last {left} bytes were not taken");
     }
 
-    /// Sends as much of `bytes` as the other side reads; gives how much.
+    /// Sends as much of `bytes` as the other side takes, and returns the number of bytes.
     ///
     /// # Examples
     ///
-    /// A protocol that takes no more than it can deal with:
+    /// A protocol that pauses reading:
     ///
     /// ```
     /// # use reactor::{Context, Protocol, Raw, testing};
@@ -106,8 +106,8 @@ impl Peer {
                 None => 0,
             };
             sent += taken;
-            // The network holds a bounded number of bytes: the other side reads them now, so that
-            // more than that can be sent. If it takes nothing, nothing will make room.
+            // The network holds a bounded number of bytes. The other side reads them now, so that
+            // more bytes can be sent. If none were taken, there will be no more room.
             self.settle();
             if taken == 0 {
                 break;
@@ -116,15 +116,15 @@ impl Peer {
         sent
     }
 
-    /// What the other side has sent since this was asked for the last time.
+    /// The bytes that the other side has sent since the last call.
     #[track_caller]
     pub fn received(&self) -> Vec<u8> {
         self.settle();
         self.received.take()
     }
 
-    /// Reads nothing from now on, so that the other side finds no room for what it
-    /// sends; or everything again.
+    /// Sets whether this side reads. With `false`, the network fills up, and the output of the
+    /// other side has to wait.
     ///
     /// # Examples
     ///
@@ -148,7 +148,7 @@ impl Peer {
         self.settle();
     }
 
-    /// Finishes sending; the other side may go on.
+    /// Closes the sending direction; the other side may still send.
     #[track_caller]
     pub fn finish(&self) {
         if let Some(socket) = &*self.socket.borrow() {
@@ -157,14 +157,14 @@ impl Peer {
         self.settle();
     }
 
-    /// Closes the connection in order.
+    /// Closes the connection in an orderly way.
     #[track_caller]
     pub fn close(&self) {
         drop(self.socket.take());
         self.settle();
     }
 
-    /// Breaks the connection off: the other side gets an error.
+    /// Resets the connection: the other side gets an error.
     #[track_caller]
     pub fn reset(&self) {
         if let Some(socket) = self.socket.take() {
@@ -180,7 +180,7 @@ impl Peer {
         self.is_closed.get() || self.socket.borrow().is_none()
     }
 
-    /// Whether the other side has broken the connection off.
+    /// Whether the other side has reset the connection.
     #[track_caller]
     pub fn was_reset(&self) -> bool {
         self.settle();
@@ -189,8 +189,8 @@ impl Peer {
 
     #[track_caller]
     fn settle(&self) {
-        // Until there is nothing more to read: what is taken makes room, so the other side sends
-        // more in its next turn.
+        // Repeated until there are no more bytes to read, because each read makes room, and the
+        // other side may send more in its next turn.
         loop {
             settle(&self.reactor);
             if !self.is_reading.get() || !self.read() {
@@ -199,7 +199,7 @@ impl Peer {
         }
     }
 
-    /// Reads once; says whether there was something.
+    /// Reads once. Returns whether there were bytes.
     fn read(&self) -> bool {
         let mut buffer = vec![0; 64 * 1024];
         let received = match &*self.socket.borrow() {

@@ -1,33 +1,34 @@
-//! Turning a reactor until it is at rest.
+//! Turns a reactor until it is at rest.
 
 use std::time::Duration;
 
 use crate::error::RunError;
 use crate::reactor::Reactor;
 
-/// A test in which the loop goes on for longer than this is one whose callbacks
-/// keep one another busy for ever.
+/// Most turns of one `settle`. If the loop still has work after so many turns, its callbacks cause
+/// one another without end.
 pub(super) const MOST_TURNS: usize = 1_000_000;
 
-/// Number of turns in a row that make a delayed call at the same time, after which the calls
-/// that are due again are left for later: a call of no delay re-arms itself.
+/// Number of turns in a row that make delayed calls without a change of the time. After that, calls
+/// that are due again are left for later, because a call without a delay schedules itself again
+/// each time.
 const MOST_TIMER_TURNS: usize = 1000;
 
 /// Why [`settle`] returned.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Rest {
-    /// Nothing is left to do at this time.
+    /// No work is left at this time.
     Quiet,
     /// The reactor was stopped.
     Stopped,
-    /// Calls of no delay re-arm themselves, turn after turn.
+    /// Calls without a delay schedule themselves again in each turn.
     Rearming,
 }
 
 pub(super) const NEVER_AT_REST: &str = "the reactor never comes to rest";
 
-/// Turns `reactor` until nothing is left to do at this time, or only calls of no delay that
-/// re-arm themselves.
+/// Turns `reactor` until no work is left at this time, or only calls without a delay that schedule
+/// themselves again.
 #[track_caller]
 pub(super) fn settle(reactor: &Reactor) -> Rest {
     match try_settle(reactor) {
@@ -36,13 +37,14 @@ pub(super) fn settle(reactor: &Reactor) -> Rest {
     }
 }
 
-/// The same, without a panic: for closures, which cannot name their caller's caller.
+/// As [`settle`], but returns an error instead of panicking. For closures, in which
+/// `#[track_caller]` has no effect.
 pub(super) fn try_settle(reactor: &Reactor) -> Result<Rest, String> {
     let core = reactor.owned_core();
     let mut timer_turns = 0;
     for _ in 0..MOST_TURNS {
-        // Only turns that make delayed calls count as those of a timer: sockets that have much to
-        // say are at rest some time.
+        // Only turns that make delayed calls count here; sockets with much data come to rest at
+        // some time.
         let calls_before = core.counters.get().delayed_calls;
         match core.run_once(Some(Duration::ZERO)) {
             Ok(false) => {}

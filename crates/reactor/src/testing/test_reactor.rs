@@ -1,4 +1,4 @@
-//! `TestReactor`: a reactor that a test turns.
+//! `TestReactor`: a reactor with a simulated network and a virtual clock, for tests.
 
 use std::cell::Cell;
 use std::fmt;
@@ -23,23 +23,21 @@ use crate::poll::Interest;
 use crate::reactor::{Reactor, Turn};
 use crate::tcp::{HostPort, Parsed};
 
-/// A reactor whose network is in memory and whose clock stands still: see the
-/// [module](super).
+/// A reactor with a simulated network and a clock that the test advances: see the [module](super).
 ///
-/// It derefs to a [`ReactorHandle`], so everything can be done with it that can be done
-/// with any other, but for what needs the system. Addresses mean nothing: `127.0.0.1:80` is
-/// free in each of them.
+/// It derefs to a [`ReactorHandle`], and so has all its methods, but refuses operations that need
+/// the system. Each test reactor has its own addresses: `127.0.0.1:80` is free in all of them.
 ///
-/// What the system would do is refused before anything is done, with an error that says so:
-/// programs ([`spawn_process`](ReactorHandle::spawn_process)), watched descriptors, datagrams of
-/// UNIX sockets, multicast, and names of a [`SystemResolver`](crate::SystemResolver);
-/// [`set_resolver`](ReactorHandle::set_resolver) gives it names. Jobs for threads
-/// ([`defer_to_thread`](ReactorHandle::defer_to_thread)) are run by the loop itself, one
-/// after the other in its next turn, so that their results come in the same order each time.
+/// The following fail with an error that says why, before they have any effect: programs
+/// ([`spawn_process`](ReactorHandle::spawn_process)), watched descriptors, UNIX datagram ports,
+/// multicast, and names of a [`SystemResolver`](crate::SystemResolver). For names, use
+/// [`set_resolver`](ReactorHandle::set_resolver). Jobs for threads
+/// ([`defer_to_thread`](ReactorHandle::defer_to_thread)) run in the loop itself, one after the
+/// other in its next turn, so that their results come in the same order each time.
 ///
-/// Nothing happens between the calls of the test. [`settle`](Self::settle) lets
-/// happen what is due now, [`advance`](Self::advance) also moves the time; the
-/// operations of a [`Peer`] settle by themselves.
+/// The loop runs only when the test calls a method for that. [`settle`](Self::settle) does all work
+/// that is due now; [`advance`](Self::advance) also advances the clock; the operations of a
+/// [`Peer`] settle by themselves.
 ///
 /// # Examples
 ///
@@ -64,7 +62,7 @@ pub struct TestReactor {
     network: Rc<Network>,
 }
 
-/// What a test has left behind: from [`TestReactor::leftovers`].
+/// Connections, ports and delayed calls that a test has left, from [`TestReactor::leftovers`].
 ///
 /// # Examples
 ///
@@ -82,14 +80,14 @@ pub struct TestReactor {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Leftovers {
-    /// Connections that are not over, and ports that listen.
+    /// Number of open connections and ports.
     pub sources: usize,
-    /// When the delayed calls that wait are due.
+    /// The times at which the scheduled delayed calls are due.
     pub delayed_calls: Vec<Duration>,
 }
 
 impl Leftovers {
-    /// Whether there is nothing.
+    /// Whether the test has left nothing.
     pub fn is_empty(&self) -> bool {
         self.sources == 0 && self.delayed_calls.is_empty()
     }
@@ -108,7 +106,7 @@ impl fmt::Display for Leftovers {
 }
 
 impl TestReactor {
-    /// A reactor with nothing in it, at the time 0.
+    /// Makes a test reactor. Its time is 0.
     pub fn new() -> Self {
         let network = Network::new();
         let core = Core::in_memory(Rc::clone(&network));
@@ -126,28 +124,29 @@ impl TestReactor {
         self.reactor.owned_core()
     }
 
-    /// Lets everything happen that is due at this time, and what comes of it.
+    /// Runs the loop until no work is left that is due at this time, including work that the first
+    /// work causes.
     ///
-    /// A delayed call of no delay that schedules itself again is called a thousand times,
+    /// A delayed call without a delay that schedules itself again is called a thousand times, and
     /// then left for the next `settle`.
     ///
     /// # Panics
     ///
-    /// If the loop has something else to do in each of a million turns, or if this is called
-    /// from inside the loop.
+    /// If the loop still has other work after a million turns, or if this is called from inside of
+    /// the loop.
     #[doc(alias = "pump")]
     #[track_caller]
     pub fn settle(&self) {
         settle(&self.reactor);
     }
 
-    /// One turn of the loop at this time, whether or not there is anything to do.
+    /// Runs one turn of the loop at this time, even if there is no work.
     ///
-    /// For tests of what happens in which turn; others [`settle`](Self::settle).
+    /// For tests of the order of turns; other tests call [`settle`](Self::settle).
     ///
     /// # Panics
     ///
-    /// If this is called from inside the loop.
+    /// If this is called from inside of the loop.
     #[doc(alias = "iterate")]
     #[track_caller]
     pub fn turn(&self) -> Turn {
@@ -157,15 +156,15 @@ impl TestReactor {
         }
     }
 
-    /// The result that `deferred` has once everything has happened that is due at this time.
+    /// [Settles](Self::settle), and returns the result of `deferred`.
     ///
     /// # Errors
     ///
-    /// What `deferred` fails with.
+    /// The failure of `deferred`.
     ///
     /// # Panics
     ///
-    /// If it has none then, or as for [`settle`](Self::settle).
+    /// If `deferred` has no result then, and as for [`settle`](Self::settle).
     #[doc(alias = "successResultOf")]
     #[doc(alias = "failureResultOf")]
     #[track_caller]
@@ -177,16 +176,17 @@ impl TestReactor {
         }
     }
 
-    /// Runs the loop until `deferred` has its result, moving the time from one delayed call to
-    /// the next.
+    /// Runs the loop until `deferred` has its result, and advances the clock from one delayed call
+    /// to the next.
     ///
     /// # Errors
     ///
-    /// What `deferred` fails with; or the reactor was stopped before that.
+    /// The failure of `deferred`, or [`RunError::Stopped`](crate::RunError::Stopped) if the reactor
+    /// was stopped before.
     ///
     /// # Panics
     ///
-    /// If nothing is left to happen and there is no result, or as for
+    /// If no delayed call or datagram is left and there is no result, and as for
     /// [`settle`](Self::settle).
     ///
     /// # Examples
@@ -212,8 +212,8 @@ impl TestReactor {
             .ignore();
         let mut turns = 0;
         loop {
-            // Looked at before each step: a Deferred that has its result takes no turn, and no time
-            // passes once it has it.
+            // Tested before each turn, so that a Deferred which has its result takes no turn, and
+            // after each turn, so that no time passes once it has a result.
             if let Some(result) = result.take() {
                 return result;
             }
@@ -225,7 +225,7 @@ impl TestReactor {
             if let Some(result) = result.take() {
                 return result;
             }
-            // Time moves only when nothing else is left to do, as in `advance`.
+            // The clock advances only when no other work is left, as in `advance`.
             if self.core().is_at_rest() {
                 match self.next_event() {
                     Some(due) => self.move_to(due.max(self.now())),
@@ -237,9 +237,8 @@ impl TestReactor {
         }
     }
 
-    /// Moves the time forward by `by`: from one delayed call to the next, so that each
-    /// sees the time it was due at, and what it schedules is called, too, if it is due
-    /// before the end.
+    /// Advances the clock by `by`, from one delayed call to the next. So each call sees the time at
+    /// which it was due, and calls that it schedules are made, too, if they are due before the end.
     ///
     /// # Panics
     ///
@@ -247,7 +246,7 @@ impl TestReactor {
     ///
     /// # Examples
     ///
-    /// A call that calls itself again is called each time:
+    /// A call that schedules itself again is made each time:
     ///
     /// ```
     /// use reactor::{ReactorHandle, testing::TestReactor};
@@ -268,8 +267,8 @@ impl TestReactor {
     #[track_caller]
     pub fn advance(&self, by: Duration) {
         let end = self.now().saturating_add(by);
-        // In steps from one event to the next, so that a call sees the time that it was due at, and
-        // what it schedules within the span is made in its turn.
+        // In steps from one event to the next, so that a call sees the time at which it was due,
+        // and calls that it schedules within the span are made in their order.
         let mut rest = settle(&self.reactor);
         while let Some(due) = self.next_due(rest).filter(|due| *due <= end) {
             self.move_to(due.max(self.now()));
@@ -278,13 +277,13 @@ impl TestReactor {
         self.move_to(end);
     }
 
-    /// Sets the time; datagrams that are due then arrive.
+    /// Sets the time, and delivers the datagrams that are due by then.
     fn move_to(&self, time: Duration) {
         self.core().shared.time.move_to(time);
         self.network.datagrams().move_to(time);
     }
 
-    /// When the next delayed call is due, or the next datagram arrives.
+    /// The time at which the next delayed call is due or the next datagram arrives.
     fn next_event(&self) -> Option<Duration> {
         let call = self.core().timers.next_due();
         [call, self.network.datagrams().next_due()]
@@ -293,12 +292,13 @@ impl TestReactor {
             .min()
     }
 
-    /// The same, but for the delayed calls that re-arm themselves now.
+    /// As [`next_event`](Self::next_event), but without the delayed calls that schedule themselves
+    /// again now.
     fn next_due(&self, rest: Rest) -> Option<Duration> {
         match rest {
             Rest::Quiet | Rest::Stopped => self.next_event(),
-            // A timer without a delay re-arms itself, and would hold the time for ever: what is due
-            // now has been called a thousand times, so the time moves on to what comes after.
+            // A call without a delay that schedules itself again would stop the clock for ever. It
+            // was made a thousand times, so the clock advances to the next later event.
             Rest::Rearming => {
                 let now = self.now();
                 let due_times = self.core().timers.due_times();
@@ -311,12 +311,12 @@ impl TestReactor {
         }
     }
 
-    /// From now on, each read gives at most `bytes` bytes: 1 shows whether a
-    /// protocol minds how its input is cut up.
+    /// Limits each read to `bytes` bytes from now on. With 1, a test shows whether a protocol
+    /// depends on how its input is split.
     ///
     /// # Examples
     ///
-    /// A protocol that believes that what is sent together comes together:
+    /// A protocol that assumes wrongly that bytes which are sent together arrive together:
     ///
     /// ```
     /// # use reactor::{Context, Protocol, Raw, testing};
@@ -342,17 +342,17 @@ impl TestReactor {
         self.network.set_largest_read(bytes);
     }
 
-    /// `address` does not answer, not even to refuse: connecting there takes until
-    /// it times out, and datagrams that are sent there are lost.
+    /// Makes `address` not answer, not even with a refusal: connecting to it times out, and
+    /// datagrams to it are lost.
     pub fn do_not_answer(&self, address: SocketAddr) {
         self.network.set_silent(address);
     }
 
-    /// Has `deliver` say what becomes of each datagram that is sent from now on: it may be lost,
-    /// delayed, doubled, refused. Without this, each arrives at once.
+    /// Sets a function that decides what becomes of each datagram that is sent from now on: it may
+    /// be lost, delayed, duplicated or refused. By default, each datagram arrives at once.
     ///
-    /// Time that passes is that of [`advance`](Self::advance). A datagram that is on its way when
-    /// the test ends is no [leftover](Self::leftovers).
+    /// Delays are in the time of [`advance`](Self::advance). A datagram that is in transit when the
+    /// test ends does not count as a [leftover](Self::leftovers).
     ///
     /// # Examples
     ///
@@ -413,33 +413,33 @@ impl TestReactor {
         self.network.datagrams().set_delivery(Box::new(deliver));
     }
 
-    /// From now on, a datagram of more than `bytes` bytes cannot be sent
-    /// ([`DatagramError::TooLong`](crate::DatagramError::TooLong)), as where the path has a limit
-    /// and fragmentation is not allowed. Without this, the limit is that of UDP.
+    /// Limits the length of datagrams to `bytes` bytes from now on: sending a longer one fails with
+    /// [`DatagramError::TooLong`](crate::DatagramError::TooLong), as on a path with a small MTU and
+    /// without fragmentation. By default, the limit is that of UDP.
     #[doc(alias = "MTU")]
     pub fn set_largest_datagram(&self, bytes: usize) {
         self.network.datagrams().set_largest(bytes);
     }
 
-    /// The test itself as a program that sends and receives datagrams at `address`.
+    /// Opens a port at `address` by which the test itself sends and receives datagrams.
     ///
     /// # Panics
     ///
-    /// If `address` is no IP address with a port, or another port is open there.
+    /// If `address` is not an IP address with a port, or another port is open at it.
     #[track_caller]
     pub fn datagram_peer(&self, address: impl Into<HostPort>) -> DatagramPeer {
         let address = address.into();
         let Parsed::Address(at) = address.parsed() else {
             panic!("expected an IP address and a port: {address}");
         };
-        // Without a key: the test reads it, and the loop does not.
+        // Without a key, because the test reads this port, and not the loop.
         match self.network.datagrams().open(*at, None, false) {
             Ok(socket) => DatagramPeer::new(Rc::clone(&self.reactor), socket),
             Err(_) => panic!("another port is open at {at}"),
         }
     }
 
-    /// A connection between `protocol` and the test itself.
+    /// Makes a connection between `protocol` and the test itself.
     ///
     /// # Examples
     ///
@@ -472,7 +472,7 @@ impl TestReactor {
         (connection, peer)
     }
 
-    /// A connection between two protocols.
+    /// Makes a connection between two protocols.
     #[track_caller]
     pub fn connect_pair<A: Protocol, B: Protocol>(
         &self,
@@ -485,9 +485,9 @@ impl TestReactor {
         pair
     }
 
-    /// As [`connect_to_peer`](Self::connect_to_peer), through `filter`: `connection_made` is
-    /// called when that is open, and the Deferred fires then. The peer is on the other side of
-    /// the filter.
+    /// As [`connect_to_peer`](Self::connect_to_peer), through `filter`. When the filter is open,
+    /// `connection_made` is called, and the Deferred fires. The peer is on the network side of the
+    /// filter.
     ///
     /// # Examples
     ///
@@ -541,7 +541,7 @@ impl TestReactor {
         Connection::new(Rc::downgrade(&source))
     }
 
-    /// What there is that a test should not leave behind.
+    /// The connections, ports and delayed calls of this reactor, which a test should not leave.
     pub fn leftovers(&self) -> Leftovers {
         Leftovers {
             sources: self.core().registry.len(),
@@ -553,7 +553,7 @@ impl TestReactor {
     ///
     /// # Panics
     ///
-    /// If there are.
+    /// If there are leftovers.
     #[track_caller]
     pub fn assert_clean(&self) {
         let leftovers = self.leftovers();
@@ -563,7 +563,7 @@ impl TestReactor {
         );
     }
 
-    /// Stops the reactor, and lets it shut down.
+    /// Stops the reactor, and settles until it has shut down.
     ///
     /// # Panics
     ///
@@ -600,7 +600,7 @@ impl Clock for TestReactor {
     }
 }
 
-/// Its handle.
+/// The clock is a handle on the reactor.
 impl ToClock for TestReactor {
     fn to_clock(&self) -> Rc<dyn Clock> {
         Rc::new(self.handle())

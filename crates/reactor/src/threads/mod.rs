@@ -24,7 +24,7 @@ use crate::handle::ReactorHandle;
 use crate::panics::log_failure;
 use crate::reply_channel::ReplySender;
 
-/// The loop's own pool.
+/// The thread pool of a loop.
 struct Threads {
     pool: ThreadPool,
 }
@@ -44,7 +44,7 @@ impl Extension for Threads {
 }
 
 impl ThreadPool {
-    /// As [`ReactorHandle::defer_to_thread`], in this pool.
+    /// As [`ReactorHandle::defer_to_thread`], with this pool.
     #[track_caller]
     pub(crate) fn defer<F, O>(&self, core: &Rc<Core>, job: F) -> Deferred<O::Value>
     where
@@ -57,13 +57,13 @@ impl ThreadPool {
         let queue = self.clone();
         let (reply, result) = ReplySender::pair(core, move || queue.remove(ticket));
         let run = Box::new(move || {
-            // The failure of a panic has the location of the caller of `defer_to_thread`.
+            // If the job panics, the failure gets the location of the caller of `defer_to_thread`.
             let outcome = match Failure::catch_at(called_at, job) {
                 Ok(outcome) => maybe_deferred(|| outcome),
                 Err(panicked) => fail(panicked),
             };
-            // Always `Ok`: an `Outcome` that is `Send` is no Deferred of one thread, so its result
-            // is there at once.
+            // Always `Ok`: an `Outcome` that is `Send` is not a Deferred, so its result is
+            // available at once.
             if let Ok(result) = outcome.into_result() {
                 reply.send(result);
             }
@@ -71,8 +71,8 @@ impl ThreadPool {
         match self.add(core, ticket, run) {
             Ok(()) => result.add_callback(|result: Result<O::Value>| result),
             Err(error) => {
-                // The job was dropped with its reply, so `result` will be abandoned; `error` says
-                // why.
+                // The job was dropped with its reply, so `result` will be abandoned. `error` tells
+                // more.
                 result.ignore();
                 fail(error)
             }
@@ -81,25 +81,24 @@ impl ThreadPool {
 }
 
 impl ReactorHandle {
-    /// Runs `job` in a thread of the pool; the Deferred has its result. For long computations, and
-    /// for calls that block.
+    /// Runs `job` in a thread of the pool, and returns its result as a Deferred. For long
+    /// computations, and for calls that block.
     ///
-    /// The job returns what a callback would: a `Result`, whose failure the Deferred
-    /// fails with, or nothing. A panic in it becomes a failure
-    /// ([`Panicked`](deferred::Panicked)). The Deferred fires from the loop.
+    /// The job returns nothing, or a `Result`. The Deferred fires with its value or failure, from
+    /// the loop. A panic of the job becomes a failure ([`Panicked`](deferred::Panicked)).
     ///
-    /// A cancel drops a job that waits for a thread. A job that runs cannot be stopped; its result
-    /// is dropped.
+    /// If the Deferred is cancelled while the job waits for a thread, the job is dropped. A running
+    /// job cannot be stopped; its result is dropped.
     ///
-    /// In a [test reactor](crate::testing), the loop itself runs it, in its next turn.
+    /// In a [test reactor](crate::testing), the loop itself runs the job, in its next turn.
     ///
     /// The job may use a [`Remote`](crate::Remote). If there are more jobs than threads, jobs wait:
     /// see [`ThreadPool`].
     ///
     /// # Errors
     ///
-    /// Through the Deferred: what the job fails with; [`ReactorGone`] if the reactor
-    /// goes before the result comes; or an `io::Error` if no thread can be started.
+    /// The Deferred fails with the failure of the job, with [`ReactorGone`] if the reactor is
+    /// dropped before there is a result, or with an `io::Error` if no thread can be started.
     ///
     /// # Examples
     ///
@@ -137,7 +136,7 @@ impl ReactorHandle {
     ///
     /// # Errors
     ///
-    /// The reactor is gone, or no thread can be started; the job is dropped.
+    /// If the reactor is gone, or no thread can be started. Then the job is dropped.
     #[doc(alias = "callInThread")]
     pub fn call_in_thread<F, O>(&self, job: F) -> io::Result<()>
     where
@@ -149,18 +148,18 @@ impl ReactorHandle {
         pool.add(&core, pool.ticket(), Box::new(|| log_failure(job())))
     }
 
-    /// The threads that jobs are run in: how many there are, and may be.
+    /// The pool of threads in which jobs run, to get and set its limits.
     ///
     /// # Errors
     ///
-    /// The reactor is gone.
+    /// If the reactor is gone.
     #[doc(alias = "getThreadPool")]
     pub fn thread_pool(&self) -> std::result::Result<ThreadPool, ReactorGone> {
         Ok(self.core()?.extensions.get::<Threads>().pool.clone())
     }
 
-    /// Sets how many threads there may be to run jobs in: 10 unless this is called. See
-    /// [`ThreadPool::set_max_threads`]. If the reactor is gone, nothing happens.
+    /// Sets the maximum number of threads for jobs: 10 by default. See
+    /// [`ThreadPool::set_max_threads`]. Does nothing if the reactor is gone.
     #[doc(alias = "suggestThreadPoolSize")]
     pub fn suggest_thread_pool_size(&self, max_threads: usize) {
         if let Ok(pool) = self.thread_pool() {

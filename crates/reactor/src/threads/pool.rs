@@ -1,9 +1,9 @@
 //! `ThreadPool`: threads that take jobs from one queue.
 //!
-//! The pool starts a thread when a job comes and each thread has one already, up to a limit, and
-//! never joins a thread: a thread that finds no job for the idle time ends by itself. One mutex
-//! guards the queue and the counts. No job runs and no job is dropped while it is locked, because
-//! both are code of the user, which may use the pool.
+//! The pool starts a thread when a job is added and all threads are busy, up to a limit. It never
+//! joins a thread: a thread that finds no job for the idle time ends by itself. One mutex guards
+//! the queue and the counts. No job runs and no job is dropped while it is locked, because both run
+//! user code, which may use the pool.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -25,24 +25,23 @@ const IDLE_TIME: Duration = Duration::from_secs(10);
 
 pub(crate) type Job = Box<dyn FnOnce() + Send>;
 
-/// The place of a job in the queue. It is made before the job, since the job has the reply to a
-/// Deferred whose canceller removes the job by this ticket.
+/// The place of a job in the queue. It is made before the job, because the job owns the sender of a
+/// Deferred, and the canceller of that Deferred removes the job by this ticket.
 pub(crate) type Ticket = u64;
 
-/// The threads that [`defer_to_thread`](crate::ReactorHandle::defer_to_thread) and
-/// [`call_in_thread`](crate::ReactorHandle::call_in_thread) run jobs in.
+/// The threads in which [`defer_to_thread`](crate::ReactorHandle::defer_to_thread) and
+/// [`call_in_thread`](crate::ReactorHandle::call_in_thread) run jobs.
 ///
-/// The pool begins without threads. When a job comes and all threads are busy, the pool starts
-/// another one, up to [`max_threads`](Self::max_threads). Beyond that, jobs wait, and the threads
-/// take them in the order in which they came. A thread that has no job for
+/// The pool begins without threads. When a job is added and all threads are busy, the pool starts
+/// another thread, up to [`max_threads`](Self::max_threads). Further jobs wait, and the threads
+/// take them in the order in which they were added. A thread that has no job for
 /// [`idle_time`](Self::idle_time) ends.
 ///
-/// The drop of the reactor drops the jobs that wait. It does not wait for the jobs that run: each
-/// thread ends after its job, whose result is dropped.
+/// The drop of the reactor drops the waiting jobs. It does not wait for running jobs: each thread
+/// ends after its job, whose result is dropped.
 ///
-/// A handle, cheap to clone, from
-/// [`ReactorHandle::thread_pool`](crate::ReactorHandle::thread_pool); it does not keep
-/// the reactor alive.
+/// This is a handle, cheap to clone, which does not keep the reactor alive. Returned by
+/// [`ReactorHandle::thread_pool`](crate::ReactorHandle::thread_pool).
 ///
 /// # Examples
 ///
@@ -63,27 +62,28 @@ pub struct ThreadPool {
 struct Shared {
     name: &'static str,
     state: Mutex<Queue>,
-    /// Notified when a job comes, the limits change or the pool is closed.
+    /// Notified when a job is added, a limit changes, or the pool is closed.
     has_news: Condvar,
 }
 
 struct Queue {
-    /// The jobs that wait. A map, so that a cancel finds its job; the lowest ticket is next.
+    /// The waiting jobs. A map, so that a cancel finds its job; the job with the lowest ticket is
+    /// next.
     jobs: BTreeMap<Ticket, Job>,
     next_ticket: Ticket,
     max_threads: usize,
     idle_time: Duration,
     /// Number of threads, from before each is started until it ends.
     threads: usize,
-    /// Number of threads that have no job and are going to look for one: a thread that waits for
-    /// `has_news`, also after it was notified, and a thread that is just starting.
+    /// Number of threads without a job that are going to look for one: threads that wait for
+    /// `has_news`, even if they were notified already, and threads that are starting.
     idle: usize,
     /// Set by `close`, and never cleared.
     is_closed: bool,
 }
 
 impl Queue {
-    /// Whether more jobs wait than the idle threads take, and there may be another thread.
+    /// Whether more jobs wait than there are idle threads, and another thread is allowed.
     fn wants_thread(&self) -> bool {
         self.jobs.len() > self.idle && self.threads < self.max_threads
     }
@@ -117,19 +117,19 @@ impl ThreadPool {
         state.next_ticket
     }
 
-    /// Puts a job into its place. If the pool is closed, the job is dropped.
+    /// Adds a job at the place of `ticket`. If the pool is closed, the job is dropped.
     ///
     /// In a test reactor, the loop itself runs the job, in its next turn. In a thread, the time and
     /// the order of the results would depend on the scheduler.
     ///
     /// # Errors
     ///
-    /// The pool has no thread, and the system starts none; the job is dropped.
+    /// If the pool has no thread, and the system starts none. Then the job is dropped.
     pub(crate) fn add(&self, core: &Core, ticket: Ticket, job: Job) -> io::Result<()> {
         let mut state = self.shared.state.lock();
         if state.is_closed {
             drop(state);
-            // Without the lock: the drop runs code of the user, which may use the pool.
+            // Dropped without the lock, because the drop runs user code, which may use the pool.
             contain("the drop of a job", || drop(job));
             return Ok(());
         }
@@ -142,8 +142,8 @@ impl ThreadPool {
             let _ = core.shared.inbox.post(move |_core| pool.run_next());
             return Ok(());
         }
-        // For an idle thread, if there is one. `grow` counts it as idle until it has the lock, and
-        // so starts a thread only for a job that no idle thread takes.
+        // Wakes an idle thread, if there is one. That thread counts as idle until it has the lock,
+        // so `grow` starts a thread only if no idle thread takes the job.
         self.shared.has_news.notify_one();
         drop(state);
         match self.grow() {
@@ -155,8 +155,8 @@ impl ThreadPool {
         }
     }
 
-    /// Runs the first job in the calling thread: the loop's, in a test. The queue is empty if the
-    /// job was cancelled.
+    /// Runs the first job in the calling thread, for a test reactor in the thread of the loop. The
+    /// queue may be empty, if the job was cancelled.
     fn run_next(&self) {
         let job = self.shared.state.lock().jobs.pop_first();
         if let Some((_ticket, job)) = job {
@@ -164,11 +164,11 @@ impl ThreadPool {
         }
     }
 
-    /// Starts threads until each job has one, or the limit is reached.
+    /// Starts threads until there is an idle thread for each waiting job, or the limit is reached.
     ///
     /// # Errors
     ///
-    /// The system starts no thread, and there is none that would take the jobs later.
+    /// If the system starts no thread, and there is none that would take the jobs later.
     fn grow(&self) -> io::Result<()> {
         loop {
             let mut state = self.shared.state.lock();
@@ -188,7 +188,7 @@ impl ThreadPool {
                 let mut state = self.shared.state.lock();
                 state.threads -= 1;
                 state.idle -= 1;
-                // If there is a thread, it takes the job after its own.
+                // If there is another thread, it takes the job when its own is done.
                 return if state.threads == 0 {
                     Err(error)
                 } else {
@@ -198,17 +198,17 @@ impl ThreadPool {
         }
     }
 
-    /// Drops a job that waits. A job that runs is not stopped.
+    /// Drops a waiting job. A running job is not stopped.
     pub(crate) fn remove(&self, ticket: Ticket) {
         let job = self.shared.state.lock().jobs.remove(&ticket);
         contain("the drop of a job", || drop(job));
     }
 
-    /// Drops the jobs that wait, and takes no more. Does not wait for any thread.
+    /// Drops the waiting jobs, and accepts no more. Does not wait for any thread.
     pub(crate) fn close(&self) {
         let mut state = self.shared.state.lock();
         state.is_closed = true;
-        // Dropped below, without the lock: a job owns values of the user.
+        // Dropped below, without the lock, because a job owns values of the user.
         let jobs = std::mem::take(&mut state.jobs);
         // All threads, because each ends by itself when it sees `is_closed`.
         self.shared.has_news.notify_all();
@@ -218,13 +218,13 @@ impl ThreadPool {
         }
     }
 
-    /// How many threads there may be.
+    /// The maximum number of threads.
     pub fn max_threads(&self) -> usize {
         self.shared.state.lock().max_threads
     }
 
-    /// Sets how many threads there may be: 10 unless this is called. Zero counts as one. If the
-    /// pool has more threads, the surplus ends: idle threads now, busy ones after their job.
+    /// Sets the maximum number of threads: 10 by default. Zero counts as one. If the pool has more
+    /// threads, the surplus ends: idle threads now, busy ones after their job.
     pub fn set_max_threads(&self, max_threads: usize) {
         let mut state = self.shared.state.lock();
         state.max_threads = max_threads.max(1);
@@ -235,31 +235,31 @@ impl ThreadPool {
         let _ = self.grow();
     }
 
-    /// How long a thread waits for a job before it ends.
+    /// The time for which a thread waits for a job before it ends.
     pub fn idle_time(&self) -> Duration {
         self.shared.state.lock().idle_time
     }
 
-    /// Sets how long a thread waits for a job before it ends: 10 seconds unless this is called. A
-    /// thread that waits already waits for the whole of the new time from now on.
+    /// Sets the time for which a thread waits for a job before it ends: 10 seconds by default. For
+    /// a thread that waits already, the new time begins now.
     pub fn set_idle_time(&self, idle_time: Duration) {
         self.shared.state.lock().idle_time = idle_time;
         self.shared.has_news.notify_all();
     }
 
-    /// How many threads there are.
+    /// The current number of threads.
     pub fn threads(&self) -> usize {
         self.shared.state.lock().threads
     }
 
-    /// How many jobs wait for a thread.
+    /// The number of jobs that wait for a thread.
     pub fn queued(&self) -> usize {
         self.shared.state.lock().jobs.len()
     }
 }
 
 impl Shared {
-    /// The life of a thread.
+    /// Main function of a thread.
     fn work(&self) {
         self.state.lock().idle -= 1;
         while let Some(job) = self.next_job() {
@@ -267,10 +267,10 @@ impl Shared {
         }
     }
 
-    /// Waits for a job. `None`: the thread is to end, and `threads` does not count it any more.
+    /// Waits for a job. Returns `None` if the thread is to end; then `threads` no longer counts it.
     fn next_job(&self) -> Option<Job> {
         let mut state = self.state.lock();
-        // While there are more threads than a lowered limit allows, each that comes here ends.
+        // If there are more threads than a lowered limit allows, the thread ends.
         while !state.is_closed && state.threads <= state.max_threads {
             if let Some((_, job)) = state.jobs.pop_first() {
                 return Some(job);
@@ -279,8 +279,9 @@ impl Shared {
             state.idle += 1;
             let waited = self.has_news.wait_for(&mut state, idle_time);
             state.idle -= 1;
-            // A job may have come between the timeout and the lock. `add` started no thread for it,
-            // because it counted this one as idle, so this one has to take it.
+            // A job may have been added between the timeout and the lock. `add` has started no
+            // thread for it, because it has counted this thread as idle, so this thread has to take
+            // it.
             if waited.timed_out() && state.jobs.is_empty() {
                 break;
             }

@@ -1,4 +1,4 @@
-//! Adopted UNIX listeners.
+//! Adopted listening UNIX sockets.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -10,20 +10,20 @@ use crate::handle::ReactorHandle;
 use crate::listening::{self, Acceptor, ListeningPort, Serve};
 
 impl ReactorHandle {
-    /// Accepts from a UNIX socket that listens already, as
-    /// [`adopt_listener`](Self::adopt_listener) does from a TCP socket. The socket's file belongs
-    /// to the process that made it, and stays when the port is closed.
+    /// Accepts from a UNIX socket that listens already, as [`adopt_listener`](Self::adopt_listener)
+    /// does from a TCP socket. The file of the socket belongs to the process that has made it, and
+    /// is not removed when the port is closed.
     ///
     /// # Errors
     ///
-    /// It is no UNIX socket that listens, or the reactor is gone.
+    /// If the socket is not a listening UNIX socket, or the reactor is gone.
     #[doc(alias = "adoptStreamPort")]
     pub fn adopt_unix_listener<F: Factory>(
         &self,
         listener: impl Into<OwnedFd>,
         factory: F,
     ) -> Result<ListeningPort<UnixAddress>, AdoptError> {
-        // First, so that a reactor which is gone is no error of I/O.
+        // Checked first, so that the error is `ReactorGone` and not an I/O error.
         self.core()?;
         Ok(self.adopt_unix_listener_with(listener.into(), factory)?)
     }

@@ -1,4 +1,4 @@
-//! `connect_unix`: from a name to a connection.
+//! `connect_unix`: connects to UNIX sockets.
 
 use std::io;
 use std::time::Duration;
@@ -11,12 +11,12 @@ use crate::connection::{Connection, Protocol};
 use crate::error::{ConnectError, ConnectErrorKind};
 use crate::handle::ReactorHandle;
 
-/// Longest time of an attempt, unless it is set.
-// As Twisted's `connectUNIX` has.
+/// Default of the longest time of an attempt.
+// Same as in Twisted's `connectUNIX`.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Where and how to connect, for [`connect_unix`](ReactorHandle::connect_unix). Whatever can be
-/// a [`UnixAddress`] is one.
+/// Target and options of a connection, for [`connect_unix`](ReactorHandle::connect_unix). A value
+/// that converts into a [`UnixAddress`] also converts into this, with the default options.
 ///
 /// # Examples
 ///
@@ -35,7 +35,7 @@ pub struct UnixConnectOptions {
 }
 
 impl UnixConnectOptions {
-    /// The usual way to connect to `target`.
+    /// Connects to `target`, with the default options.
     pub fn new(target: impl Into<UnixAddress>) -> Self {
         Self {
             target: target.into(),
@@ -43,8 +43,8 @@ impl UnixConnectOptions {
         }
     }
 
-    /// The longest time of an attempt: 30 seconds unless this is called. An attempt takes time
-    /// if the server's backlog is full.
+    /// Sets the longest time of an attempt: 30 seconds by default. An attempt has to wait if the
+    /// server's backlog is full.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
@@ -60,12 +60,12 @@ impl<A: Into<UnixAddress>> From<A> for UnixConnectOptions {
 impl ReactorHandle {
     /// Connects to the UNIX socket `target` and gives the connection to `protocol`.
     ///
-    /// The Deferred fires after `connection_made`. Cancelling it stops the attempt.
+    /// The Deferred fires after `connection_made`. If it is cancelled, the attempt is stopped.
     ///
     /// # Errors
     ///
-    /// As for [`connect_tcp`](Self::connect_tcp): a [`ConnectError`], or what
-    /// `connection_made` failed with.
+    /// As for [`connect_tcp`](Self::connect_tcp): a [`ConnectError`], or the failure of
+    /// `connection_made`.
     #[doc(alias = "connectUNIX")]
     #[doc(alias = "UnixStream")]
     pub fn connect_unix<P: Protocol>(
@@ -80,8 +80,8 @@ impl ReactorHandle {
         })
     }
 
-    /// A client that connects to the UNIX socket `target`, and may do so again: see
-    /// [`Connector`]. It does not begin by itself.
+    /// A client that can connect to the UNIX socket `target` again and again: see [`Connector`]. It
+    /// connects when [`connect`](Connector::connect) is called.
     pub fn connector_unix<F: ClientFactory>(
         &self,
         target: impl Into<UnixConnectOptions>,

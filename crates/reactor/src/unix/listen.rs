@@ -70,9 +70,9 @@ impl UnixListenOptions {
         self
     }
 
-    /// Locks the name with a lock file, whose name is that of the socket with `.lock` appended.
+    /// Locks the path with a lock file, whose path is that of the socket with `.lock` appended.
     /// With the lock, the socket file of a crashed process is replaced, and other processes that
-    /// want the lock are refused. (Twisted: `wantPID`.)
+    /// use the lock cannot listen. (Twisted: `wantPID`.)
     ///
     /// The file of an open socket is never replaced, even if its process holds no lock: then
     /// listening fails with `AddrInUse`. A file belongs to no open socket if the system refuses
@@ -122,16 +122,16 @@ impl<A: Into<UnixAddress>> From<A> for UnixListenOptions {
 }
 
 impl ReactorHandle {
-    /// Listens on a UNIX socket; each peer that connects gets a protocol of `factory`.
+    /// Listens on a UNIX socket. Each accepted connection gets a protocol of `factory`.
     ///
     /// The socket file is removed when the port is closed. An abstract name, such as
     /// `"@echo"`, has no file.
     ///
     /// # Errors
     ///
-    /// The name is in use; a file of that name is left from a crashed process (see
-    /// [`UnixListenOptions::lock`]); the directory does not exist, or is not writable; or the
-    /// path is empty or contains a zero byte (`InvalidInput`).
+    /// If the address is in use, a file with this path was left by a crashed process (see
+    /// [`UnixListenOptions::lock`]), the directory does not exist or is not writable, or the path
+    /// is empty or contains a zero byte (`InvalidInput`).
     ///
     /// # Examples
     ///
@@ -179,7 +179,8 @@ pub(crate) fn listen_at<S: Serve>(
 
 fn open(core: &Core, options: &UnixListenOptions) -> io::Result<Opened<UnixAddress>> {
     let address = options.address.clone();
-    // Refuses an invalid name before a file is made, and also in a test's network.
+    // Refuses an invalid address before a file is made, and in the simulated network of a test,
+    // too.
     address.to_system()?;
     if let Some(network) = core.network() {
         let listener = network.listen(&Address::Unix(address.clone()), core.next_key())?;
