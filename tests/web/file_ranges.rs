@@ -1,5 +1,8 @@
 //! Ranges of a file.
 
+use std::fs::File;
+use std::time::{Duration, SystemTime};
+
 use reactor_web::testing::{TestAnswer, TestClient};
 use reactor_web::{App, Files};
 
@@ -151,6 +154,8 @@ fn parts_of_a_long_file_come_whole() {
 fn if_range_sends_the_range_only_of_the_same_file() {
     let folder = Folder::new("if-range");
     let site = site(&folder);
+    let an_hour_ago = SystemTime::now() - Duration::from_secs(3600);
+    set_date(&folder, an_hour_ago);
     let whole = site.get("/file");
     let tag = whole.header("etag").expect("it has one");
     let date = whole.header("last-modified").expect("it has one");
@@ -168,6 +173,45 @@ fn if_range_sends_the_range_only_of_the_same_file() {
         let answer = site.get_with("/file", &headers);
         assert_eq!(answer.status(), status, "{condition}");
     }
+}
+
+/// RFC 9110, 8.8.2.2: within the second of its date, a file may change and keep the date.
+#[test]
+fn if_range_does_not_trust_the_date_of_a_file_that_has_just_changed() {
+    let folder = Folder::new("if-range-now");
+    let site = site(&folder);
+    let date_of = |time: SystemTime| {
+        set_date(&folder, time);
+        let whole = site.get("/file");
+        whole.header("last-modified").expect("a date").to_owned()
+    };
+    let status = |date: &str| {
+        let headers = [("range", "bytes=0-3"), ("if-range", date)];
+        site.get_with("/file", &headers).status().as_u16()
+    };
+    // The answer counts only if no second began meanwhile, which is rare.
+    let in_its_second = (0..100).find_map(|_| {
+        let now = SystemTime::now();
+        let found = status(&date_of(now));
+        (second(now) == second(SystemTime::now())).then_some(found)
+    });
+    assert_eq!(in_its_second, Some(200));
+    let before = SystemTime::now() - Duration::from_secs(1);
+    assert_eq!(status(&date_of(before)), 206);
+}
+
+/// The second of a time.
+fn second(time: SystemTime) -> u64 {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH);
+    since.expect("after 1970").as_secs()
+}
+
+/// Sets the time at which the file was changed.
+fn set_date(folder: &Folder, time: SystemTime) {
+    let file = File::options().write(true).open(folder.path().join("file"));
+    file.expect("it was made")
+        .set_modified(time)
+        .expect("a time");
 }
 
 #[test]

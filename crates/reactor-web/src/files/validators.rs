@@ -76,7 +76,9 @@ impl Validators {
             // has no quote. A weak tag never matches, since `self.tag` is strong.
             Ok(tag) if tag.starts_with(['"', 'W']) && tag.contains('"') => tag == self.tag,
             // Exactly this date: an earlier or a later one is another version.
-            Ok(date) => self.modified.is_some() && parse(date) == self.modified,
+            Ok(date) => self.modified.is_some_and(|modified| {
+                parse(date) == Some(modified) && is_over(modified, SystemTime::now())
+            }),
             Err(_) => false,
         }
     }
@@ -87,6 +89,13 @@ fn date(seconds: u64) -> Option<SystemTime> {
     let is_date = seconds < YEAR_10000;
     let date = is_date.then(|| UNIX_EPOCH + Duration::from_secs(seconds));
     date.filter(|date| *date <= SystemTime::now())
+}
+
+/// Whether the second that begins at `second` is over. Before that, a date is no strong validator: the
+/// file may still change to another version of the same date (RFC 9110, 8.8.2.2).
+fn is_over(second: SystemTime, now: SystemTime) -> bool {
+    now.duration_since(second)
+        .is_ok_and(|age| age >= Duration::from_secs(1))
 }
 
 /// The date in a header; `None` if it is invalid; then the header is ignored (RFC 9110, 13.1.3 and
