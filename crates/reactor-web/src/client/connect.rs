@@ -91,3 +91,20 @@ fn is_agreed(io: &Io) -> bool {
 fn is_agreed(_: &Io) -> bool {
     false
 }
+
+#[cfg(test)]
+mod tests {
+    #[cfg(not(feature = "tls"))]
+    #[test]
+    fn without_tls_an_https_url_names_the_feature() {
+        use crate::client::{Client, ClientError};
+
+        let reactor = reactor::testing::TestReactor::new();
+        let asked = Client::new(&reactor).get("https://localhost/");
+        let failure = reactor.result_of(asked).expect_err("there is no TLS");
+        let error: Option<&ClientError> = failure.check();
+        assert!(matches!(error, Some(ClientError::NoTls)), "{failure:?}");
+        let text = format!("{failure:?}");
+        assert!(text.contains("feature `tls`"), "{text}");
+    }
+}

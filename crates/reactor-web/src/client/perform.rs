@@ -137,6 +137,11 @@ async fn ask(
     clock: &Rc<Stopwatch>,
 ) -> Result<Answered> {
     let origin = Origin::of(&prepared.url)?;
+    // Before anything is connected.
+    #[cfg(not(feature = "tls"))]
+    if origin.is_secure {
+        return Err(ClientError::NoTls.into());
+    }
     let mut outgoing = Outgoing {
         method: prepared.method.clone(),
         target: target(&prepared.url, &origin)?,
