@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! cargo run --example web_form -- --listen 127.0.0.1:8080
-//! curl localhost:8080/ -F who=ann -F picture=@picture.png
+//! curl localhost:8080/ -F name=ann -F picture=@picture.png
 //! ```
 
 use std::fmt::Write as _;
@@ -24,7 +24,7 @@ struct Args {
 const FORM: &str = "<!doctype html>
 <title>Upload</title>
 <form method=post enctype=multipart/form-data>
-  <input name=who placeholder='your name'>
+  <input name=name placeholder='your name'>
   <input name=picture type=file multiple>
   <button>Send</button>
 </form>

@@ -96,6 +96,38 @@ fn events_reach_a_client_as_they_happen() {
 }
 
 #[test]
+fn streams_go_both_ways_and_wait_for_their_client() {
+    let (mut server, address) = Program::serve("web_stream");
+    let numbers = get(&address, "/numbers/1000");
+    assert!(numbers.starts_with("HTTP/1.1 200 OK\r\n"), "{numbers}");
+    assert!(numbers.contains("\n999\n"), "{numbers}");
+    // The answer to an upload comes before its end.
+    let mut socket = TcpStream::connect(&address).expect("a server listens");
+    socket.set_read_timeout(Some(PATIENCE)).expect("a socket");
+    let head = "PUT /upper HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n";
+    write!(socket, "{head}5\r\nhello\r\n").expect("it fits");
+    let mut got = String::new();
+    while !got.ends_with("HELLO\r\n") {
+        let mut buffer = [0; 1024];
+        let count = socket.read(&mut buffer).expect("it goes on");
+        assert_ne!(count, 0, "{got}");
+        got.push_str(std::str::from_utf8(&buffer[..count]).expect("text"));
+    }
+    drop(socket);
+    // A client that reads nothing of much, and goes: the handler has not run ahead of it.
+    let mut socket = TcpStream::connect(&address).expect("a server listens");
+    write!(socket, "GET /numbers/100000000 HTTP/1.1\r\nhost: x\r\n\r\n").expect("it fits");
+    socket.read_exact(&mut [0; 1000]).expect("it begins");
+    drop(socket);
+    let line = server.line();
+    let (number, _) = line.split_once(" was not sent").expect("a report");
+    let number: u64 = number.parse().expect("a number");
+    assert!(number < 10_000_000, "{number} were written");
+    server.send(Signal::TERM);
+    server.end().succeeded();
+}
+
+#[test]
 fn hyper_runs_in_the_loop() {
     check("web_hyper", &[("/a", "\r\n\r\nhello from hyper, /a\n")]);
 }
@@ -192,13 +224,13 @@ fn a_form_with_files_is_read_as_a_stream() {
     assert!(get(&address, "/").contains("multipart/form-data"));
     let picture = "y".repeat(3_000_000);
     let form = format!(
-        "--b\r\ncontent-disposition: form-data; name=who\r\n\r\nann\r\n\
+        "--b\r\ncontent-disposition: form-data; name=name\r\n\r\nann\r\n\
          --b\r\ncontent-disposition: form-data; name=picture; filename=a.png\r\n\r\n\
          {picture}\r\n--b--\r\n"
     );
     let kind = "content-type: multipart/form-data; boundary=b\r\n";
     let answer = post(&address, "/", kind, &form);
-    let report = "who: ann\npicture: a.png, 3000000 bytes\n";
+    let report = "name: ann\npicture: a.png, 3000000 bytes\n";
     assert!(answer.ends_with(report), "{answer}");
     server.send(Signal::TERM);
     server.end().succeeded();
