@@ -28,12 +28,18 @@ fn known() -> BTreeSet<String> {
 #[test]
 fn each_name_of_ours_exists() {
     let known = known();
-    for page in ["coming-from-twisted.md", "coming-from-tokio.md"] {
+    for (page, begin, end) in [
+        ("coming-from-twisted.md", "\n## Name by name\n", "\n## "),
+        ("coming-from-tokio.md", "\n## Name by name\n", "\n## "),
+        (
+            "coming-from-axum.md",
+            "# Coming from axum\n",
+            "\n## The same program",
+        ),
+    ] {
         let text = fs::read_to_string(root().join("docs").join(page)).expect("the page");
-        let (_, names) = text
-            .split_once("\n## Name by name\n")
-            .expect("a table of names");
-        let table = names.split("\n## ").next().expect("there is a first");
+        let (_, names) = text.split_once(begin).expect("a table of names");
+        let table = names.split(end).next().expect("there is a first");
         let mut found = 0;
         for line in table.lines() {
             let line = line.replace("\\|", "/");
