@@ -1,5 +1,5 @@
 //! The examples, used by clients and a proxy of other projects: curl, wget, the Python libraries
-//! aiohttp, httpx and requests, and nginx. What is not installed is skipped, by name.
+//! aiohttp, httpx, requests and treq, and nginx. What is not installed is skipped, by name.
 
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
@@ -7,7 +7,8 @@ use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
-use tests::{Directory, is_there, skip, with_listener};
+use tests::python::has_module;
+use tests::{Directory, is_there, with_listener};
 
 use crate::program::{PATIENCE, Program};
 
@@ -155,12 +156,25 @@ fn wget_resumes_and_mirrors_a_list() {
     let copy = Directory::new("wget-copy");
     let to = copy.to_str().expect("text");
     fs::write(copy.join("long.txt"), &text[..1000]).expect("a file");
-    output("wget", &["-q", "-c", "-P", to, &site.url("/long.txt")]);
+    output(
+        "wget",
+        &["-q", "-t", "1", "-c", "-P", to, &site.url("/long.txt")],
+    );
     assert!(fs::read_to_string(copy.join("long.txt")).expect("a file") == text);
     // The links of the lists lead to all files, and to nothing else.
     output(
         "wget",
-        &["-q", "-r", "-np", "-nH", "-P", to, &site.url("/sub/")],
+        &[
+            "-q",
+            "-t",
+            "1",
+            "-r",
+            "-np",
+            "-nH",
+            "-P",
+            to,
+            &site.url("/sub/"),
+        ],
     );
     let read = |name: &str| fs::read_to_string(copy.join(name)).expect(name);
     assert_eq!(read("sub/a b.txt"), "spaced");
@@ -266,13 +280,7 @@ print("fine")
 fn by_libraries(script: &str, arguments: &[&str]) {
     let script = [SESSION, script].concat();
     for library in ["aiohttp", "httpx", "requests"] {
-        let import = format!("import {library}");
-        let found = Command::new("python3")
-            .args(["-c", &import])
-            .stderr(Stdio::null())
-            .status();
-        if !found.expect("it runs").success() {
-            skip(format_args!("no module {library} of Python"));
+        if !has_module(library) {
             continue;
         }
         let arguments = [&["60", "python3", "-c", &*script, library], arguments].concat();
@@ -299,6 +307,63 @@ fn pythons_clients_send_json_and_forms_and_log_in() {
     let servers = ["web_json", "web_form", "web_login"].map(Program::serve);
     let addresses: Vec<&str> = servers.iter().map(|(_, address)| &**address).collect();
     by_libraries(FORMS, &addresses);
+    for (server, _) in servers {
+        server.send(Signal::TERM);
+        server.end().succeeded();
+    }
+}
+
+/// The same by treq, and a stream that is read in pieces.
+const TREQ: &str = r#"
+import io, re, sys
+from treq.client import HTTPClient
+from twisted.internet.defer import ensureDeferred
+from twisted.internet.task import react
+from twisted.web.client import Agent
+orders, upload, login, stream = (f"http://{address}" for address in sys.argv[1:])
+
+async def main(reactor):
+    client = HTTPClient(Agent(reactor))
+    receipt = await client.post(f"{orders}/orders", json={"item": "lämp", "count": 2})
+    assert await receipt.text("utf-8") == '{"item":"lämp","total":60}'
+    assert (await client.post(f"{orders}/orders", json={"item": 1})).code == 400
+    files = {"picture": ("a-b.png", io.BytesIO(b"x" * 3_000_000))}
+    report = await client.post(f"{upload}/", data={"name": "Jürgen"}, files=files)
+    report = await report.text("utf-8")
+    assert report == "name: Jürgen\npicture: a-b.png, 3000000 bytes\n", report
+    async def token(answer):
+        assert answer.code == 200, answer.code
+        return re.search("name=csrf_token value=([^>]+)>", await answer.text()).group(1)
+    form = {"user": "ann", "password": "secret"}
+    form["csrf_token"] = await token(await client.get(login))
+    forged = await client.post(f"{login}/login", data=form | {"csrf_token": "no"})
+    assert forged.code == 403, forged.code
+    # A redirect to the page, with the cookie.
+    page = await client.post(f"{login}/login", data=form)
+    assert (await page.text()).startswith("<p>hello, ann<form")
+    pieces = []
+    await (await client.get(f"{stream}/numbers/100000")).collect(pieces.append)
+    assert len(pieces) > 1
+    assert b"".join(pieces) == b"".join(b"%d\n" % number for number in range(1, 100001))
+    upper = await client.put(f"{stream}/upper", data=io.BytesIO(b"a" * 1_000_000))
+    assert await upper.content() == b"A" * 1_000_000
+    print("fine")
+
+react(lambda reactor: ensureDeferred(main(reactor)))
+"#;
+
+#[test]
+fn treq_sends_json_and_forms_and_streams() {
+    if !has_module("treq") {
+        return;
+    }
+    let servers = ["web_json", "web_form", "web_login", "web_stream"].map(Program::serve);
+    let addresses = servers.iter().map(|(_, address)| &**address);
+    let arguments: Vec<&str> = ["60", "python3", "-c", TREQ]
+        .into_iter()
+        .chain(addresses)
+        .collect();
+    assert_eq!(output("timeout", &arguments), "fine\n");
     for (server, _) in servers {
         server.send(Signal::TERM);
         server.end().succeeded();
