@@ -104,7 +104,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let serving = match (args.certificate, args.key) {
         (Some(certificate), Some(key)) => {
             let identity = Identity::from_pem_files(certificate, key)?;
-            let tls = TlsServer::builder().identity(identity).build()?;
+            let tls = TlsServer::builder()
+                .identity(identity)
+                .alpn(["h2", "http/1.1"])
+                .build()?;
             reload_on_sighup(&reactor, tls.clone())?;
             serve(&reactor, tls.endpoint(args.listen), app)
         }

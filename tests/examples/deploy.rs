@@ -9,11 +9,13 @@ use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 use tests::certificates::Pair;
 use tests::proxies::{Plain, Proxy};
-use tests::{Directory, is_there, listener, skip, wait_for};
+use tests::{Directory, free_port, is_there, listener, skip, wait_for};
 
+use crate::browser::Browser;
+use crate::build::binary;
 use crate::program::{PATIENCE, Program};
 
 /// A site on a socket that it is given, as by systemd. It waits until the site says that it serves.
@@ -199,8 +201,19 @@ fn on_its_own_with_tls() {
     let (listener, address) = listener();
     let site = Site::start(&listener, &["--certificate", &certificate, "--key", &key]);
     let url = format!("https://localhost:{}/", address.port());
-    let get = || curl(&["--cacert", &certificate, &url]);
-    assert!(get().ends_with("you are 127.0.0.1, by https\n"));
+    let get = |version| curl(&[version, "--cacert", &certificate, &url]);
+    for (version, status) in [("--http2", "HTTP/2 200"), ("--http1.1", "HTTP/1.1 200 OK")] {
+        let answer = get(version);
+        assert!(answer.starts_with(status), "{answer}");
+        assert!(
+            answer.contains("strict-transport-security: max-age="),
+            "{answer}"
+        );
+        assert!(
+            answer.ends_with("you are 127.0.0.1, by https\n"),
+            "{answer}"
+        );
+    }
 
     // curl trusts the new certificate alone: it is answered once the site has it.
     renew();
@@ -215,6 +228,57 @@ fn on_its_own_with_tls() {
     };
     wait_for("the new certificate", has_it);
     site.end();
+}
+
+/// A browser chooses HTTP/2.
+#[test]
+fn a_browser_speaks_http2_over_tls() {
+    let Some(mut browser) = Browser::start() else {
+        return;
+    };
+    let files = Directory::new("deploy-browser");
+    let (certificate, key) = (files.path("cert.pem"), files.path("key.pem"));
+    let pair = Pair::new("localhost");
+    fs::write(&key, pair.key).expect("a file");
+    fs::write(&certificate, pair.certificate).expect("a file");
+    let (listener, address) = listener();
+    let site = Site::start(&listener, &["--certificate", &certificate, "--key", &key]);
+    let page = browser.open(&format!("https://{address}/"));
+    assert_eq!(browser.text(&page).trim(), "you are 127.0.0.1, by https");
+    let version = "performance.getEntriesByType('navigation')[0].nextHopProtocol";
+    assert_eq!(browser.value(&page, version), "h2");
+    drop(browser);
+    site.end();
+}
+
+/// A part of systemd opens the port, and starts the site for the first client.
+#[test]
+fn systemd_hands_its_socket_over() {
+    const ACTIVATE: &str = "systemd-socket-activate";
+    if !is_there(ACTIVATE) {
+        return;
+    }
+    let address = format!("127.0.0.1:{}", free_port());
+    let mut systemd = Command::new(ACTIVATE)
+        .arg(format!("--listen={address}"))
+        .arg(binary("web_deploy"))
+        .args(["--listen", "systemd:index=0"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("it starts");
+    let mut client = None;
+    wait_for("it listens", || {
+        client = TcpStream::connect(&address).ok();
+        client.is_some()
+    });
+    let mut client = client.expect("it is there");
+    client.set_read_timeout(Some(PATIENCE)).expect("a socket");
+    let answer = ask(&mut client, "");
+    assert!(answer.ends_with("you are 127.0.0.1, by http\n"), "{answer}");
+    // It has become the site.
+    kill_process(Pid::from_child(&systemd), Signal::TERM).expect("it runs");
+    assert!(systemd.wait().expect("a child").success());
 }
 
 /// systemd finds no fault with the units.
