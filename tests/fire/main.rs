@@ -4,6 +4,7 @@
 //! `FIRE_RESTARTS` says how many restarts are made.
 
 mod crowds;
+mod load_tools;
 mod proxies;
 mod restarts;
 mod smuggling;

@@ -20,7 +20,7 @@ fn has(program: &str, args: &[&str]) -> bool {
         .output()
         .is_ok_and(|output| output.status.success());
     if !has {
-        println!("no {program} {args:?} here: skipped");
+        tests::skip(format_args!("no {program} {args:?}"));
     }
     has
 }
