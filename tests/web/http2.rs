@@ -12,6 +12,9 @@ use reactor_tls::TlsClient;
 use reactor_web::testing::TestClient;
 use reactor_web::{App, Body, IoProtocol, LoopExecutor};
 
+use crate::frames::{
+    ACK, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, beginning, frame, parse,
+};
 use crate::support::{client, serve_https};
 
 fn app() -> App {
@@ -122,6 +125,50 @@ fn streams_run_side_by_side_and_a_stop_finishes_them() {
         .reactor()
         .result_of(finished)
         .expect("the connection is over");
+}
+
+/// RFC 9113, 6.8: the client learns which of its requests are answered, and closes.
+#[test]
+fn a_stop_says_goaway_and_then_closes() {
+    let client = client(app());
+    let peer = client.connect();
+    peer.send(beginning());
+    let fields = b"\x82\x86\x04\x07/slow/1\x01\x09localhost";
+    peer.send(frame(HEADERS, END_HEADERS | END_STREAM, 1, fields));
+    client.reactor().settle();
+    peer.received();
+    let finished = client.site().finish();
+    client.reactor().settle();
+    let goaways = |frames: &[(u8, u8, Vec<u8>)]| -> Vec<Vec<u8>> {
+        let goaways = frames.iter().filter(|(kind, ..)| *kind == GOAWAY);
+        goaways.map(|(.., payload)| payload.clone()).collect()
+    };
+    let frames = parse(&peer.received());
+    let first = goaways(&frames);
+    assert!(!first.is_empty(), "{frames:?}");
+    assert!(
+        first.iter().all(|it| it[4..8] == [0; 4]),
+        "an error: {first:?}"
+    );
+    assert!(!peer.is_closed(), "a request is under way");
+    // A server that asks for an end in order sends a PING, and then names the last stream.
+    for (kind, flags, payload) in &frames {
+        if (*kind, *flags) == (PING, 0) {
+            peer.send(frame(PING, ACK, 0, payload));
+        }
+    }
+    client.advance(Duration::from_secs(5));
+    let frames = parse(&peer.received());
+    let is_answer = |(kind, _, payload): &(u8, u8, Vec<u8>)| *kind == DATA && payload == b"slow 1";
+    assert!(frames.iter().any(is_answer), "{frames:?}");
+    let all = [first, goaways(&frames)].concat();
+    assert_eq!(
+        all.last().expect("one")[..4],
+        [0, 0, 0, 1],
+        "the last stream"
+    );
+    assert!(peer.is_closed());
+    client.reactor().result_of(finished).expect("an end");
 }
 
 #[test]

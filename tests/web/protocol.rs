@@ -1,5 +1,7 @@
 //! HTTP/1 by raw bytes: what is refused, and how.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use reactor_web::App;
 
 use crate::support::{answer, client, text};
@@ -38,6 +40,21 @@ fn there_is_exactly_one_host() {
             status == 400 || request.contains("1.0"),
             "{request}"
         );
+    }
+}
+
+/// RFC 9110, 6.6.1: a server with a clock sends it with each answer.
+#[test]
+fn each_answer_has_its_date() {
+    let client = client(app());
+    let second = |time: SystemTime| time.duration_since(UNIX_EPOCH).expect("a time").as_secs();
+    for path in ["/", "/%ff", "/more"] {
+        // hyper writes a date once in a second, so it may be a second old.
+        let from = second(SystemTime::now()) - 1;
+        let answer = client.get(path);
+        let date = answer.header("date").expect("a date");
+        let date = second(httpdate::parse_http_date(date).expect("a date of HTTP"));
+        assert!((from..=second(SystemTime::now())).contains(&date), "{date}");
     }
 }
 
