@@ -90,7 +90,7 @@ where
                 answer
             }
             Err(failure) => {
-                // The protocol goes with the attempt, and so does its trigger.
+                // The attempt has dropped the protocol, and so its trigger.
                 answer.ignore();
                 fail(failure)
             }

@@ -46,9 +46,9 @@
 //! | connect | [`ReactorHandle::connect_tcp`]; [`ask`] for one question and its answer; [`ClientService`] to stay connected |
 //! | cut the bytes into frames | the [`Framing`] of a protocol: [`Lines`], [`Raw`], or your own |
 //! | write, close, wait for a Deferred | the [`Context`] of a handler: [`Context::when`] calls you back with `&mut self` |
-//! | reach a connection from elsewhere | its [`Connection`] handle |
-//! | do something later | [`ReactorHandle::call_later`], which returns a [`DelayedCall`](deferred::DelayedCall) |
-//! | block or compute | [`ReactorHandle::defer_to_thread`]; [`Remote`] is the way back into the loop |
+//! | use a connection outside of its handlers | its [`Connection`] handle |
+//! | make a call later | [`ReactorHandle::call_later`], which returns a [`DelayedCall`](deferred::DelayedCall) |
+//! | run blocking or long work | [`ReactorHandle::defer_to_thread`]; [`Remote`] to call into the loop from another thread |
 //! | write `async` code | [`ReactorHandle::spawn`], and [`ByteStream`] for a connection |
 //! | test it | [`testing::run`] |
 //! | run a program | [`Reactor::run_until_signal`] for a server, [`react`] for one result |

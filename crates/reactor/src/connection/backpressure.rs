@@ -326,7 +326,7 @@ impl<P: Protocol> ConnectionSource<P> {
                 Failure::catch(|| producer.resume_producing(&mut Consumer::new(&mut write)));
             match produced.and_then(|produced| produced) {
                 Ok(Production::More) => {}
-                // Another producer was registered meanwhile, to which the flag belongs now.
+                // Another producer was registered in between; the flag belongs to that one.
                 Ok(Production::Done) if self.is_replaced() => {}
                 Ok(Production::Done) => self.transport.set_has_producer(false),
                 Err(failure) => {

@@ -146,8 +146,8 @@ impl Idle {
 }
 
 impl ColdCell {
-    /// Calls `f` with the state, which is made if there is none. `f` must not run code of users:
-    /// the cell is borrowed.
+    /// Calls `f` with the state, which is made if there is none. `f` must not run user code,
+    /// because the cell is borrowed.
     pub(super) fn with<R>(&self, f: impl FnOnce(&mut ColdState) -> R) -> R {
         f(self.cold.borrow_mut().get_or_insert_default())
     }
@@ -215,8 +215,8 @@ impl ColdState {
     /// the producer, fires the waiters. `reason` is `Some` if it
     /// [`needs_reason`](Self::needs_reason).
     ///
-    /// This runs code of users. The connection is `CLOSED` and the box was taken out of its cell,
-    /// so that code can add nothing here.
+    /// This runs user code. The connection is `CLOSED` and the box was taken out of its cell, so
+    /// that code can add nothing here.
     pub(super) fn finish(self: Box<Self>, reason: Option<ConnectionClosed>) {
         // Fields are moved out one by one, and each is dropped when its turn comes.
         let cold = *self;

@@ -189,7 +189,7 @@ impl<P: Protocol> ConnectionSource<P> {
             transport.return_delivered(delivered);
         }
         if transport.flags.has_any(Flags::SWITCHING) {
-            // The next protocol is told of the end.
+            // The next protocol hears of the end.
             return;
         }
         if transport.take_filter_end() {

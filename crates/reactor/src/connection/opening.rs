@@ -188,7 +188,7 @@ impl<P: Protocol> ConnectionSource<P> {
 
     /// Calls `connection_made`, now that the filters are open.
     pub(super) fn make_connection(&self) -> Result<()> {
-        // Cleared first: from here on, the protocol is told of the end.
+        // Cleared first: from here on, the protocol hears of the end.
         self.transport.flags.clear(Flags::NOT_MADE);
         self.transport.show_peer();
         if let Some(Opening { number, on_close }) = self.cold.look(|cold| cold.opening.take()) {

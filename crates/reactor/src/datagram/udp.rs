@@ -258,7 +258,7 @@ impl ReactorHandle {
             .map_err(|error| ListenError::connecting(peer, error))
     }
 
-    /// Takes over a datagram socket that was made elsewhere: by a parent process, or by you, with
+    /// Takes over a datagram socket that a parent process has made, or that you have made with
     /// socket options that this crate does not have. The socket is closed with the port.
     ///
     /// # Errors

@@ -82,7 +82,7 @@ impl Acceptor {
         }
     }
 
-    /// The next connection that waits; `None` if there is none.
+    /// Accepts the next waiting connection; `None` if there is none.
     pub(super) fn accept(&self) -> io::Result<Option<(Accepted, Address)>> {
         Ok(match self {
             Self::Tcp {

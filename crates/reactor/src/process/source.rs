@@ -209,7 +209,7 @@ impl<P: ProcessProtocol> ProcessSource<P> {
         let watched = pid.map(|pid| exit::watch(&owner, core, pid)).transpose()?;
         match watched {
             Some(Watched::Descriptor(exit)) => drop(self.exit.replace(Some(exit))),
-            // The protocol is told after `connection_made`.
+            // The protocol hears of the exit after `connection_made`.
             Some(Watched::Exited) => self.take_status(),
             Some(Watched::Thread) | None => {}
         }
@@ -220,7 +220,7 @@ impl<P: ProcessProtocol> ProcessSource<P> {
         self.pid
     }
 
-    // --- what is asked for ---
+    // --- requests ---
 
     fn pipe(&self, number: i32) -> Option<Rc<Pipe>> {
         // A clone, so that nothing is borrowed when a pipe closes and leaves the map.
@@ -314,7 +314,7 @@ impl<P: ProcessProtocol> ProcessSource<P> {
         }
     }
 
-    // --- what happens ---
+    // --- events ---
 
     /// Takes the status of the child, if it has exited.
     fn take_status(&self) {

@@ -72,7 +72,7 @@ impl<'a> Arguments<'a> {
     ///
     /// # Errors
     ///
-    /// The argument is missing.
+    /// If the argument is missing.
     pub fn require(&mut self, name: &str) -> Result<String> {
         self.require_text(name).map(Cow::into_owned)
     }
@@ -101,7 +101,7 @@ impl<'a> Arguments<'a> {
     ///
     /// # Errors
     ///
-    /// The value is not a number within `range`.
+    /// If the value is not a number within `range`.
     pub fn number(&mut self, name: &str, range: RangeInclusive<u32>) -> Result<Option<u32>> {
         self.keyword_text(name)
             .map(|value| number(name, &value, range))
@@ -112,7 +112,7 @@ impl<'a> Arguments<'a> {
     ///
     /// # Errors
     ///
-    /// The argument is missing, or not a number from 0 to 65535.
+    /// If the argument is missing, or not a number from 0 to 65535.
     pub fn port(&mut self, name: &str) -> Result<u16> {
         let value = self.require_text(name)?;
         let number = number(name, &value, 0..=u16::MAX.into())?;
@@ -125,7 +125,7 @@ impl<'a> Arguments<'a> {
     ///
     /// # Errors
     ///
-    /// The value is none of these.
+    /// If the value is another one.
     pub fn flag(&mut self, name: &str) -> Result<Option<bool>> {
         let Some(value) = self.keyword_text(name) else {
             return Ok(None);
@@ -146,7 +146,7 @@ impl<'a> Arguments<'a> {
     ///
     /// # Errors
     ///
-    /// The value is not a number, or negative.
+    /// If the value is not a number, or is negative.
     pub fn seconds(&mut self, name: &str) -> Result<Option<Duration>> {
         let Some(value) = self.keyword_text(name) else {
             return Ok(None);

@@ -129,7 +129,7 @@ impl EndpointParser {
     ///
     /// # Errors
     ///
-    /// The prefix is unknown, or an argument is missing, unknown or invalid.
+    /// If the prefix is unknown, or an argument is missing, unknown or invalid.
     #[doc(alias = "clientFromString")]
     pub fn client(&self, description: &str) -> Result<Client> {
         self.make(&self.clients, "client", description)
@@ -139,7 +139,7 @@ impl EndpointParser {
     ///
     /// # Errors
     ///
-    /// The prefix is unknown, or an argument is missing, unknown or invalid.
+    /// If the prefix is unknown, or an argument is missing, unknown or invalid.
     #[doc(alias = "serverFromString")]
     pub fn server(&self, description: &str) -> Result<Server> {
         self.make(&self.servers, "server", description)
