@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use libfuzzer_sys::fuzz_target;
 use reactor::testing::TestReactor;
-use reactor_mail::{Account, ImapServer, MailboxName, MemoryMail, NewMessage};
+use reactor_mail::{ImapServer, MailboxName, MemoryMail, NewMessage};
 
 const MESSAGE: &str = "From: Eve <eve@example.org>\r\nTo: bob@example.org\r\nSubject: =?utf-8?q?hi?=\r\n\
     Date: Sun, 29 Nov 2026 10:00:00 +0100\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\n\
