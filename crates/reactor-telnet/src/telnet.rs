@@ -186,7 +186,7 @@ impl<P: TelnetProtocol> Protocol for Telnet<P> {
     fn read_closed(&mut self, cx: &mut Context<'_, Self>) -> Result<()> {
         if self.link.mode == InputMode::Editor {
             // The person has hung up. The protocol learns that at once, even if earlier input
-            // still waits: nobody is left to read the answers to that.
+            // still waits, since the answers to that input would not be read.
             return self.call(cx, |protocol, cx| protocol.input_ended(cx));
         }
         // `input_ended` is called by the pump, after the input that came before the end.
