@@ -1,6 +1,6 @@
 //! Errors of rustls as kinds of [`TlsError`](crate::TlsError).
 
-use rustls::{CertificateError, Error, InvalidMessage, PeerIncompatible};
+use rustls::{CertificateError, Error, InvalidMessage};
 
 use crate::error::TlsErrorKind;
 
@@ -10,9 +10,6 @@ pub(super) fn kind_of(error: Error) -> TlsErrorKind {
         Error::InvalidCertificate(certificate) => kind_of_certificate(certificate),
         Error::NoCertificatesPresented => TlsErrorKind::NoCertificate,
         Error::NoApplicationProtocol => TlsErrorKind::NoCommonProtocol,
-        Error::PeerIncompatible(PeerIncompatible::NoCertificateRequestSignatureSchemesInCommon) => {
-            TlsErrorKind::Incompatible(error.to_string())
-        }
         Error::PeerIncompatible(_) => TlsErrorKind::Incompatible(error.to_string()),
         Error::AlertReceived(alert) => {
             TlsErrorKind::Refused(alert.as_str().unwrap_or("an unknown alert").to_owned())
