@@ -14,18 +14,10 @@ use crate::config::Names;
 use crate::error::TlsConfigError;
 
 /// Root certificates, and revocation lists.
+#[derive(Clone)]
 pub(crate) struct RootSet {
     certificates: Vec<CertificateDer<'static>>,
     pub(super) revoked: Vec<CertificateRevocationListDer<'static>>,
-}
-
-impl Clone for RootSet {
-    fn clone(&self) -> Self {
-        Self {
-            certificates: self.certificates.clone(),
-            revoked: self.revoked.clone(),
-        }
-    }
 }
 
 impl RootSet {
