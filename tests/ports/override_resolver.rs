@@ -1,35 +1,55 @@
-//! `docs/names/howto/listings/names/override_server.py`: its `DynamicResolver` and the fallback,
-//! for the reactor's own names; the original serves them by DNS
+//! `docs/names/howto/listings/names/override_server.py`
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::Ipv4Addr;
 
 use deferred::{Deferred, Result, fail, succeed};
-use reactor::{ReactorHandle, Resolver, SystemResolver};
+use hickory_proto::op::{Message, Query};
+use hickory_proto::rr::{RData, Record, RecordType};
+use reactor::ReactorHandle;
+use reactor_names::{Answers, Dns, DnsPort, DnsRequest, DnsServer, Forwarder};
 
 const PATTERN: &str = "workstation";
+const TTL: u32 = 0;
 
 struct DynamicResolver {
-    fallback: SystemResolver,
+    fallback: Forwarder,
 }
 
-impl DynamicResolver {
-    fn dynamic_response(label: &str) -> Result<Ipv4Addr> {
-        Ok(Ipv4Addr::new(172, 0, 2, label.parse()?))
-    }
+/// The digits behind the pattern, if the question needs a dynamic response.
+fn number(question: &Query) -> Option<String> {
+    // Clients change the case of letters at random, so that answers are harder to forge.
+    let name = question.name().to_lowercase().to_string();
+    let digits = name.split('.').next()?.strip_prefix(PATTERN)?;
+    (question.query_type() == RecordType::A).then(|| digits.to_owned())
 }
 
-impl Resolver for DynamicResolver {
-    fn resolve(&self, reactor: &ReactorHandle, host: &str, port: u16) -> Deferred<Vec<SocketAddr>> {
-        let first = host.split('.').next().unwrap_or_default();
-        match first.strip_prefix(PATTERN).map(Self::dynamic_response) {
-            Some(Ok(ip)) => succeed(vec![SocketAddr::new(ip.into(), port)]),
-            Some(Err(failure)) => fail(failure),
-            None => self.fallback.resolve(reactor, host, port),
+fn dynamic_response(number: &str) -> Result<RData> {
+    Ok(RData::A(Ipv4Addr::new(172, 0, 2, number.parse()?).into()))
+}
+
+impl Answers for DynamicResolver {
+    fn answer(
+        &self,
+        reactor: &ReactorHandle,
+        request: &DnsRequest,
+        mut response: Message,
+    ) -> Deferred<Message> {
+        let Some(number) = number(request.question()) else {
+            return self.fallback.answer(reactor, request, response);
+        };
+        match dynamic_response(&number) {
+            Ok(data) => {
+                let name = request.question().name().clone();
+                response.add_answer(Record::from_rdata(name, TTL, data));
+                succeed(response)
+            }
+            Err(failure) => fail(failure),
         }
     }
 }
 
-pub(crate) fn start(reactor: &ReactorHandle) {
-    let fallback = SystemResolver::new();
-    reactor.set_resolver(DynamicResolver { fallback });
+pub(crate) fn start(reactor: &ReactorHandle, address: &str, dns: Dns) -> Result<DnsPort> {
+    let fallback = Forwarder::new(dns);
+    let server = DnsServer::new(DynamicResolver { fallback });
+    server.listen(reactor, address)
 }
