@@ -66,3 +66,26 @@ fn its_calls_are_made_in_time() {
     let late = wait_for(&mut event_loop, late);
     assert!(late.is_err_and(|failure| failure.is::<TimedOut>()));
 }
+
+// ANCHOR: wakes
+/// Lets a loop poll the async bodies of its thread that other futures wake.
+fn run_bodies<D>(event_loop: &LoopHandle<'_, D>) -> calloop::Result<()> {
+    let (ping, pinged) = calloop::ping::make_ping()?;
+    event_loop.insert_source(pinged, |(), (), _| {
+        deferred::driver::run_woken();
+    })?;
+    deferred::driver::set_wake_hook(move || ping.ping());
+    Ok(())
+}
+// ANCHOR_END: wakes
+
+#[test]
+fn a_body_goes_on_that_a_future_of_another_thread_wakes() {
+    let mut event_loop = EventLoop::<()>::try_new().expect("a loop");
+    run_bodies(&event_loop.handle()).expect("it has a descriptor for it");
+    let (tell, told) = tokio::sync::oneshot::channel();
+    let body = deferred::inline_callbacks(async move { Ok(told.await?) });
+    std::thread::spawn(move || tell.send(42));
+    assert_eq!(wait_for(&mut event_loop, body).expect("it was told"), 42);
+    deferred::driver::reset_wake_hook();
+}

@@ -287,3 +287,48 @@ mod timers {
         });
     }
 }
+
+mod wakes {
+    // ANCHOR: wakes
+    use std::sync::Arc;
+
+    use deferred::driver::{run_woken, set_wake_hook};
+    use tokio::sync::Notify;
+
+    /// Polls the async bodies of this thread that other futures wake.
+    async fn run_bodies() {
+        let woken = Arc::new(Notify::new());
+        let notify = Arc::clone(&woken);
+        set_wake_hook(move || notify.notify_one());
+        loop {
+            run_woken();
+            woken.notified().await;
+        }
+    }
+    // ANCHOR_END: wakes
+
+    use deferred::driver::reset_wake_hook;
+    use deferred::inline_callbacks;
+    use tokio::sync::oneshot;
+
+    #[test]
+    fn a_body_goes_on_that_a_future_of_another_thread_wakes() {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        let runtime = builder.build().expect("a runtime");
+        tokio::task::LocalSet::new().block_on(&runtime, async {
+            let driver = tokio::task::spawn_local(run_bodies());
+            let (tell, told) = oneshot::channel();
+            let (ended, end) = oneshot::channel();
+            inline_callbacks(async move {
+                // Nothing polls the Deferred of this body: only `run_woken` does.
+                let _ = ended.send(told.await?);
+                Ok(())
+            })
+            .detach();
+            std::thread::spawn(move || tell.send(42));
+            assert_eq!(end.await, Ok(42));
+            driver.abort();
+        });
+        reset_wake_hook();
+    }
+}

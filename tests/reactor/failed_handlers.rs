@@ -86,6 +86,9 @@ impl Factory for FailingFactory {
     }
 }
 
+/// The line of that panic.
+const PANICS_AT: u32 = line!() - 5;
+
 /// A connection to a server whose protocol fails as `fail` has it.
 fn fails(fail: impl Fn(&mut Context<'_, RawRecorder>) -> Result<()> + 'static) {
     let log = Log::default();
@@ -215,6 +218,14 @@ fn failures_of_handlers_go_to_standard_error_if_nobody_subscribes() {
             .filter(|line| NAMES.iter().any(|(_, name)| line.contains(name)));
         assert_eq!(told.count(), 1, "{message}: {errors}");
     }
+    // The place of a panic, from the hook of the standard library, before the report.
+    let place = format!("panicked at tests/reactor/failed_handlers.rs:{PANICS_AT}:");
+    let (_, after) = errors.split_once(&place).expect("the place of the panic");
+    let report = after.split_once("a factory failed").map(|(text, _)| text);
+    assert!(
+        report.is_some_and(|text| text.contains("in stop_factory")),
+        "{errors}"
+    );
 }
 
 /// A peer can make a server write nothing to its standard error.

@@ -2,8 +2,11 @@
 //! check gives what its Deferreds came to, as a number.
 
 use std::cell::Cell;
+use std::future::poll_fn;
+use std::task::Poll;
 use std::time::Duration;
 
+use deferred::driver::{run_woken, set_wake_hook};
 use deferred::{
     Deferred, Failure, TimedOut, TimerQueue, VirtualClock, gather_results, inline_callbacks, sleep,
     sync,
@@ -129,16 +132,51 @@ fn clock() -> TimerQueue {
 }
 // ANCHOR_END: timers
 
+// ANCHOR: wakes
+/// Lets `setTimeout` poll the async bodies that other futures wake.
+fn run_bodies() {
+    set_wake_hook(|| {
+        js::set_timeout(
+            || {
+                run_woken();
+            },
+            0.0,
+        );
+    });
+}
+// ANCHOR_END: wakes
+
+/// A future of another library: a timer of JavaScript wakes it.
+async fn nap(milliseconds: f64) {
+    let mut is_set = false;
+    poll_fn(move |cx| {
+        if is_set {
+            return Poll::Ready(());
+        }
+        is_set = true;
+        let waker = cx.waker().clone();
+        js::set_timeout(move || waker.wake(), milliseconds);
+        Poll::Pending
+    })
+    .await;
+}
+
 thread_local! {
     static DONE: Cell<u32> = const { Cell::new(0) };
 }
 
-/// Starts three waits in the loop of JavaScript; one of them is for a minute, but reset to
-/// less.
+/// Starts four waits in the loop of JavaScript; one of them is for a minute, but reset to
+/// less, and one is a body that awaits another library's future.
 #[unsafe(no_mangle)]
 pub extern "C" fn start_waiting() {
     let clock = clock();
     let done = || DONE.set(DONE.get() + 1);
+    run_bodies();
+    inline_callbacks(async move {
+        nap(5.0).await;
+        Ok(done())
+    })
+    .detach();
     let alarm = clock.call_later(Duration::from_secs(60), done);
     let _ = alarm.reset(Duration::from_millis(5));
     let (unfired, late) = Deferred::<()>::pair();

@@ -41,5 +41,8 @@ struct ComingFromJavaScript;
 #[doc = include_str!("../../../docs/borrows.md")]
 struct Borrows;
 
+#[doc = include_str!("../../../docs/your-own-loop.md")]
+struct YourOwnLoop;
+
 #[doc = include_str!("../../../docs/zh/getting-started.md")]
 struct GettingStartedChinese;

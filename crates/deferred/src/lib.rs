@@ -58,7 +58,8 @@
 //! | tests | [`VirtualClock`], [`assertions`] |
 //!
 //! The guide in `docs/` of the repository teaches the idea from zero, with pictures;
-//! `docs/words.md` lists the terms, with those of Twisted and Tokio. The pages "Coming from
+//! `docs/words.md` lists the terms, with those of Twisted and Tokio; `docs/your-own-loop.md` joins
+//! the crate to Tokio, calloop, a game loop or a browser. The pages "Coming from
 //! Twisted", "Coming from async/await" and "Coming from JavaScript" are beside them.
 //!
 //! # Recipes
