@@ -4,6 +4,7 @@
 //! The programs in them are doc tests of the crates. What is here looks after the rest.
 
 mod circles;
+mod enums;
 mod examples;
 mod globs;
 mod imports;

@@ -20,6 +20,7 @@ use crate::options::{Negotiation, Side, TelnetOption, WindowSize};
 /// # let _ = shell;
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum InputMode {
     /// The peer edits each line and sends it as a whole; the input is cut into lines.
     #[default]

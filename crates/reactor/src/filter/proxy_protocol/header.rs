@@ -55,6 +55,7 @@ impl ProxyHeader {
 /// assert!(ProxyVersion::V1 < ProxyVersion::V2);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum ProxyVersion {
     /// A line of text.
     V1,
