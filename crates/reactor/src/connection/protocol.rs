@@ -90,6 +90,11 @@ pub type Frame<'a, P> = <<P as Protocol>::Framing as Framing>::Frame<'a>;
 /// println!("listening on {}", port.address());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a protocol",
+    label = "does not implement `Protocol`",
+    note = "a client takes the protocol itself, as `connect_tcp(address, Client)`; a server takes a closure that makes one for each connection, as `listen_tcp(address, || Echo)`"
+)]
 pub trait Protocol: Sized + 'static {
     /// Cuts the incoming bytes into frames: [`Raw`](crate::Raw) for bytes as they come,
     /// [`Lines`](crate::Lines), or a framing of your own.

@@ -47,8 +47,8 @@ pub(crate) enum Cause {
 }
 
 /// Return value of a closure that is called with a protocol: nothing, or a
-/// [`Result<()>`](deferred::Result). An error counts as an error of a handler, which closes a
-/// connection.
+/// [`Result<()>`](deferred::Result). The closure may also never return. An error counts as an
+/// error of a handler, which closes a connection.
 ///
 /// # Examples
 ///
@@ -63,6 +63,12 @@ pub(crate) enum Cause {
 ///     assert!(peer.is_closed());
 /// });
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "a handler cannot return `{Self}`",
+    label = "returns `{Self}`",
+    note = "return nothing, or a `deferred::Result<()>`; `Ok(expression?)` makes a `Failure` of any error",
+    note = "to wait for a Deferred, give it to `when` or `when_or_cancel` of the context"
+)]
 pub trait Handled: sealed::Sealed {
     /// The result; `()` counts as `Ok`.
     ///
@@ -84,11 +90,32 @@ impl Handled for Result<(), Failure> {
     }
 }
 
+/// For closures that do not return: `|_this, _cx| todo!()`.
+impl Handled for sealed::Never {
+    fn into_result(self) -> Result<()> {
+        self
+    }
+}
+
 mod sealed {
     #[expect(unnameable_types, reason = "it seals the trait")]
     pub trait Sealed {}
     impl Sealed for () {}
     impl Sealed for deferred::Result<()> {}
+    impl Sealed for Never {}
+
+    /// Names the return type of a function pointer: stable Rust cannot write `!` elsewhere.
+    #[expect(unnameable_types, reason = "a public impl names it")]
+    pub trait Gives {
+        type Out;
+    }
+
+    impl<R> Gives for fn() -> R {
+        type Out = R;
+    }
+
+    /// The never type.
+    pub(super) type Never = <fn() -> ! as Gives>::Out;
 }
 
 /// An event source that owns a protocol: a connection, a datagram port, a child.
