@@ -126,6 +126,19 @@ fn clones_of_a_trigger_fire_the_same_deferred() {
 }
 
 #[test]
+fn triggers_are_the_same_if_they_fire_the_same_deferred() {
+    let (trigger, deferred) = Deferred::<u8>::pair();
+    let (other, another) = Deferred::<u8>::pair();
+    let upgraded = trigger.downgrade().upgrade().expect("it is there");
+    assert!(trigger.same_as(&trigger.clone()) && trigger.same_as(&upgraded));
+    assert!(!trigger.same_as(&other));
+    trigger.callback(1).expect("first");
+    assert!(upgraded.same_as(&trigger), "also when it is fired");
+    drop((deferred, other));
+    another.ignore();
+}
+
+#[test]
 fn a_fire_after_the_deferred_was_dropped_still_runs_it() {
     let log = Log::new();
     let (trigger, deferred) = Deferred::pair();

@@ -189,6 +189,15 @@ fn a_guard_that_is_dropped_on_another_thread_cancels() {
 }
 
 #[test]
+fn triggers_of_one_deferred_are_the_same_on_any_thread() {
+    let (trigger, _deferred) = Deferred::<u8>::pair();
+    let (other, _another) = Deferred::<u8>::pair();
+    let clone = trigger.clone();
+    let there = thread::spawn(move || (clone.same_as(&trigger), clone.same_as(&other)));
+    assert_eq!(there.join().expect("no panic"), (true, false));
+}
+
+#[test]
 fn short_forms_are_those_of_one_thread() {
     let chain = succeed("7")
         .add_callback(|text: &str| Ok(succeed(text.parse::<u32>()?)))
