@@ -271,6 +271,7 @@ pub fn with_no_unhandled_anywhere<R>(body: impl FnOnce() -> R) -> R {
 fn assert_none(unhandled: &[Unhandled]) {
     let mut stories = String::new();
     let counted = unhandled.iter().filter(|unhandled| !unhandled.is_minor());
+    // The minor ones follow from a cancel that the test has asked for.
     for (index, unhandled) in counted.enumerate() {
         // Errs never: a `String` takes all that is written.
         let _ = write!(stories, "\n{}. {unhandled}", index + 1);
@@ -324,6 +325,7 @@ pub fn capture_unhandled_anywhere<R>(body: impl FnOnce() -> R) -> (R, Vec<Unhand
 }
 
 fn lock<X>(mutex: &Mutex<X>) -> MutexGuard<'_, X> {
+    // A panic while the list was locked leaves it whole: a push does not panic half-way.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -331,6 +333,7 @@ fn lock<X>(mutex: &Mutex<X>) -> MutexGuard<'_, X> {
 fn no_result<D: AnyDeferred>(deferred: D, expected: &str) -> ! {
     // Before `let_go`, which would show it as taken.
     let seen = format!("{deferred:#?}");
+    // Let go without a report: its failure, if one comes, would only be noise after the panic.
     deferred.let_go();
     panic!("{expected} was expected, but there is no result yet: {seen}")
 }

@@ -21,6 +21,8 @@ impl<M: Flavour> Control<M> {
     pub(crate) fn new(core: Option<&CoreRef<M>>) -> Self {
         Self {
             core: core.map(|core| {
+                // From now on another thread may pause the chain, so the receiver takes the result
+                // under the lock.
                 core.with(|state| state.hand_out());
                 CoreRef::downgrade(core)
             }),

@@ -25,6 +25,8 @@ struct Snapshot {
 
 impl Snapshot {
     fn of<M: Flavour>(core: &CoreRef<M>) -> Self {
+        // Copied, since formatting calls the writer of a user, and nothing of a user's may run under
+        // the lock.
         core.with(|state| Self {
             state: state.seen(),
             made_at: state.made_at,
@@ -73,6 +75,7 @@ impl fmt::Debug for Places<'_> {
 impl<M: Flavour, T: Fits<M>> Receiver<M, T> {
     /// The `Debug` of a Deferred.
     pub(crate) fn debug(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // An abandonment that waits in this thread's queue may be that of this chain.
         run_pending();
         let mut out = f.debug_struct("Deferred");
         let link = match self {
@@ -95,6 +98,7 @@ impl<M: Flavour, T: Fits<M>> Receiver<M, T> {
         while line.len() < SHOWN
             && let Some(core) = next.pop()
         {
+            // Linear, but of at most `SHOWN` chains.
             if seen.iter().any(|seen| CoreRef::is_same(seen, &core)) {
                 continue;
             }

@@ -119,6 +119,9 @@ impl Flavour for Local {
         lock.with(f)
     }
 
+    // The following are methods of the flavour, though they are the same in both, so that each is
+    // compiled once, in this crate: a generic function would be compiled again in each crate that
+    // makes a Deferred.
     #[inline(never)]
     fn cancel(core: CoreRef<Self>, cancelled_at: CallSite) {
         cancel::cancel(core, cancelled_at);

@@ -60,6 +60,7 @@ impl<M: Flavour, T: Fits<M>> Sender<M, T> {
             .core
             .with(|state| state.cold.replace_canceller(canceller));
         if let Some(replaced) = replaced {
+            // Here, outside of the lock: it is a closure of the user's.
             replaced.drop_contained();
         }
     }
@@ -126,6 +127,7 @@ impl<M: Flavour, T: Fits<M>> Sender<M, T> {
 
     pub(crate) fn is_fired(&self) -> bool {
         let look = || self.core.with(|state| state.phase() != Phase::Unfired);
+        // An abandonment that waits in this thread's queue may be that of this chain.
         look() || (run_pending() > 0 && look())
     }
 

@@ -118,6 +118,7 @@ impl Flavour for Shared {
         f(&mut lock.lock())
     }
 
+    // Compiled once, in this crate: see `local`.
     #[inline(never)]
     fn cancel(core: CoreRef<Self>, cancelled_at: CallSite) {
         cancel::cancel(core, cancelled_at);

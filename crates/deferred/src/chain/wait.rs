@@ -15,9 +15,11 @@ pub(super) fn wait_for<'a, M: Flavour>(
     inner: CoreRef<M>,
 ) -> Waited<'a, M> {
     let outer = guard.borrowed();
+    // A callback that returns the Deferred of its own chain.
     if CoreRef::is_same(&outer, &inner) {
         return Waited::HasResult(refuse::<M>(guard, &inner));
     }
+    // Both at once, under the lock: another thread may fire `inner` between two looks.
     let (is_there, is_listened_to) = inner.with(|state| {
         let is_listened_to = state.cold.is_listened_to();
         (takes_result(&mut guard, state), is_listened_to)
@@ -40,12 +42,15 @@ pub(super) fn wait_for<'a, M: Flavour>(
     let Release::Released(()) = waits else {
         unreachable!("the transition was `Wait`");
     };
+    // `inner` may have come to its end since the first look, in another thread.
     let (listens, may_close) = inner.with(|state| {
         let listens = !state.is_at_end();
         if listens {
             let none = state.cold.replace_waiter((*outer).clone());
             debug_assert!(none.is_none(), "its receiver is ours");
         }
+        // A cycle goes on from a chain that waits itself, or through the parts of a combination,
+        // which are its canceller.
         let may_close = state.phase() == Phase::Waiting || state.cold.has_canceller();
         (listens, may_close)
     });
@@ -70,6 +75,7 @@ pub(super) fn wait_for<'a, M: Flavour>(
     let Ok((mut guard, waited_on)) = acquired else {
         unreachable!("nothing else ends its waiting");
     };
+    // Outside of the lock: the last weak reference frees the memory of a core.
     drop(waited_on);
     if listens {
         return Waited::HasResult(refuse::<M>(guard, &inner));
@@ -119,6 +125,7 @@ pub(super) fn resume<M: Flavour>(waiter: CoreRef<M>, result: &mut Slot<M>) -> Ow
     let Ok((guard, waited_on)) = acquired else {
         unreachable!("only the chain that a chain waits for resumes it");
     };
+    // Outside of the lock, as above.
     drop(waited_on);
     guard
 }
@@ -155,6 +162,7 @@ pub(super) fn hand_down<M: Flavour>(link: &CoreRef<M>) -> Option<OwnedRunGuard<M
         _ => None,
     });
     if replaced.is_some() {
+        // `inner` resumes the waiter itself now, and nothing refers to the link any more.
         return None;
     }
     // `inner` has settled and resumes the link: so the waiter waits for the link again.

@@ -201,6 +201,8 @@ where
         // below, without it.
         match M::with(&self.joint, |joint| joint.take_in(self.index, input)) {
             Arrived::Kept(replaced) => {
+                // The weak reference to this part. It may be the last one to the core's memory,
+                // which is freed outside of the lock.
                 drop(replaced);
                 Step::Done(Ok(()))
             }
@@ -263,6 +265,8 @@ impl<M: Flavour, R: Rule> Joint<M, R> {
     /// Notes the cancel; gives the parts without a result, in order.
     fn cancel(&mut self) -> Vec<CoreWeak<M>> {
         self.is_cancelled = true;
+        // Weak references, collected: a cancel runs code of the user, which must not run while
+        // this is locked.
         let due = self.parts.iter().filter_map(|part| match part {
             PartState::Due(part) => part.clone(),
             PartState::Kept(_) => None,
@@ -304,6 +308,8 @@ impl<M: Flavour, R: Rule> Decided<M, R> {
             }
         }
         for kept in self.parts.into_iter().filter_map(PartState::into_kept) {
+            // Dropping a kept value runs code of the user: a panic must not keep the others from
+            // being dropped, nor the combined Deferred from being fired.
             run_contained("a drop", || {
                 if let Some(failure) = R::into_failure(kept)
                     && !options.is_silent(&failure)
@@ -350,6 +356,7 @@ where
 }
 
 fn cancel_part<M: Flavour>(part: &CoreWeak<M>, cancelled_at: CallSite) {
+    // A part whose chain is gone has nothing left to cancel.
     if let Some(core) = part.upgrade() {
         cancel_core::<M>(&core, cancelled_at);
     }

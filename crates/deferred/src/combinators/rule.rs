@@ -44,6 +44,7 @@ pub(crate) enum Verdict<R: Rule + ?Sized> {
 /// that of the whole.
 pub(crate) struct Settled<T> {
     pub(crate) fails_early: bool,
+    // By a function, since no rule owns a `T`: so it may go to another thread whatever `T` is.
     part: PhantomData<fn() -> T>,
 }
 
@@ -120,6 +121,7 @@ impl<T: 'static> Rule for Values<T> {
     }
 
     fn into_failure(_kept: T) -> Option<Failure> {
+        // The first failure decides the result, so none is ever kept.
         None
     }
 

@@ -69,6 +69,7 @@ impl<M: Flavour, G: Fits<M> + From<Token<M, G>>> Tokens<M, G> {
             &self.state,
             made_at,
             |state| {
+                // Zero while there is a waiter, so no caller overtakes one.
                 state.free = state.free.checked_sub(1)?;
                 Some(())
             },

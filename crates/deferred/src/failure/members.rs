@@ -156,6 +156,7 @@ impl fmt::Debug for FailureGroup {
     }
 }
 
+// Without a source: it would be one of several.
 impl Error for FailureGroup {}
 
 /// The failures in an error.
@@ -194,6 +195,7 @@ struct Indented<'a, 'b>(&'a mut fmt::Formatter<'b>);
 
 impl Write for Indented<'_, '_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
+        // Not `lines`: a piece may end in the middle of a line, and the next one goes on there.
         for (index, line) in text.split('\n').enumerate() {
             if index > 0 {
                 self.0.write_str("\n  ")?;

@@ -107,6 +107,7 @@ impl Failure {
 
     /// The error and its sources, outermost first.
     pub fn chain(&self) -> impl Iterator<Item = &(dyn Error + 'static)> {
+        // `Error::sources` of std is not stable yet.
         let mut next: Option<&(dyn Error + 'static)> = Some(&*self.inner.error);
         std::iter::from_fn(move || {
             let error = next?;

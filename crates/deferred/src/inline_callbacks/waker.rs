@@ -103,6 +103,7 @@ impl Inbox {
 
     fn take(&self) -> (Vec<Arc<TaskWaker>>, Vec<usize>) {
         let mut mail = lock(&self.mail);
+        // Under the lock, so that mail which is put in after this sets it again.
         self.has_mail.store(false, Ordering::Relaxed);
         (mem::take(&mut mail.woken), mem::take(&mut mail.released))
     }
@@ -187,6 +188,7 @@ impl OwnWaker {
 
     /// Whether there is no other clone.
     pub(super) fn is_ours(&self) -> bool {
+        // Only then may the next task have it: a copy that a future has kept would wake that task.
         // Two references: `shared`, and the one inside of `waker`.
         Arc::strong_count(&self.shared) == 2
     }
@@ -297,6 +299,7 @@ impl Home {
     /// Takes the wakers of all woken tasks, and the slots of those without wakers.
     fn take(&self) -> (Vec<Arc<TaskWaker>>, Vec<usize>) {
         self.has_woken.set(false);
+        // `room` is the list of the call before, emptied, so that a steady loop allocates nothing.
         let mut woken = mem::replace(&mut *self.woken.borrow_mut(), self.room.take());
         if !self.inbox.has_mail() {
             return (woken, Vec::new());
@@ -402,8 +405,10 @@ pub(super) fn run_mail(mut run: impl FnMut(OwnedRunGuard<Local>)) -> usize {
     };
     let count = woken.len();
     for waker in woken.drain(..) {
+        // Before the poll: a wake that comes during it counts, and is for the next call.
         waker.is_woken.store(false, Ordering::Release);
         let slot = waker.slot.load(Ordering::Relaxed);
+        // Cloned out of the borrow: the poll runs code of the user, and may put tasks to sleep.
         let find = |home: &Home| home.asleep.borrow().get(slot).cloned();
         let Ok(Some(task)) = HOME.try_with(find) else {
             continue;
@@ -417,6 +422,7 @@ pub(super) fn run_mail(mut run: impl FnMut(OwnedRunGuard<Local>)) -> usize {
         drop_contained(task);
     }
     if woken.capacity() <= MOST_ROOM {
+        // Errs at the end of the thread; the list is then freed.
         let _ = HOME.try_with(|home| home.room.set(woken));
     }
     count
@@ -431,11 +437,14 @@ pub(super) fn replace_hook(hook: Option<Hook>) {
     let Ok((in_inbox, own, is_due)) = HOME.try_with(replace) else {
         return;
     };
+    // Outside of borrow and lock: a hook owns values of the user's.
     drop_contained((in_inbox, own));
+    // For what was woken before there was this hook.
     call_hook(hook.filter(|_| is_due));
 }
 
 /// Notes that an executor polls Deferreds on this thread.
 pub(super) fn note_executor() {
+    // Errs at the end of the thread, where no task is polled any more.
     let _ = HOME.try_with(|home| home.inbox.note_executor());
 }

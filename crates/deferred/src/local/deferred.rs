@@ -108,6 +108,8 @@ impl<T: 'static> Deferred<T> {
     #[track_caller]
     pub fn with_canceller(canceller: impl FnOnce(Trigger<T>) + 'static) -> (Trigger<T>, Self) {
         let (sender, receiver) = Sender::pair(Location::caller());
+        // The canceller gets its trigger when it is called. One that it owned from the beginning would
+        // keep the Deferred from being abandoned.
         let canceller: <Local as Storage>::Canceller =
             Box::new(|core| canceller(Trigger::new(Sender::attach(core))));
         sender.set_canceller(Canceller::Call(canceller));

@@ -214,6 +214,8 @@ pub fn gather_results<T: 'static>(
 #[doc(alias = "select_ok")]
 #[doc(alias = "any")]
 pub fn race<T: 'static>(deferreds: impl IntoIterator<Item = Deferred<T>>) -> Deferred<(usize, T)> {
+    // The losers are of no interest once there is a winner: neither their results nor their
+    // failures. A loser that is paused may stay so for ever, so a cancel does not wait for it.
     let list = DeferredList::new(deferreds).consume_errors().cancel_rest();
     list.combine(
         FirstValue::new(false),

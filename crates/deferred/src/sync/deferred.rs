@@ -106,6 +106,8 @@ impl<T: Send + 'static> Deferred<T> {
         canceller: impl FnOnce(Trigger<T>) + Send + 'static,
     ) -> (Trigger<T>, Self) {
         let (sender, receiver) = Sender::pair(Location::caller());
+        // The canceller gets its trigger when it is called. One that it owned from the beginning would
+        // keep the Deferred from being abandoned.
         let canceller: <Shared as Storage>::Canceller =
             Box::new(|core| canceller(Trigger::new(Sender::attach(core))));
         sender.set_canceller(Canceller::Call(canceller));

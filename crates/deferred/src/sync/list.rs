@@ -223,6 +223,8 @@ pub fn gather_results<T: Send + 'static>(
 pub fn race<T: Send + 'static>(
     deferreds: impl IntoIterator<Item = Deferred<T>>,
 ) -> Deferred<(usize, T)> {
+    // The losers are of no interest once there is a winner: neither their results nor their
+    // failures. A loser that is paused may stay so for ever, so a cancel does not wait for it.
     let list = DeferredList::new(deferreds).consume_errors().cancel_rest();
     list.combine(
         FirstValue::new(false),

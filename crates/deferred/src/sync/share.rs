@@ -92,6 +92,7 @@ impl<T: Clone + Send + Sync + 'static> Deferred<T> {
     #[doc(alias = "shared")]
     pub fn share(mut self) -> SharedDeferred<T> {
         let shared = Shared::handle(ShareState {
+            // Weak: the stage below keeps the state alive, so a strong reference would be a cycle.
             chain: self.handle(),
             outcome: Outcome::Pending {
                 waiters: BTreeMap::new(),

@@ -174,6 +174,7 @@ impl Cooperator {
         let mut items = work.into_iter();
         let steps: Steps = Box::new(move || {
             let item = Deferred::from_step(items.next()?.into_step());
+            // The task waits for the end of a step, not for its value.
             Some(item.add_callback(|_value| Ok(())))
         });
         Task::new(Rc::clone(&self.turns), steps, made_at)

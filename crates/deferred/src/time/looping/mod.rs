@@ -255,6 +255,8 @@ impl LoopingCall {
 
 /// The outcome of a call, without its value.
 fn outcome<O: Outcome>(made_at: CallSite, f: impl FnOnce() -> O) -> Deferred<()> {
+    // The loop waits for the end of a call, not for its value, which is dropped as soon as it is
+    // there.
     maybe_deferred_at(made_at, f).add_callback(|_value| Ok(()))
 }
 

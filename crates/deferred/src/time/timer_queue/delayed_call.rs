@@ -68,6 +68,7 @@ impl DelayedCall {
     pub fn inactive() -> Self {
         Self {
             queue: None,
+            // Never looked up: there is no queue.
             key: 0,
         }
     }
@@ -157,6 +158,7 @@ impl Drop for DelayedCall {
     #[inline]
     fn drop(&mut self) {
         if let Some(queue) = &self.queue {
+            // The queue keeps the status of a call that is over until the last handle goes.
             queue.drop_handle_of(self.key);
         }
     }
