@@ -94,6 +94,48 @@ fn each_source_that_the_architecture_names_exists() {
     assert!(found > 4, "only {found} sources were understood");
 }
 
+/// The module of a constant of the crates, and its name, if `quoted` is one.
+fn constant(quoted: &str) -> Option<(String, &str)> {
+    let (module, name) = quoted.rsplit_once("::")?;
+    let is_constant = name.chars().all(|c| c.is_ascii_uppercase() || c == '_');
+    let is_module = module
+        .chars()
+        .all(|c| c.is_ascii_lowercase() || "_:".contains(c));
+    (is_constant && is_module).then(|| (module.replace("::", "/"), name))
+}
+
+#[test]
+fn each_constant_that_the_architecture_names_is_in_its_module() {
+    let page = fs::read_to_string(root().join("docs/architecture.md")).expect("the page");
+    let mut sources = Vec::new();
+    for name in ["deferred", "reactor"] {
+        files(
+            &root().join("crates").join(name),
+            Path::new(""),
+            &mut sources,
+        );
+        sources.iter_mut().for_each(|path| {
+            if !path.starts_with("crates/") {
+                *path = format!("crates/{name}/{path}");
+            }
+        });
+    }
+    let mut found = 0;
+    for (module, name) in page.lines().flat_map(quoted).filter_map(constant) {
+        let ends = [format!("/{module}.rs"), format!("/{module}/mod.rs")];
+        let mut of_module = sources
+            .iter()
+            .filter(|path| ends.iter().any(|end| path.ends_with(end)));
+        let is_there = of_module.any(|path| {
+            let text = fs::read_to_string(root().join(path)).expect("it can be read");
+            text.contains(&format!("const {name}:"))
+        });
+        assert!(is_there, "docs/architecture.md names {module}::{name}");
+        found += 1;
+    }
+    assert!(found > 8, "only {found} constants were understood");
+}
+
 #[test]
 fn each_test_file_is_in_the_map_of_the_tests() {
     let tests = root().join("tests");
