@@ -296,12 +296,7 @@ impl Serve for SharedAccept {
     }
 
     fn prepare(&mut self, peer: &Address) -> Option<Self::Ready> {
-        let mut begin = None;
-        {
-            let mut accept = self.shared.accept.try_borrow_mut().ok()?;
-            // Contained here, so that a panic does not keep what follows from being done.
-            contain("a factory", || begin = accept.accept(peer));
-        }
+        let begin = self.shared.accept.try_borrow_mut().ok()?.accept(peer);
         // `accept` has closed the last port, and `stopped` could not be called while it ran.
         if self.shared.owes_stop.take() {
             self.shared.stopped();
