@@ -7,7 +7,7 @@ use deferred::{Failure, Result};
 use crate::request::Request;
 use crate::response::{Answer, Reply};
 
-/// Answers requests.
+/// A handler: answers requests.
 ///
 /// A closure is a handler if it takes a [`Request`] and returns what [`Reply`] accepts, now or
 /// later. Implement the trait for a type that has state of its own, as [`Answer`] shows. A handler

@@ -49,7 +49,7 @@
 //! | ask other servers | [`Client`] |
 //! | forward requests to other servers | `reverse::ReverseProxy`, with the feature `reverse-proxy` |
 //! | speak another protocol after a request | [`Request::upgrade`]; `ws` for WebSocket |
-//! | stop without losing an answer | [`Site::finish`], which the stop of a reactor calls by itself |
+//! | stop without losing an answer | [`Site::finish`], which the stop of a reactor calls automatically |
 //!
 //! # Handlers
 //!

@@ -12,8 +12,8 @@ use crate::app::App;
 ///
 /// # Errors
 ///
-/// Two routes conflict, the text is no description of an endpoint, or the address cannot be
-/// listened on.
+/// Two routes conflict, the text does not describe an endpoint, or the address cannot be listened
+/// on.
 ///
 /// # Examples
 ///

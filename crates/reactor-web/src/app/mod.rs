@@ -71,7 +71,7 @@ pub struct App {
     built: OnceCell<AnyHandler>,
 }
 
-/// What was added to an app so far.
+/// The routes and settings that were added to an app so far.
 #[derive(Default)]
 struct Draft {
     definitions: Vec<Definition>,

@@ -138,7 +138,7 @@ impl Routes {
         Ok(())
     }
 
-    /// The answer where there is no route.
+    /// The answer if no route matches.
     fn not_found(&self, request: Request) -> Answer {
         if let Some(location) = self.other_slash(&request) {
             return Answer::now(Redirect::permanent(location));

@@ -40,20 +40,20 @@ const CAPACITY: usize = 64 * 1024;
 pub struct BodyWriter {
     shared: Rc<RefCell<Shared>>,
     /// Its strong count is the number of writers.
-    // That of `shared` is not, since the reading end holds `shared`, too.
+    // The strong count of `shared` also includes the reading end.
     writers: Rc<()>,
 }
 
 /// The reading end: the body.
 pub(super) struct Channel {
     shared: Rc<RefCell<Shared>>,
-    /// What a pending read waits for.
+    /// The Deferred that a pending read waits for.
     // Kept from one poll to the next. Set together with `Shared::reader`.
     reading: Option<Deferred<()>>,
 }
 
-/// What both ends share. INVARIANT: it is not borrowed while a trigger fires, since the callbacks
-/// read and write: what is to be fired is taken out first.
+/// State that both ends share. INVARIANT: it is not borrowed while a trigger fires, since the
+/// callbacks read and write. So triggers are taken out before they are fired.
 #[derive(Default)]
 struct Shared {
     frames: VecDeque<Result<Frame<Bytes>>>,

@@ -98,8 +98,7 @@ impl Drop for Limited {
     }
 }
 
-/// A body that does not come whole, or not in the form that HTTP prescribes, is the client's
-/// fault, not the handler's.
+/// A 400: an incomplete or malformed body is the client's fault, not the handler's.
 fn broken(error: &hyper::Error) -> Failure {
     HttpError::bad_request(format!("the body cannot be read: {error}")).into()
 }

@@ -241,7 +241,7 @@ impl Body {
             return Ok(first);
         }
         let mut all = BytesMut::from(first);
-        // One frame beyond the limit is kept at most.
+        // At most one frame beyond the limit is kept.
         while all.len() as u64 <= limit {
             match self.next().await.transpose()? {
                 Some(bytes) => all.extend_from_slice(&bytes),

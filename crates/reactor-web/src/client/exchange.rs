@@ -54,7 +54,7 @@ pub(super) struct Lease {
 impl Lease {
     /// Gives up the connection without aborting it: HTTP on it ends with this answer, an upgrade.
     fn let_go(mut self) {
-        // Not aborted: its driver hands the connection to what waits for the upgrade.
+        // Not aborted: the driver hands the connection to the request that waits for the upgrade.
         drop(self.conn.take());
     }
 

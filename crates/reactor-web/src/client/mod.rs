@@ -21,7 +21,7 @@
 //!   as a stream.
 //! - [`ClientBuilder`] sets timeouts, limits, and how connections are made.
 //!
-//! # What is bounded
+//! # Timeouts
 //!
 //! Nothing waits for ever: connecting, the head of an answer, and each piece of its content have
 //! their timeouts ([`ClientBuilder`] has the defaults). A limit on the time of a whole request is
@@ -30,7 +30,7 @@
 //! # Cancelling
 //!
 //! Cancelling the Deferred of a request ends its connection, or its stream in HTTP/2, at once. So
-//! does dropping an answer whose content has not come whole.
+//! does dropping an answer before its content has come completely.
 //!
 //! # Connections
 //!

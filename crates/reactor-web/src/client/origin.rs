@@ -30,7 +30,7 @@ pub(super) struct Destination {
     /// The server; for `http` behind a proxy, the proxy, which gets whole URLs as request targets
     /// and so serves requests to all servers by the same connections.
     pub(super) origin: Origin,
-    /// For `https` behind a proxy: the proxy that opens a tunnel to the server.
+    /// The proxy that opens a tunnel to the server; only for `https` behind a proxy.
     #[cfg(feature = "proxy")]
     pub(super) tunnel: Option<Via>,
     /// Whether the connection may turn out to speak HTTP/2, so that all requests share one. It is

@@ -86,8 +86,8 @@ impl Body for Received {
                     this.finish();
                     return Poll::Ready(None);
                 }
-                // The time begins with the first poll that waits: another poll is no progress, and
-                // a reader that does not poll is not measured.
+                // The timeout begins with the first poll that has to wait. Further polls do not
+                // restart it, and while the reader does not poll, no timeout runs.
                 Poll::Pending => this.watch.clock().begin(Step::Read),
             }
         }

@@ -21,7 +21,7 @@ const BYTE_ORDER_MARK: char = '\u{FEFF}';
 
 /// An answer to a [`Client`](crate::Client): its head is there, its content is still to come.
 ///
-/// If it is dropped before its content has come whole, its connection is closed.
+/// If it is dropped before its content has come completely, its connection is closed.
 ///
 /// # Examples
 ///
@@ -174,8 +174,7 @@ impl ClientResponse {
         })
     }
 
-    /// The content as it comes, to read bit by bit: no more than a few pieces are read ahead. It
-    /// has no limit.
+    /// The content as a stream: at most a few pieces are read ahead. It has no limit.
     ///
     /// # Examples
     ///

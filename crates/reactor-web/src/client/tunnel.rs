@@ -34,7 +34,7 @@ pub(super) async fn open(
     // Any 2xx makes the tunnel (RFC 9110, 9.3.6).
     if !response.status().is_success() {
         let status = response.status();
-        // The content of the refusal is not read, so the connection is of no more use.
+        // The content of the refusal is not read, so the connection cannot be used again.
         conn.abort();
         return Err(ClientError::ProxyRefused { status }.into());
     }

@@ -69,7 +69,7 @@ impl Compression {
         self
     }
 
-    /// Compresses a response, if it is to be. `is_head` if only its head is sent.
+    /// Compresses a response, if `takes` accepts it. `is_head` if only its head is sent.
     fn compress(
         &self,
         response: &mut Response,

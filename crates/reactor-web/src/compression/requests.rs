@@ -24,9 +24,9 @@ const ACCEPTED: HeaderValue = HeaderValue::from_static("br, zstd, gzip");
 ///
 /// The decompressed size is limited, so that a few bytes cannot fill the memory: by
 /// [`limit`](Self::limit), or else by the limit of the app for bodies, 2 MiB by default. A longer
-/// body is a 413. At any time, no more than 8 KiB are decoded ahead, besides the window of the
-/// coding: up to 16 MiB with Brotli, and 8 MiB with zstd. An unknown coding, or more than one, is a
-/// 415.
+/// body is a 413. At any time, at most 8 KiB are decoded ahead. The decoder also keeps the window
+/// of the coding: up to 16 MiB with Brotli, and 8 MiB with zstd. An unknown coding, or more than
+/// one, is a 415.
 ///
 /// # Examples
 ///
@@ -97,7 +97,7 @@ impl Middleware for Decompression {
     }
 }
 
-/// What the client has sent is not in the coding that it names.
+/// A 400: the body is not in the coding that the client has named.
 fn unreadable(error: io::Error) -> Failure {
     HttpError::bad_request(format!("the body cannot be decoded: {error}")).into()
 }

@@ -205,7 +205,7 @@ impl EventSender {
         writer.write(event)
     }
 
-    /// Whether no more can be sent without a wait.
+    /// Whether a further `send` would be pending.
     pub(super) fn is_full(&self) -> bool {
         let writer = self.0.writer.borrow();
         writer.as_ref().is_some_and(BodyWriter::is_full)

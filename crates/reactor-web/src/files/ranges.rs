@@ -28,7 +28,7 @@ pub(super) enum Selection {
 impl Selection {
     /// The part of a file of this length that `range`, the value of the header, selects.
     ///
-    /// A value that is no list of byte ranges is ignored, as RFC 9110 (14.2) says, and the whole
+    /// A value that is not a list of byte ranges is ignored, as RFC 9110 (14.2) says, and the whole
     /// file is sent. So is a list of more than [`MAX_RANGES`], one with three that overlap, or one
     /// whose ranges have more bytes together than the file: it would make the server send a
     /// multiple of it.

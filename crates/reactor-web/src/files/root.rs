@@ -65,7 +65,7 @@ pub(super) fn open(root: &Path, below: &Path) -> io::Result<File> {
 /// folder between the look at the path and the opening of it.
 fn open_checked(root: &Path, below: &Path) -> io::Result<File> {
     let root = root.canonicalize()?;
-    // Both without symbolic links, so that a comparison of components is enough.
+    // Both paths are without symbolic links, so that a comparison of components is enough.
     let path = root.join(below).canonicalize()?;
     if !path.starts_with(&root) {
         return Err(io::ErrorKind::NotFound.into());

@@ -180,14 +180,15 @@ fn matches(headers: &[HeaderValue], is_match: impl Fn(&str) -> bool) -> bool {
 }
 
 /// The entity tags of a list, each with its quotes, and with `W/` if it is weak. A tag may have a
-/// comma in it, so the list is not split at commas. It ends at the first text that is no tag.
+/// comma in it, so the list is not split at commas. The list ends at the first text that is not a
+/// tag.
 fn tags(list: &str) -> impl Iterator<Item = &str> {
     let mut rest = list;
     std::iter::from_fn(move || {
         rest = rest.trim_start_matches([',', ' ', '\t']);
         // The length of the opening: `W/"` or `"`.
         let opening = if rest.starts_with("W/\"") { 3 } else { 1 };
-        // What is no tag ends the list: nothing behind it is compared.
+        // Text that is not a tag ends the list: nothing after it is compared.
         let begin = rest.get(opening..)?;
         if !rest.starts_with("W/\"") && !rest.starts_with('"') {
             return None;

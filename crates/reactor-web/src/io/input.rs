@@ -54,7 +54,7 @@ impl Input {
 
     /// Takes the unread bytes.
     pub(super) fn take_unread(&mut self) -> Vec<u8> {
-        // The buffer itself goes to the next protocol, and this `Io` reads no more.
+        // The buffer itself goes to the next protocol, and this `Io` reads no further input.
         let mut bytes = std::mem::take(&mut self.bytes);
         bytes.drain(..std::mem::take(&mut self.read));
         bytes

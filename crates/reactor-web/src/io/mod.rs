@@ -61,7 +61,7 @@ pub struct IoProtocol {
     opened: Option<Box<dyn FnOnce(Io)>>,
 }
 
-/// What a connection's protocol and its [`Io`] share.
+/// State that a connection's protocol and its [`Io`] share.
 #[derive(Default)]
 struct Shared {
     // Not borrowed while `reader` is woken: the body that it resumes reads from it.

@@ -41,7 +41,7 @@ impl Io {
         match &input.end {
             // First, so that input that came before a loss is still read.
             _ if unread.len() >= count => Poll::Ready(Ok(f(unread))),
-            // Fewer than `count` bytes, maybe none: no more come.
+            // The input has ended with fewer than `count` bytes, maybe none.
             Some(End::Finished | End::Lost(ConnectionClosed::Done)) => Poll::Ready(Ok(f(unread))),
             Some(End::Lost(_)) => Poll::Ready(Err(input.write_error())),
             None => {

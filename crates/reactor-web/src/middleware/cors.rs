@@ -187,7 +187,7 @@ impl Middleware for Cors {
     fn handle(&self, request: Request, next: Next) -> Answer {
         let origin = request.headers().get(header::ORIGIN).cloned();
         let asked = request.headers().get(header::ACCESS_CONTROL_REQUEST_METHOD);
-        // All three make a preflight: another `OPTIONS` goes to its handler.
+        // Only a request with all three is a preflight: any other `OPTIONS` goes to its handler.
         if let (&Method::OPTIONS, Some(origin), Some(method)) = (request.method(), &origin, asked) {
             return Answer::now(self.preflight(origin, method));
         }

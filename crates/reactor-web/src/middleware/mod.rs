@@ -15,9 +15,9 @@
 //! | know the client behind a proxy | [`Forwarded`] |
 //! | ask for a name and a password | `BasicAuth`, `DigestAuth`, with the feature `auth` |
 //!
-//! Each stands around an app, by [`App::wrap`](crate::App::wrap), or around some of its routes, by
-//! [`App::group`](crate::App::group). What is added last is the outermost: it sees requests first,
-//! and answers last.
+//! Each can be put around an app, by [`App::wrap`](crate::App::wrap), or around some of its routes,
+//! by [`App::group`](crate::App::group). The middleware added last is the outermost: it sees
+//! requests first, and answers last.
 //!
 //! ```
 //! use reactor_web::App;

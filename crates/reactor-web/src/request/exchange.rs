@@ -15,7 +15,7 @@ use crate::body::Body;
 use crate::error::ClientGone;
 use crate::io::{Io, Monitor};
 
-/// What the handlers of a connection share with it.
+/// State that a connection and its handlers share.
 pub(crate) type SharedConnection = Rc<ConnectionInfo>;
 
 /// Turns failures into answers.
@@ -24,7 +24,7 @@ pub(crate) trait FailurePages {
     fn answer(&self, failure: Failure, request: &dyn Fn() -> String) -> http::Response<Body>;
 }
 
-/// What the requests of one connection share.
+/// State that the requests of one connection share.
 ///
 /// There is one for each connection, not for each request: a request has an [`Exchange`] of a few
 /// words, and costs memory here only if a handler asks for

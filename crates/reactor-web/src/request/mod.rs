@@ -34,7 +34,7 @@ use crate::error::HttpError;
 
 /// A request, as a handler gets it.
 ///
-/// Its body is read by [`bytes`](Self::bytes), `json`, [`form`](Self::form) and
+/// The body is read by [`bytes`](Self::bytes), `json`, [`form`](Self::form) and
 /// [`multipart`](Self::multipart) within the limit of the app, 2 MiB by default, or as a stream
 /// with [`take_body`](Self::take_body).
 ///
@@ -263,9 +263,9 @@ impl Request {
         self.exchange.notify_finish()
     }
 
-    /// Fires when the site [finishes](crate::Site::finish), as at the stop of the reactor; at once if
-    /// it does already. For an answer that never ends by itself: a stop waits for it, up to
-    /// [`Limits::shutdown_timeout`](crate::Limits::shutdown_timeout).
+    /// Fires when the site [finishes](crate::Site::finish), as at the stop of the reactor; at once
+    /// if it does already. Use it to end an answer that would never end by itself, since a stop
+    /// waits for each answer, up to [`Limits::shutdown_timeout`](crate::Limits::shutdown_timeout).
     ///
     /// # Errors
     ///

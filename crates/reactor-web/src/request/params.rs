@@ -17,7 +17,7 @@ use crate::error::HttpError;
 /// A value is a range of the path; only one with percent-encoding is decoded, into a string.
 #[derive(Default)]
 pub(crate) struct Params {
-    // Two without an allocation, as most routes have no more.
+    // Up to two need no allocation: most routes have no more.
     values: SmallVec<[Param; 2]>,
     /// Offset in the path at which a nested app's path begins.
     // At most the length of the path: then the nested path is empty.

@@ -7,7 +7,7 @@ use deferred::Deferred;
 
 use super::Resource;
 
-/// What [`Resource::child`] has found.
+/// The result of [`Resource::child`].
 ///
 /// Any resource converts into it, as does an `Option` of one, and a Deferred of a `Child`, so a
 /// child may be looked up in a database.

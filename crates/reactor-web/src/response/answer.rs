@@ -10,7 +10,7 @@ use tracing::{Instrument, Span};
 
 use super::{IntoResponse, Response};
 
-/// What a handler has answered: a response or a failure, now or later.
+/// The answer of a handler: a response or a failure, now or later.
 ///
 /// # Examples
 ///

@@ -130,7 +130,7 @@ impl ReverseProxyBuilder {
     pub fn health_check(mut self, path: impl Into<String>, every: Duration) -> Self {
         self.check = Some(Check {
             path: path.into(),
-            // Not zero, with which the checks would run without a pause.
+            // Not zero, or the checks would run without a pause.
             every: every.max(Duration::from_millis(1)),
         });
         self

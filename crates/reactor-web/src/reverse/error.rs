@@ -95,7 +95,7 @@ impl ReverseProxyError {
     pub(super) fn of(failure: &Failure, upstream: &str) -> Self {
         let kind = match failure.check::<ClientError>() {
             Some(ClientError::TimedOut { step, .. }) => ReverseProxyErrorKind::TimedOut(*step),
-            // All errors before hyper has a connection are of other types.
+            // An error before hyper has a connection has another type.
             _ if failure.is::<hyper::Error>() => ReverseProxyErrorKind::Broken,
             _ => ReverseProxyErrorKind::Unreachable,
         };

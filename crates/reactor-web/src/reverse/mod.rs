@@ -34,7 +34,7 @@
 //!   405.
 //! - **Retries**: a request is sent to another upstream, to each at most once, if no connection
 //!   could be made, so that nothing was sent; or if the connection broke before the answer, the
-//!   method is idempotent, and nothing of the body was read. There is no retry after a timeout on a
+//!   method is idempotent, and no byte of the body was read. There is no retry after a timeout on a
 //!   connection: the request might take as long on another upstream.
 //! - **Health**: see [`ReverseProxyBuilder::eject_after`] and
 //!   [`ReverseProxyBuilder::health_check`].

@@ -235,7 +235,8 @@ impl Factory for Site {
         let site = self.clone();
         Some(IoProtocol::new(move |io| {
             if site.0.is_finished() {
-                // Its handshake has ended after `finish` has fired. The drop of `io` closes it.
+                // The handshake of this connection has ended after `finish` fired. The drop of `io`
+                // closes the connection.
                 return;
             }
             site.register(io.reactor());

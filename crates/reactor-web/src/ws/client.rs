@@ -305,7 +305,7 @@ impl WebSocketClient {
     }
 }
 
-/// What the server's answer agrees on: compression, and a subprotocol.
+/// Checks the server's answer. Returns whether messages are compressed, and the subprotocol.
 fn check(
     head: &response::Parts,
     key: &str,

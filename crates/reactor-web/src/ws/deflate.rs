@@ -175,7 +175,7 @@ pub(super) fn accept(headers: &HeaderMap) -> Option<String> {
 /// Whether a server has accepted the client's offer to compress.
 pub(super) fn is_agreed(headers: &HeaderMap) -> Result<bool, &'static str> {
     let agreed = offers(headers);
-    // One extension at most was offered, so one at most may be in the answer (RFC 6455, 9.1).
+    // At most one extension was offered, so the answer may have at most one (RFC 6455, 9.1).
     let [(NAME, parameters)] = &agreed[..] else {
         return match agreed.is_empty() {
             true => Ok(false),

@@ -62,7 +62,7 @@ thread_local! {
 #[derive(Clone)]
 pub struct WebSocket(pub(super) Rc<Shared>);
 
-/// What the connection and its handles share.
+/// State that the connection and its handles share.
 pub(super) struct Shared {
     id: u64,
     pub(super) role: Role,
@@ -198,9 +198,9 @@ impl WebSocket {
         self.send_frame(frame::PING, false, &data[..data.len().min(frame::CONTROL)])
     }
 
-    /// Closes, with a code and a reason of up to 123 bytes; a longer one is cut. What was sent
-    /// before still goes out. Messages that come after that are dropped, and the connection ends
-    /// when the peer has closed, too, or
+    /// Closes the WebSocket, with a code and a reason of up to 123 bytes; a longer one is cut.
+    /// Messages sent before still go out. Messages received after that are dropped, and the
+    /// connection ends when the peer has closed, too, or
     /// [`close_timeout`](super::WebSocketOptions::close_timeout) is over.
     ///
     /// If the code must not be sent (RFC 6455, section 7.4), 1000 is sent instead.

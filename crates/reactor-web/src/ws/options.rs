@@ -58,7 +58,7 @@ pub struct WebSocketOptions {
 /// The pages that may open a WebSocket of a server.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) enum Origins {
-    /// Those of the same host and port.
+    /// Pages of the same host and port.
     #[default]
     SameHost,
     These(Vec<String>),

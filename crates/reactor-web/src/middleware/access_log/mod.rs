@@ -28,9 +28,10 @@ const CLIENT_GONE: u16 = 499;
 /// Writes a line for each request when its answer is sent, or its client has gone: to `tracing`, at
 /// INFO with the target `reactor_web::access`, or to a writer or a closure.
 ///
-/// What a client sends cannot forge a line, or a field: quotes, backslashes, control characters
-/// and all that is not ASCII are escaped, as Apache does. The date is that of
-/// [`ReactorHandle::wall_time`](reactor::ReactorHandle::wall_time), when the request has come, in UTC.
+/// A client cannot forge a line or a field of the log: quotes, backslashes, control characters and
+/// all that is not ASCII are escaped, as Apache does. The date is that of
+/// [`ReactorHandle::wall_time`](reactor::ReactorHandle::wall_time), when the request has come, in
+/// UTC.
 ///
 /// Make it the outermost middleware, so that it sees every answer.
 ///

@@ -38,8 +38,8 @@ impl Record {
             None => header(header::HOST),
         };
         Self {
-            // Both clocks: the wall time for the line, the one of the loop for the duration, since
-            // it is never set back.
+            // Both clocks: the wall time for the line, and the loop's clock for the duration, since
+            // that is never set back.
             time: request.reactor().wall_time(),
             begin: request.reactor().now(),
             peer: request.peer().clone(),

@@ -145,7 +145,7 @@ impl Inner {
         }
     }
 
-    /// Whether the proof is for this request, with an algorithm and a realm of ours.
+    /// Whether the proof is for this request, with a supported algorithm and this realm.
     fn fits(&self, proof: &Proof, request: &Request) -> bool {
         let target = request.uri();
         let path = target.path_and_query().map_or("/", |path| path.as_str());

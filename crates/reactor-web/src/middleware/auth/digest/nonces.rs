@@ -78,7 +78,7 @@ pub(super) enum Verdict {
     /// gets a new nonce, and this does not count as a failed login. A right proof with a nonce of
     /// another process counts as stale, too.
     Stale,
-    /// Not made by this process, and no right proof with it.
+    /// Not made by this process, and the proof is wrong.
     Forged,
 }
 
