@@ -256,7 +256,7 @@ impl WebSocket {
     }
 
     /// Stops reading from the peer, until [`resume_reading`](Self::resume_reading) was called as
-    /// many times. Meanwhile, the peer's pings are not answered, and the peer may be silent without
+    /// many times. Until then, the peer's pings are not answered, and the peer may be silent without
     /// being aborted.
     ///
     /// # Errors
