@@ -137,7 +137,7 @@ async fn ask(
     clock: &Rc<Stopwatch>,
 ) -> Result<Answered> {
     let origin = Origin::of(&prepared.url)?;
-    // Before anything is connected.
+    // Checked before anything is connected.
     #[cfg(not(feature = "tls"))]
     if origin.is_secure {
         return Err(ClientError::NoTls.into());

@@ -91,8 +91,8 @@ fn date(seconds: u64) -> Option<SystemTime> {
     date.filter(|date| *date <= SystemTime::now())
 }
 
-/// Whether the second that begins at `second` is over. Before that, a date is no strong validator: the
-/// file may still change to another version of the same date (RFC 9110, 8.8.2.2).
+/// Whether the second that begins at `second` is over. Until then, the date is not a strong
+/// validator: the file may still change to another version with the same date (RFC 9110, 8.8.2.2).
 fn is_over(second: SystemTime, now: SystemTime) -> bool {
     now.duration_since(second)
         .is_ok_and(|age| age >= Duration::from_secs(1))

@@ -256,8 +256,7 @@ impl WebSocket {
     }
 
     /// Stops reading from the peer, until [`resume_reading`](Self::resume_reading) was called as
-    /// many times. Until then, the peer's pings are not answered, and the peer may be silent without
-    /// being aborted.
+    /// many times. Until then, the peer's pings are not answered, and a silent peer is not aborted.
     ///
     /// # Errors
     ///
