@@ -1,4 +1,4 @@
-//! Stage trace: the stages that a failure has left, in bounded space.
+//! Stage trace: the stages that a failure has passed, in bounded space.
 
 use std::fmt;
 use std::panic::Location;
@@ -8,8 +8,8 @@ pub(crate) type CallSite = &'static Location<'static>;
 
 const KEPT: usize = 4;
 
-/// The stages a [`Failure`](crate::Failure) has left, oldest first: the first
-/// four, the last four, and how many there were.
+/// The stages that a [`Failure`](crate::Failure) has passed, oldest first: the first four, the last
+/// four, and how many there were.
 ///
 /// # Examples
 ///
@@ -46,7 +46,7 @@ impl StageTrace {
         self.count += 1;
     }
 
-    /// How many stages the failure has left.
+    /// How many stages the failure has passed, also those that [`places`](Self::places) leaves out.
     pub fn count(&self) -> u64 {
         self.count
     }
@@ -59,8 +59,8 @@ impl StageTrace {
         self.first.into_iter().chain(last).flatten()
     }
 
-    /// How many stages are missing before that of this index among [`places`](Self::places),
-    /// if some are.
+    /// Number of forgotten stages between the place with this index among
+    /// [`places`](Self::places) and the one before it; `None` if there are none.
     pub(crate) fn forgotten_before(&self, index: usize) -> Option<u64> {
         let forgotten = self.count.saturating_sub(2 * KEPT as u64);
         (index == KEPT && forgotten > 0).then_some(forgotten)

@@ -294,7 +294,7 @@ pub fn set_hook(hook: impl Fn(&Unhandled) + Send + Sync + 'static) {
 /// The event is at ERROR level, or at DEBUG level if the failure is
 /// [minor](Unhandled::is_minor). It has the target `deferred`, and these fields, each on one
 /// line, as far as they are known: `error` (the error and what caused it), `raised_at`,
-/// `made_at` (where the Deferred was made), `stage_trace` (the stages that the failure has left).
+/// `made_at` (where the Deferred was made), `stage_trace` (the stages that the failure has passed).
 /// If `RUST_BACKTRACE` or `RUST_LIB_BACKTRACE` turns backtraces on, there is a field `backtrace`.
 ///
 /// # Examples

@@ -1,5 +1,5 @@
-//! Failures inside of an error that is inside of a failure, and so on: as deep as lists
-//! are made of lists.
+//! Nested failures: an error that contains failures may be the error of a failure, to any depth.
+//! They are dropped with a bounded stack, and printed to a bounded depth.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -8,9 +8,9 @@ use std::ops::Deref;
 use super::Failure;
 use crate::panics::drop_contained;
 
-/// What an error holds of failures. However deep they are nested, dropping it takes a
-/// bounded stack: the outermost drop works through a queue, those inside it only add to
-/// that.
+/// The failures that an error contains. However deep they are nested, dropping them takes a
+/// bounded stack: the outermost drop works through a queue, and the drops inside of it only add
+/// to the queue.
 #[derive(Clone)]
 pub(super) struct Inside<T: Default + IntoIterator<Item = Failure>> {
     failures: T,
@@ -70,15 +70,16 @@ impl<T: Default + IntoIterator<Item = Failure>> Drop for Inside<T> {
     }
 }
 
-/// How many errors that tell of others may be told inside of one another.
+/// The depth to which errors that contain failures are printed; deeper ones are printed as `…`.
 const TOLD: usize = 16;
 
-/// Calls `tell`, unless that is inside of too many others.
+/// Calls `tell`, which prints an error, unless [`TOLD`] others around it are being printed.
 pub(super) fn tell_inside(
     f: &mut fmt::Formatter<'_>,
     tell: impl FnOnce(&mut fmt::Formatter<'_>) -> fmt::Result,
 ) -> fmt::Result {
-    // When the thread ends and the cell is gone, as if it were too deep: nothing could count.
+    // Errs when the thread ends and the cell is gone. Then the depth cannot be counted, so the
+    // error is treated as too deep.
     let depth = DEPTH.try_with(Cell::get).unwrap_or(TOLD);
     if depth == TOLD {
         return f.write_str("…");
@@ -91,7 +92,7 @@ thread_local! {
     static DEPTH: Cell<usize> = const { Cell::new(0) };
 }
 
-/// An error is being told, for as long as this lives.
+/// An error is being printed, for as long as this lives.
 struct Told {
     depth: usize,
 }

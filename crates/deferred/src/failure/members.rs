@@ -1,4 +1,4 @@
-//! What a combination fails with: errors that have failures in them.
+//! `FirstError` and `FailureGroup`: the errors of combinators, which contain failures.
 
 use std::error::Error;
 use std::fmt::{self, Write};

@@ -1,4 +1,8 @@
 //! `Failure`: an error in a chain, with the stages that it has passed.
+//!
+//! `story` defines it. `requested` has the errors that the program causes itself, and the macro
+//! `plain_error` for errors that are only a message; `members` has the errors that contain
+//! failures, and `inside` drops and prints these when they are nested.
 
 mod as_error;
 mod context;
