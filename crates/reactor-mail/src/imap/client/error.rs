@@ -65,7 +65,10 @@ pub enum ImapError {
         /// What the server does not announce among its capabilities.
         capability: &'static str,
     },
-    /// The connection is not encrypted, and that was not allowed. Nothing was sent.
+    /// Connecting failed, because the connection would have stayed unencrypted. Either it has no
+    /// TLS, and the builder neither asks for STARTTLS nor allows to go without; or STARTTLS was
+    /// asked for, but the server refused it, or greeted with `PREAUTH`, after which it is not
+    /// possible. No login was sent, and the connection was aborted.
     NotEncrypted,
     /// The server has ended IDLE without being asked to. The connection goes on.
     IdleEnded,

@@ -10,8 +10,8 @@ use super::request::Then;
 use super::session::Session;
 
 impl Session {
-    /// Begins to wait for the greeting; or fails if the connection is in the clear, and must not
-    /// be.
+    /// Begins to wait for the greeting. Aborts the connection if it has no TLS, will not get it by
+    /// STARTTLS, and the builder does not allow that.
     pub(super) fn open(&mut self, cx: &mut Context<'_, Self>) {
         if !self.is_encrypted(cx) && self.settings.starttls.is_none() {
             return self.abort(cx, ImapError::NotEncrypted);
@@ -20,7 +20,7 @@ impl Session {
         cx.set_idle_timeout(self.settings.timeout);
     }
 
-    /// Whether the connection is encrypted, or need not be.
+    /// Whether the connection has TLS, or the builder allows it without.
     fn is_encrypted(&self, cx: &Context<'_, Self>) -> bool {
         cx.filter_info::<TlsInfo>().is_some() || self.settings.allows_cleartext
     }
