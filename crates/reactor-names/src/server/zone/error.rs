@@ -40,7 +40,9 @@ impl fmt::Display for ZoneError {
             Self::Syntax(reason) => write!(f, "malformed zone file: {reason}"),
             Self::NoSoa(origin) => write!(f, "{origin} has no SOA record"),
             Self::SeveralSoas(origin) => write!(f, "{origin} has several SOA records"),
-            Self::Outside(name) => write!(f, "{name} is outside of the zone"),
+            Self::Outside(name) => {
+                write!(f, "{name} is outside of the zone, or not of the class IN")
+            }
             Self::AliasBesideData(name) => write!(f, "{name} has a CNAME record and others"),
             Self::Io(error) => write!(f, "cannot read the zone file: {error}"),
         }
