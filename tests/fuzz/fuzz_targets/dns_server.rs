@@ -1,5 +1,5 @@
 //! Reads the fuzzer's bytes as what a DNS client sends, over UDP and TCP: a response, if there is one, can be
-//! decoded, has the id of the question, and fits.
+//! decoded, and has the id of the question; over UDP, it has at most 512 bytes, or 1,232 with EDNS.
 
 #![no_main]
 
