@@ -4,8 +4,8 @@ use anyhow::Error;
 
 use super::{Failure, FailureError};
 
-/// By `?`: the failure keeps its story as a [`FailureError`]. [`Failure::from_anyhow`] is the
-/// way back.
+/// By `?`: the error holds a [`FailureError`], which keeps the story of the failure: where it was
+/// raised, and the stages that it passed. [`Failure::from_anyhow`] is the way back.
 impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {
         Self::new(failure.into_error())
@@ -14,7 +14,8 @@ impl From<Failure> for Error {
 
 impl Failure {
     /// Makes a failure of an `anyhow::Error`, with the feature `anyhow`. A failure that became
-    /// an `anyhow::Error` by `?`, and got no context there, comes back with its story.
+    /// an `anyhow::Error` by `?`, and got no context there, comes back with its story: where it was
+    /// raised, and the stages that it passed.
     ///
     /// It is a function, since `anyhow::Error` is no [`std::error::Error`], which is what `?`
     /// converts.

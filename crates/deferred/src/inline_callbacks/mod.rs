@@ -110,8 +110,9 @@ pub(crate) fn poll_end<T: 'static>(
     }
 }
 
-/// Runs pending abandonments before a shared Deferred is polled with `waker`, since they may
-/// fire it: for a task those that a look runs, for an executor, which may go to sleep, all.
+/// Runs pending abandonments before a Deferred of `sync` is polled with `waker`, since they may
+/// fire it. For a task, only those that any call that looks at a chain runs; for an executor, all,
+/// because it may go to sleep.
 #[cfg(feature = "sync")]
 pub(crate) fn before_polling(waker: &std::task::Waker) {
     if task::current(waker).is_some() {

@@ -44,7 +44,8 @@ impl<T: Send + 'static> Deferred<T> {
     }
 }
 
-/// Awaits a shared Deferred, and cancels it if dropped before its result is there.
+/// Awaits a Deferred of [`sync`](crate::sync), and cancels it if dropped before its result is
+/// there.
 struct HandedOver<T: Send + 'static> {
     shared: Option<Deferred<T>>,
 }

@@ -54,9 +54,9 @@
 //! assert_eq!(answer.into_result().unwrap().unwrap(), "from afar, at last");
 //! ```
 //!
-//! A body that is cancelled while it awaits a shared Deferred drops that Deferred; while it
-//! awaits the Deferred of `into_local`, it cancels it. Under an executor of several threads, a
-//! Deferred is awaited as any other future, with the timeouts of the executor.
+//! A body that is cancelled while it awaits a Deferred of this module drops that Deferred. While
+//! it awaits the Deferred of `into_local`, both are cancelled. Under an executor of several
+//! threads, a Deferred is awaited as any other future, with the timeouts of the executor.
 
 // All but `future`, `into_local` and `wait` is generated from `crate::local`.
 mod cancel_on_drop;

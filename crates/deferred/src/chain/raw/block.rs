@@ -7,7 +7,7 @@ use super::core::Core;
 use super::storage::Storage;
 
 /// A core and its counts.
-#[repr(C)] // the the counts beside what is used most
+#[repr(C)] // the counts first, beside the fields of the core that every step uses
 pub(crate) struct Block<M: Storage> {
     pub(super) counts: M::Counts,
     pub(super) core: Core<M>,
