@@ -38,7 +38,7 @@ impl OutBuffer {
         }
     }
 
-    /// Position in the buffer of the byte that is pushed next.
+    /// Position in the buffer of the byte that is pushed next, until [`tidy`](Self::tidy) moves it.
     pub(crate) fn end(&self) -> usize {
         self.written + self.waiting
     }
@@ -75,7 +75,8 @@ impl OutBuffer {
     }
 
     /// Frees memory that is not needed any more. Returns by how many bytes the waiting bytes were
-    /// moved to the front.
+    /// moved to the front: the caller subtracts this from the positions of waiting bytes that it
+    /// keeps. If no byte waits, no such position is left, and the result is 0.
     #[inline]
     pub(crate) fn tidy(&mut self, core: &Core) -> usize {
         if self.waiting == 0 {

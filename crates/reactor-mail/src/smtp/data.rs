@@ -76,7 +76,8 @@ impl SmtpReceiver {
         let settings = &self.settings;
         let header = settings.has_received_header;
         let header = header.then(|| received::header(envelope, &settings.name, self.is_extended));
-        // Not owned, here and for the pieces: if the client hangs up, the message is not complete.
+        // `is_owned` is `false`, here and for the pieces: if the client hangs up, the message is not
+        // complete, so the Deferred is cancelled.
         let message = settings.delivery.begin(envelope);
         self.wait_for(cx, message, false, move |this, cx, message| {
             let mut message = message.map_err(refusal);
@@ -110,7 +111,8 @@ impl SmtpReceiver {
         });
     }
 
-    /// A piece of the message, of a chunk of which `remaining` bytes follow.
+    /// Takes a piece of the message. With BDAT, `remaining` is the number of bytes of the chunk that
+    /// follow this piece; with DATA, which has no chunks, it is `None`.
     pub(super) fn take(&mut self, cx: &mut Context<'_, Self>, data: &[u8], remaining: Option<u64>) {
         let max_size = self.settings.max_size;
         let Some(transfer) = &mut self.transfer else {
@@ -167,7 +169,8 @@ impl SmtpReceiver {
             None => {}
             Some(Err(reply)) => self.reply(cx, &reply),
             Some(Ok(message)) => {
-                // Owned: the client may be gone, and the message is this side's now.
+                // `is_owned` is `true`: this side is responsible for the complete message, so the
+                // delivery goes on if the client hangs up.
                 let delivered = message.end();
                 self.wait_for(cx, delivered, true, |this, cx, delivered| match delivered {
                     Ok(()) => this.answer(cx, 250, "2.0.0 delivered"),

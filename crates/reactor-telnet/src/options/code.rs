@@ -100,7 +100,8 @@ names! {
     END_OF_RECORD = 239, "end of record";
     /// No operation.
     NO_OPERATION = 241, "no operation";
-    /// The place up to which urgent data is discarded.
+    /// Mark in the data for the "synch": after TCP's urgent notification, the receiver discards the
+    /// data before this mark. Without that notification, the mark does nothing.
     DATA_MARK = 242, "data mark";
     /// Break.
     BREAK = 243, "break";

@@ -27,7 +27,8 @@ const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 pub(super) struct Timer {
     own: OwnDescriptor,
-    /// Time on the loop's clock at which the timer fires; `Duration::MAX` if it is not set.
+    /// Time on the loop's clock for which the timer is set; it fires earlier if `LONGEST` passes
+    /// first. `Duration::MAX` if it is not set.
     fires_at: Cell<Duration>,
 }
 

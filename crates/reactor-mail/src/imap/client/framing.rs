@@ -18,8 +18,8 @@ use super::message::{ImapMessage, body};
 pub(super) const MAX_RESPONSE: usize = 8 * 1024 * 1024;
 /// A buffer that has grown beyond this is freed after its response.
 const MAX_KEPT: usize = 64 * 1024;
-/// A literal is streamed only if what precedes it is no longer, because that is decoded an
-/// additional time.
+/// A literal is streamed only if at most this many bytes precede it in its response, without the
+/// bodies that were streamed. These bytes are decoded an additional time.
 const MAX_BEFORE_BODY: usize = 64 * 1024;
 /// Most bodies of one response that are streamed, for the same reason.
 const MAX_BODIES: usize = 256;
