@@ -318,3 +318,61 @@ fn the_end_of_the_input_is_told_once() {
     assert_eq!(ends.get(), 1);
     assert_eq!(driver.wake_at(), None, "it was woken");
 }
+
+/// Consumes nothing before it is woken, a second after the first byte.
+#[derive(Default)]
+struct Late {
+    is_asked: bool,
+    is_awake: bool,
+    owes_end: bool,
+}
+
+impl Filter for Late {
+    fn receive(&mut self, input: &mut [u8], link: &mut Link<'_>) -> Result<usize> {
+        if !self.is_asked {
+            self.is_asked = true;
+            link.wake_after(Duration::from_secs(1));
+        }
+        if !self.is_awake {
+            return Ok(0);
+        }
+        link.deliver(input);
+        if self.owes_end {
+            link.end();
+        }
+        Ok(input.len())
+    }
+
+    fn receive_end(&mut self, link: &mut Link<'_>) -> Result<()> {
+        self.owes_end = !self.is_awake;
+        if self.is_awake {
+            link.end();
+        }
+        Ok(())
+    }
+
+    fn send(&mut self, bytes: &[u8], link: &mut Link<'_>) -> Result<usize> {
+        link.send(bytes);
+        Ok(bytes.len())
+    }
+
+    fn wake(&mut self, _link: &mut Link<'_>) -> Result<()> {
+        self.is_awake = true;
+        Ok(())
+    }
+}
+
+#[test]
+fn what_waits_outside_of_a_full_pair_comes_before_the_end() {
+    let mut driver = FilterDriver::new(Pair::new(Slow(None), Late::default())).unwrap();
+    driver.receive([b'a'; 64 * 1024]).unwrap();
+    driver.receive([b'b'; 10 * 1024]).unwrap();
+    driver.receive_end().unwrap();
+    assert!(driver.delivered().is_empty());
+    assert!(!driver.has_ended());
+    driver.advance(Duration::from_secs(1)).unwrap();
+    let delivered = driver.delivered();
+    assert_eq!(delivered.len(), 74 * 1024);
+    assert!(delivered.ends_with(b"bb"));
+    assert!(driver.has_ended());
+}

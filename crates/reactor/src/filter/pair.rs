@@ -41,6 +41,12 @@ pub struct Pair<L, U> {
     between_up: Vec<u8>,
     /// Bytes that the upper filter has sent and the lower one has not taken.
     between_down: Vec<u8>,
+    /// The last input was not offered to the lower filter, because `between_up` was full. Set and
+    /// cleared by `receive`.
+    has_withheld: bool,
+    /// The network has ended its input while some of it was withheld. Set by `receive_end`, cleared
+    /// when the lower filter gets the end, after that input.
+    owes_end: bool,
     // These three flags are set once and never cleared.
     upper_was_started: bool,
     /// [`Filter::receive_end`] of the upper filter was called.
@@ -84,6 +90,8 @@ impl<L: Filter, U: Filter> Pair<L, U> {
             },
             between_up: between.unread,
             between_down: between.unsent,
+            has_withheld: false,
+            owes_end: false,
             upper_was_started: false,
             upper_has_received_end: false,
             upper_is_finished: false,
@@ -235,15 +243,25 @@ impl<L: Filter, U: Filter> Filter for Pair<L, U> {
     fn receive(&mut self, input: &mut [u8], link: &mut Link<'_>) -> Result<usize> {
         // The upper filter does not keep up. The input stays in the engine, and the connection is
         // no longer read.
-        if self.between_up.len() >= MAX_BETWEEN {
+        self.has_withheld = self.between_up.len() >= MAX_BETWEEN;
+        if self.has_withheld {
             return Ok(0);
         }
         let consumed = self.call_lower(link, |lower, link| lower.receive(input, link))?;
+        // Of any other number, the engine offers the remaining bytes again at once.
+        if self.owes_end && (consumed == 0 || consumed >= input.len()) {
+            self.owes_end = false;
+            self.call_lower(link, |lower, link| lower.receive_end(link))?;
+        }
         self.run(link)?;
         Ok(consumed)
     }
 
     fn receive_end(&mut self, link: &mut Link<'_>) -> Result<()> {
+        if self.has_withheld {
+            self.owes_end = true;
+            return self.run(link);
+        }
         self.call_lower(link, |lower, link| lower.receive_end(link))?;
         self.run(link)
     }
