@@ -845,3 +845,35 @@ fn a_panic_names_the_place_where_the_code_was_handed_over() {
         (file!(), line)
     );
 }
+
+/// Panics when it is dropped.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("{WHY}");
+    }
+}
+
+#[test]
+fn jobs_of_a_protocol_that_is_replaced_may_all_panic_when_they_are_dropped() {
+    told_of(2, || {
+        let reactor = TestReactor::new();
+        let neighbour = neighbour(&reactor);
+        let (connection, peer) = reactor.connect_to_peer(RawRecorder::new(&Log::default()));
+        let posted = connection.post(|_, cx| {
+            for _ in 0..2 {
+                let bomb = Bomb;
+                let posted = cx.connection().post(move |_, _| {
+                    let _bomb = &bomb;
+                });
+                posted.expect("it is open");
+            }
+            cx.switch_to(RawRecorder::new(&Log::default()));
+        });
+        posted.expect("it is open");
+        reactor.settle();
+        assert!(!peer.was_reset());
+        assert_goes_on(&neighbour);
+    });
+}

@@ -251,6 +251,19 @@ fn pages_of_other_hosts_are_refused_by_default() {
 }
 
 #[test]
+fn the_host_of_the_target_is_the_one_that_a_page_must_be_of() {
+    let (client, _) = noting();
+    for (origin, status) in [("http://example.org", "101"), ("http://x", "403")] {
+        let target = HANDSHAKE.replace("GET / ", "GET http://example.org/ ");
+        let asking = target.replace("host: x\r\n", &format!("host: x\r\norigin: {origin}\r\n"));
+        let peer = client.connect();
+        peer.send(asking);
+        let head = String::from_utf8(peer.received()).expect("text");
+        assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{head}");
+    }
+}
+
+#[test]
 fn a_silent_peer_is_pinged_and_then_aborted() {
     let (client, noting) = noting();
     // It never answers.

@@ -2,7 +2,7 @@
 
 use deferred::Result;
 use http::header::{
-    HOST, ORIGIN, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
+    ORIGIN, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
 };
 use http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use tungstenite::handshake::server::create_response;
@@ -67,7 +67,7 @@ impl Request {
         // The handshake is checked first: a request without it gets a 426, whatever page has sent
         // it.
         let mut response = self.handshake()?;
-        check_origin(headers, &options.origins)?;
+        check_origin(self, &options.origins)?;
         let subprotocol = choose(headers, &options.subprotocols);
         let answer = response.headers_mut();
         if let Some(subprotocol) = &subprotocol {
@@ -144,8 +144,8 @@ fn choose(headers: &HeaderMap, ours: &[String]) -> Option<String> {
 
 /// Checks that a page of this origin may open a WebSocket here. A request without `Origin` does not
 /// come from a page.
-fn check_origin(headers: &HeaderMap, allowed: &Origins) -> Result<()> {
-    let mut origins = headers.get_all(ORIGIN).iter();
+fn check_origin(request: &Request, allowed: &Origins) -> Result<()> {
+    let mut origins = request.headers().get_all(ORIGIN).iter();
     // Only browsers send `Origin`, and only they can be misused by pages of other sites (RFC 6455,
     // 10.2).
     let Some(origin) = origins.next() else {
@@ -159,7 +159,7 @@ fn check_origin(headers: &HeaderMap, allowed: &Origins) -> Result<()> {
             (Origins::These(list), Ok(origin)) => {
                 list.iter().any(|one| one.eq_ignore_ascii_case(origin))
             }
-            (Origins::SameHost, Ok(origin)) => is_same_host(origin, headers),
+            (Origins::SameHost, Ok(origin)) => is_same_host(origin, request.authority()),
         };
     if is_allowed {
         Ok(())
@@ -169,7 +169,7 @@ fn check_origin(headers: &HeaderMap, allowed: &Origins) -> Result<()> {
     }
 }
 
-fn is_same_host(origin: &str, headers: &HeaderMap) -> bool {
+fn is_same_host(origin: &str, host: Option<&str>) -> bool {
     let Ok(origin) = origin.parse::<Uri>() else {
         return false;
     };
@@ -179,7 +179,6 @@ fn is_same_host(origin: &str, headers: &HeaderMap) -> bool {
         Some("https") => 443,
         _ => return false,
     };
-    let host = headers.get(HOST).and_then(|host| host.to_str().ok());
     let host = host.and_then(|host| host.parse::<http::uri::Authority>().ok());
     let (Some(page), Some(host)) = (origin.authority(), host) else {
         return false;

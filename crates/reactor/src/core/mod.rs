@@ -261,7 +261,7 @@ impl Core {
     /// fork.
     fn end_in_child(&self) {
         drop(self.jobs.take());
-        drop(self.system_events.take_all());
+        drop_each("the drop of a trigger", self.system_events.take_all());
         for source in self.registry.take_all() {
             contain("the drop of a source", || source.close_in_child());
         }

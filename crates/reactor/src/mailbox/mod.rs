@@ -26,7 +26,7 @@ pub(crate) use self::methods::{context_methods, handle_methods};
 use crate::cancel_on_close::{CancelSet, Cancellable};
 use crate::core::Runnable;
 use crate::handle::ReactorHandle;
-use crate::panics::contain;
+use crate::panics::{contain, drop_each};
 
 /// Work for a protocol that does not come from its own handler.
 pub(crate) type Job<O> = Box<
@@ -274,9 +274,7 @@ pub(crate) trait MailboxOwner: Runnable + Sized + 'static {
     /// Drops the queued jobs, then the protocol. The owner is closed already, so these drops cannot
     /// post further jobs.
     fn discard(&self, open: Option<Self::Open>) {
-        contain("a job of a closed protocol", || {
-            drop(self.mailbox().jobs.take());
-        });
+        drop_each("the drop of a job", self.mailbox().jobs.take());
         contain("a protocol's drop", || drop(open));
     }
 
