@@ -79,7 +79,8 @@ pub enum ImapError {
 }
 
 impl ImapError {
-    /// Whether the connection ends with this error, or had ended before.
+    /// Whether the connection ends with this error, or had ended before. If connecting fails,
+    /// there is no connection in any case.
     pub fn ends_connection(&self) -> bool {
         matches!(
             self,
