@@ -1,13 +1,13 @@
 //! Address map: a hash map from addresses to small numbers.
 //!
-//! It is the one map of the crate, and not generic: each instance of `std`'s takes 2 to 4 KB of
-//! code in the program that uses it, for its random keys, its removal and its iterators.
+//! The crate has no other map, and this one is not generic: each instance of `HashMap` takes 2 to
+//! 4 KB of code in the program that uses it, for its random keys, its removal and its iterators.
 
 /// A map from addresses to numbers, all of which are 0 in the beginning.
 #[derive(Default)]
 pub(crate) struct AddressMap {
-    /// INVARIANT: none, or a power of two, of which at most half are in use. An address is at
-    /// its [`first place`](place_of), or behind that with no free place between.
+    /// INVARIANT: their number is 0 or a power of two, and at most half are in use. An address is
+    /// at its [`first place`](place_of), or behind that with no free place between.
     places: Vec<(*const (), u8)>,
     used: usize,
 }
@@ -15,7 +15,7 @@ pub(crate) struct AddressMap {
 /// The fewest places that a map begins with, as a power of two.
 const FEWEST: usize = 8;
 
-/// The place where the search for `address` begins, of `number`, a power of two.
+/// The place where the search for `address` begins in a map of `number` places, a power of two.
 fn place_of(address: *const (), number: usize) -> usize {
     // Fibonacci hashing: the upper bits of the product depend on all bits of the address.
     let hash = (address.addr() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);

@@ -26,7 +26,8 @@ enum CancelJob<M: Flavour> {
     Cancel(CoreWeak<M>, CallSite),
     /// The parts of a chain were cancelled.
     PartsAsked(CoreRef<M>, M::Group, CallSite),
-    /// The chains that a task awaits were cancelled; its progress was this before.
+    /// The chains that a task awaits were cancelled. The number is the progress of the task before
+    /// that.
     TaskAsked(M::Task, u32, CallSite),
 }
 
@@ -63,7 +64,8 @@ impl<M: Flavour> StateGuard<'_, M> {
                     self.cold.replace_canceller(Canceller::Task(task.clone()));
                     Err(Cancel::Task(task))
                 }
-                // The canceller, or the group of parts, was taken out by a cancel that still runs further down the stack.
+                // A cancel that still runs further down the stack has taken out the canceller, or
+                // the group of parts.
                 None if self.cancelling != Cancelling::No => Err(Cancel::Again),
                 None => {
                     // Without a canceller, the producer does not learn of the cancel: its late
@@ -130,7 +132,8 @@ struct Tasks {
     states: AddressMap,
 }
 
-/// What awaits the task is not being cancelled. (The task is new, or its cancel has ended.)
+/// The chains that the task awaits are not being cancelled: the cancel has not reached the task
+/// yet, or has ended for it.
 const FREE: u8 = 0;
 /// The chains that the task awaits are being cancelled.
 const ASKED: u8 = 1;
@@ -248,8 +251,9 @@ fn end_as_cancelled<M: Flavour>(core: &CoreRef<M>, cancelled_at: CallSite) {
     fail_with_cancelled::<M>(core, cancelled_at, || {});
 }
 
-/// The parts of `core` were cancelled. Either the chain ends by their results, and they may
-/// be cancelled again; or it fails as cancelled, if they have left it unfired.
+/// Called when the parts of `core` were cancelled. If the group ends at once, the chain fails as
+/// cancelled, unless the parts have fired it. Otherwise the results of the parts fire the chain,
+/// and a further cancel asks the parts again.
 fn end_parts<M: Flavour>(core: &CoreRef<M>, parts: M::Group, cancelled_at: CallSite) {
     if parts.ends_at_once() {
         drop(parts);
@@ -261,8 +265,8 @@ fn end_parts<M: Flavour>(core: &CoreRef<M>, parts: M::Group, cancelled_at: CallS
 
 /// Makes a cancel of `core` cancel `parts`.
 ///
-/// Once the chain was fired, a cancel does nothing: as with Twisted's `DeferredList`, also if
-/// it waits for another Deferred then.
+/// Once the chain was fired, a cancel does nothing, even if the chain then waits for another
+/// Deferred: a `DeferredList` of Twisted's behaves so, too.
 pub(crate) fn delegate<M: Flavour>(core: &CoreRef<M>, parts: M::Group) {
     let ends_at_once = parts.ends_at_once();
     let unused = core.with(|state| {

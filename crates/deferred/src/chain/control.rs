@@ -70,7 +70,7 @@ impl<M: Flavour> Clone for Control<M> {
     }
 }
 
-/// The state of a chain, after the abandonments that are in the queue.
+/// The state of a chain, after a run of the abandonments that are in the queue.
 pub(crate) fn look<M: Flavour>(core: &CoreRef<M>) -> State {
     let seen = core.with(|state| state.seen());
     // A pending abandonment may be that of this very chain.
@@ -99,7 +99,7 @@ pub(crate) fn fail_core<M: Flavour>(
     cancel::fail_with_cancelled::<M>(core, cancelled_at, before);
 }
 
-/// Pauses a chain for as long as it lives.
+/// Pauses a chain for as long as the token lives.
 pub(crate) struct PauseToken<M: Flavour> {
     core: CoreRef<M>,
 }
@@ -140,7 +140,7 @@ impl<M: Flavour> StateGuard<'_, M> {
         }
     }
 
-    /// The failure that rests in the slot, if it is one.
+    /// The failure that rests in the slot, if there is one.
     pub(super) fn failure(&mut self) -> Option<Failure> {
         if matches!(self.phase(), Phase::Settled | Phase::Paused) {
             self.slot().failure().cloned()

@@ -40,8 +40,8 @@ impl<M: Flavour, T: Fits<M>> LinkedReceiver<M, T> {
         self.core.take_settled(Slot::take::<T>)?
     }
 
-    /// Makes the chain wake `waker` when all stages have run. They may have run when this
-    /// returns: the clone and the drop of a waker are code of users.
+    /// Makes the chain wake `waker` when all stages have run. They may have run by the time this
+    /// returns: the clone and the drop of a waker are code of users, which may fire the chain.
     pub(crate) fn set_waker(&self, waker: &Waker) {
         let is_set = self.core.with(|state| {
             let old = state.cold.waker();

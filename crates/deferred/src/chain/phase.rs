@@ -33,12 +33,12 @@ pub(crate) enum Phase {
     /// A thread holds the run guard: it runs the stages, or is about to. It alone reaches
     /// the slot and the stages, without the lock.
     Running,
-    /// A stage returned a Deferred without a result: that one's chain has this one as its
-    /// waiter, and resumes it. The slot is empty. A link that was handed down stays here
+    /// A stage returned a Deferred without a result: the chain of that Deferred has this chain as
+    /// its waiter, and resumes it. The slot is empty. A link that was handed down stays here
     /// until it is dropped (see [`Cancelling::HandedDown`]).
     Waiting,
     /// The result rests in the slot, all stages have run, and there is no pause. The
-    /// receiver is held: one that was let go has its result taken at once.
+    /// receiver is held: once that was let go, the result is taken out when all stages have run.
     Settled,
     /// The result rests in the slot, before the stages that wait, because there is a pause.
     Paused,
@@ -50,7 +50,7 @@ pub(crate) enum Phase {
 /// One arrow of the diagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Transition {
-    /// Fired, failed by a cancel or by an abandonment; or made in order to wait.
+    /// The chain was fired, or failed by a cancel or an abandonment; or was made in order to wait.
     Fire,
     /// Fired while there is nothing to run and no listener: the result just rests.
     FireIdle,
@@ -58,7 +58,7 @@ pub(crate) enum Transition {
     AddStage,
     /// A stage returned a Deferred without a result.
     Wait,
-    /// The result of that one has come.
+    /// The result of the Deferred that the chain waits for has come.
     Resume,
     /// No stage is left, and the receiver is held.
     Rest,
@@ -132,7 +132,7 @@ impl PhaseCell for Cell<Phase> {
 pub(crate) struct PhaseOf<C>(C);
 
 impl<C: PhaseCell> PhaseOf<C> {
-    /// That of a new chain.
+    /// The phase of a new chain.
     #[inline(always)]
     pub(crate) fn new() -> Self {
         Self(C::new(Phase::Unfired))
@@ -152,13 +152,13 @@ impl<C: PhaseCell> PhaseOf<C> {
     }
 }
 
-/// What a cancel of the chain has begun, or how it is kept from the chain.
+/// What a cancel of the chain has begun, or why a cancel does not reach the chain.
 ///
-/// The variants exclude one another. A fire that succeeds leaves it alone.
+/// The variants exclude one another. A fire that succeeds does not change the variant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cancelling {
-    /// Of a new chain; set again when the canceller has returned and the chain has failed as
-    /// cancelled, and when the late fire has been swallowed.
+    /// The state of a new chain. Set again when the canceller has returned, when the late fire has
+    /// been swallowed, and when a hand-down is undone.
     No,
     /// Set while the canceller runs, or the parts of the chain are being cancelled. The
     /// canceller may fire the chain; another cancel does nothing, and the drop of the last
@@ -180,8 +180,8 @@ pub(crate) enum Cancelling {
 /// Whether the typed receiver of the chain is still there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ReceiverState {
-    /// Of a new chain. Left once, when the Deferred is dropped or detached, or its attempt
-    /// to wait for itself is refused.
+    /// The state of a new chain. Left once, when the Deferred is dropped or detached, or its
+    /// attempt to wait for itself is refused.
     Held,
     /// Let go: a failure at the end of the chain is reported as unhandled.
     Detached,

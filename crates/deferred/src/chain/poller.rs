@@ -3,8 +3,8 @@
 //! A task that waits for some other future is woken by a waker, from any thread, and goes on
 //! when an executor calls [`run_woken`](crate::driver::run_woken). That executor polls the Deferred at
 //! the top of the tree, which waits for the task through any number of chains and tasks. All
-//! tasks of a tree share one poller. It is a union-find structure: when two trees are joined,
-//! their pollers are, so that an await costs the same whatever is above or below.
+//! tasks of a tree share one poller. It is a union-find structure: joining two trees of tasks
+//! joins their pollers, so that the cost of an await does not grow with the number of tasks.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
@@ -24,7 +24,7 @@ enum State {
 
 #[derive(Default)]
 struct Root {
-    /// That of the executor; taken when it is woken.
+    /// The waker of the executor; taken when the executor is woken.
     waker: Option<Waker>,
     /// Set when a task is woken, cleared when the executor is: so a task that is woken before
     /// there is a waker is not forgotten.
@@ -128,7 +128,8 @@ impl Poller {
             else {
                 unreachable!("only this thread joins them");
             };
-            // An executor that polled further down, before the trees were joined. It polls no more.
+            // The waker of an executor that polled the lower tree before the trees were joined.
+            // That executor polls no more.
             let old = lower_root.waker.take();
             let mut root = Root {
                 waker: upper_root.waker.take(),

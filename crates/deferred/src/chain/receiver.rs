@@ -34,7 +34,7 @@ impl<M: Flavour, T: Fits<M>> Receiver<M, T> {
         std::mem::replace(self, Self::Taken)
     }
 
-    /// The receiver of what a stage came to that ran without a chain.
+    /// Makes a receiver of the outcome of a stage that ran without a chain.
     pub(crate) fn from_step(step: Step<M, T>) -> Self {
         match step {
             Step::Done(result) => Self::Ready(result),
@@ -46,7 +46,7 @@ impl<M: Flavour, T: Fits<M>> Receiver<M, T> {
         }
     }
 
-    /// The receiver as what a stage came to.
+    /// Makes the receiver the outcome of a stage.
     #[inline]
     pub(crate) fn into_step(self) -> Step<M, T> {
         match self {

@@ -46,7 +46,7 @@ pub(crate) enum Skips {
     Failures,
 }
 
-/// What the run of a stage came to.
+/// Outcome of the run of a stage.
 pub(crate) enum Step<M: Flavour, U> {
     Done(Result<U>),
     /// The chain is to wait for the result of this one.
@@ -220,7 +220,8 @@ pub(super) fn go_on<M: Flavour>(mut next: OwnedRunGuard<M>, mut caller: Option<O
     }
 }
 
-/// The same, if `caller` has to go on after `next`: a list of callers is the stack.
+/// As [`go_on`], if `caller` has to go on after `next`: a list of callers takes the place of the
+/// stack.
 #[inline(never)]
 fn call<M: Flavour>(next: OwnedRunGuard<M>, caller: OwnedRunGuard<M>) {
     // The innermost last.

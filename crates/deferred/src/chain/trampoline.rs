@@ -4,18 +4,18 @@
 //! Dropping a chain may drop another chain that one of its stages has captured, and so
 //! on. The outermost drop works through the queue; the drops inside it only add to it.
 //!
-//! It runs while the thread panics, too. All code of users that it runs is contained, so it
-//! may run while a panic unwinds; and it must not leave work for later, because the panic may
-//! be caught outside of this crate, where nothing runs the queue.
+//! The queue runs while the thread panics, too. The panics of all user code that it runs are
+//! contained, so it may run while a panic unwinds; and it must not leave work for later, because
+//! the panic may be caught outside of this crate, where nothing runs the queue.
 //!
 //! An errback that the queue runs may look at a chain whose abandonment is still in the
 //! queue. So a call that looks at a chain first runs the jobs that were added since the job
 //! on the stack began, as if the drops of that job had run them at once. Jobs from before
 //! stay in the queue: so any number of errbacks that look take constant stack.
 //!
-//! An errback may also run a loop, which waits for any of the jobs, and may go to sleep
-//! without asking again. So a loop runs the whole queue, and from then on, until that errback
-//! returns, abandonments run at once.
+//! An errback may also run an event loop, which may wait for any of the jobs, and may go to sleep
+//! without a further look at the queue. So an event loop runs the whole queue, and from then on,
+//! until that errback returns, abandonments run at once.
 
 use super::flavour::Flavour;
 #[cfg(feature = "sync")]
@@ -66,7 +66,7 @@ fn drain<M: Flavour>(queue: &WorkQueue<M>) -> usize {
     let _draining = Draining::enter(&queue.is_draining);
     let mut count = 0;
     loop {
-        // Set again for each job: a loop inside of the last one has cleared it.
+        // Set again for each job: an event loop inside of the last job has cleared it.
         queue.is_draining.set(true);
         let task = {
             let mut tasks = queue.tasks.borrow_mut();
@@ -106,7 +106,7 @@ fn drain_added<M: Flavour>(queue: &WorkQueue<M>) -> usize {
             return count;
         };
         perform(task);
-        // Set again: a loop inside of the last job has cleared it.
+        // Set again: an event loop inside of the last job has cleared it.
         queue.is_draining.set(true);
         count += 1;
     }
@@ -127,9 +127,9 @@ fn run_pending_of<M: Flavour>() -> usize {
     ran.unwrap_or(0)
 }
 
-/// Runs the whole queue, for a loop, which may go to sleep without asking again: afterwards,
-/// abandonments run at once, until the job on the stack is over. It also runs the hand-overs
-/// that would have nested too deep, since the loop may wait for one of them.
+/// Runs the whole queue, for an event loop, which may go to sleep without a further look at the
+/// queue: afterwards, abandonments run at once, until the job on the stack is over. Also runs the
+/// hand-overs that would have nested too deep, since the event loop may wait for one of them.
 #[inline]
 fn run_pending_in_loop<M: Flavour>() -> usize {
     let ran = M::work_queue(|queue| {
@@ -177,13 +177,13 @@ pub(crate) fn hand_over<M: Flavour>(guard: OwnedRunGuard<M>) {
         let _nested = NestedHandOver::enter(&queue.handing_over);
         while let Some(next) = guard.take() {
             run::run_owned(next);
-            // Only the outermost takes over those that were put off, in their order.
+            // Only the outermost call runs the hand-overs that were put off, in their order.
             if depth == 0 {
                 guard = queue.handed_over.borrow_mut().pop_front();
             }
         }
     });
-    // Left if the thread is at its end and has no queue.
+    // The guard is still here only if the thread is at its end and has no queue.
     if let Some(guard) = guard {
         run::run_owned(guard);
     }
@@ -209,7 +209,7 @@ pub(crate) fn run_pending() -> usize {
     local
 }
 
-/// Repeats it, because a job of one flavour may add jobs of the other.
+/// Repeats [`run_pending_of`], because a job of one flavour may add jobs of the other.
 #[cfg(feature = "sync")]
 #[inline]
 fn run_pending_of_both(local: usize) -> usize {
@@ -223,7 +223,7 @@ fn run_pending_of_both(local: usize) -> usize {
     }
 }
 
-/// Runs this thread's queues of both flavours, for a loop; returns the number of jobs.
+/// Runs this thread's queues of both flavours, for an event loop; returns the number of jobs.
 #[inline]
 pub(crate) fn run_all_pending() -> usize {
     if work_queue::is_any_on_stack() {

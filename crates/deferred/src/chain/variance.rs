@@ -2,10 +2,10 @@
 //!
 //! A chain checks the type of a result by its [`TypeId`](std::any::TypeId). Types that
 //! are subtypes of one another, such as `for<'a> fn(&'a str)` and `fn(&'static str)`, have
-//! two of them. So an end must not turn into one of another type, as a covariant one
-//! would without a word: it would not find its result.
+//! different ids. So an end must not turn into an end of another type, as a covariant end would
+//! do silently: it would not find its result.
 //!
-//! Each of these lines, which differ from one that compiles in one type, must not compile.
+//! The first example compiles. Each of the others differs from it in one type, and must not.
 //!
 //! ```
 //! type General = for<'a> fn(&'a str);
@@ -19,7 +19,7 @@
 //! let _: deferred::sync::Deferred<General> = deferred;
 //! let _: deferred::sync::Trigger<General> = trigger;
 //! let general: General = |_text| {};
-//! let _: Special = general; // itself it is
+//! let _: Special = general; // outside of a chain, the one type is a subtype of the other
 //! ```
 //!
 //! ```compile_fail,E0308
@@ -96,5 +96,5 @@
 
 use std::marker::PhantomData;
 
-/// Makes a type that has it invariant in `T`.
+/// A field of this type makes its struct invariant in `T`.
 pub(crate) type Invariant<T> = PhantomData<fn(T) -> T>;

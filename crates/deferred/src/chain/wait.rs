@@ -32,8 +32,8 @@ pub(super) fn wait_for<'a, M: Flavour>(
     }
     // The edge of the wait graph is stored before the search for a cycle: if several
     // threads close one together, the last of them to store its edge finds it. `joining` keeps
-    // this chain in its path until then: taken out, it would leave a cycle of the other
-    // chains, and a search that starts outside of a cycle finds no end in it.
+    // this chain in its path until then: if it were taken out, a cycle of the other chains would
+    // be left, and a search that starts outside of a cycle would go round in it without an end.
     let waits = guard.release(|state, _has_stages| {
         state.cold.replace_waiting_on(CoreRef::downgrade(&inner));
         state.joining = state.joining.wrapping_add(1);

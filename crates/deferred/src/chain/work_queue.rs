@@ -19,16 +19,16 @@ pub(crate) struct WorkQueue<M: Storage> {
     pub(super) tasks: RefCell<VecDeque<Job<M>>>,
     /// Jobs that were added since then.
     pub(super) added: RefCell<Vec<Job<M>>>,
-    /// Set while a drain is on the stack that will run what is added; cleared by its end,
-    /// and by a loop inside of it, from which abandonments run at once. INVARIANT: without a
-    /// drain on the stack, `tasks` and `added` are empty.
+    /// Set while a drain on the stack will run the jobs that are added. Cleared at the end of the
+    /// drain, and by an event loop inside of it: from then on abandonments run at once. INVARIANT:
+    /// without a drain on the stack, `tasks` and `added` are empty.
     pub(super) is_draining: Cell<bool>,
-    /// Number of callbacks that are being dropped because a failure passes them: what these
-    /// abandon is moot, since that failure has a report of its own.
+    /// Number of callbacks that are being dropped because a failure passes them by. A chain that
+    /// such a drop abandons gets a minor report only, since that failure has a report of its own.
     pub(super) passed_by: Cell<usize>,
     /// Number of hand-overs on the stack.
     pub(super) handing_over: Cell<usize>,
-    /// Hand-overs that would have nested too deep; empty without one on the stack.
+    /// Hand-overs that would have nested too deep. Empty while no hand-over is on the stack.
     pub(super) handed_over: RefCell<VecDeque<OwnedRunGuard<M>>>,
 }
 
@@ -86,7 +86,7 @@ impl Drop for Draining<'_> {
 
 thread_local! {
     /// Number of drains and hand-overs on the stack, of both flavours. Unlike the queues, it
-    /// has no destructor, so a loop that asks each turn pays for one load.
+    /// has no destructor, so an event loop that looks at it in each turn pays for one load.
     static ON_STACK: Cell<usize> = const { Cell::new(0) };
 }
 

@@ -33,7 +33,7 @@ impl<M: Storage> Memory<M> {
     }
 
     /// # Safety
-    /// As the invariant has it.
+    /// `block` is as the invariant says.
     #[inline(always)]
     pub(super) unsafe fn from_block(block: NonNull<Block<M>>) -> Self {
         Self { block }

@@ -30,15 +30,15 @@ pub(crate) struct CommonState {
     present: u8,
     pub(in crate::chain) cancelling: Cancelling,
     pub(in crate::chain) receiver: ReceiverState,
-    /// Number of threads that have made this chain wait and still search for a cycle from it.
-    /// Each takes a few instructions for that, so there are never 256. While there is one,
-    /// the chain is not handed down: see [`wait_for`](crate::chain::wait::wait_for).
+    /// Number of threads that have made this chain wait and still search for a cycle from it. An
+    /// overflow would take 256 threads that do so at the same moment. While there is one, the
+    /// chain is not handed down: see [`wait_for`](crate::chain::wait::wait_for).
     pub(in crate::chain) joining: u8,
     pub(in crate::chain) triggers: u32,
 }
 
 impl CommonState {
-    /// That of a new chain.
+    /// The state of a new chain.
     #[inline(always)]
     pub(super) fn new(triggers: u32) -> Self {
         Self {
@@ -135,7 +135,7 @@ impl<X> Entry<'_, X> {
 }
 
 impl<M: Storage> ColdState<M> {
-    /// Writes one to `place` without any of the fields.
+    /// Writes a state to `place` in which none of the flagged fields is initialised.
     ///
     /// # Safety
     /// `place` is aligned and valid for writes.

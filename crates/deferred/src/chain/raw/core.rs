@@ -46,8 +46,8 @@ pub(crate) struct Core<M: Storage> {
 /// Set when a handle or a pause is given out, never cleared: from then on, a thread other
 /// than the receiver's may pause the chain, so the receiver takes the result under the lock.
 pub(super) const HANDED_OUT: u32 = 1;
-/// Set when the body that awaits the chain is cancelled, never cleared: a `Cancelled` that comes
-/// of it and stays unhandled is minor.
+/// Set when the body that awaits the chain is cancelled, never cleared: the report of a
+/// `Cancelled` that comes of it and stays unhandled is minor.
 pub(super) const CANCELLED_WITH_TASK: u32 = 2;
 /// One pause: added with each pause, subtracted when that ends.
 pub(super) const PAUSE: u32 = 4;
@@ -190,7 +190,7 @@ impl<M: Storage> Core<M> {
 }
 
 impl<M: Storage> LockedState<M> {
-    /// Writes one to `place`, field by field, for a chain that was not fired.
+    /// Writes the state of a chain that was not fired to `place`, field by field.
     ///
     /// # Safety
     /// `place` is aligned and valid for writes.

@@ -1,9 +1,9 @@
 //! References to a core, counted.
 //!
-//! They are `Rc`s and `Arc`s in all but four things: a core is made in place; its memory
-//! may come from a chain that is gone; a core is made with as many references as it is
-//! to have; and dropping the last one takes no exchange between threads, if that can
-//! be seen. All of them show in what a short chain costs.
+//! They differ from `Rc` and `Arc` in four things, each of which makes a short chain cheaper: a
+//! core is made in place; its memory may come from a dropped chain; a core is made with two
+//! references at once if it needs two; and dropping the last reference takes no atomic exchange
+//! if one load shows that it is the last.
 
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
@@ -19,7 +19,7 @@ use crate::stage_trace::CallSite;
 
 /// A strong reference.
 ///
-/// INVARIANT: `block` came from a `Box`, this is counted, and the core is there.
+/// INVARIANT: `block` came from a `Box`, this reference is counted, and the core is there.
 pub(crate) struct CoreRef<M: Storage> {
     block: NonNull<Block<M>>,
     owned: PhantomData<Block<M>>,
@@ -27,7 +27,7 @@ pub(crate) struct CoreRef<M: Storage> {
 
 /// A weak reference.
 ///
-/// INVARIANT: `block` came from a `Box` and this is counted. The core is there while
+/// INVARIANT: `block` came from a `Box` and this reference is counted. The core is there while
 /// there is a strong reference.
 pub(crate) struct CoreWeak<M: Storage> {
     block: NonNull<Block<M>>,
@@ -125,7 +125,7 @@ impl<M: Storage> CoreRef<M> {
         if left == Left::None || weak.counts().is_last_weak() {
             return weak.free();
         }
-        // It would stay for as long as they do.
+        // Weak references are left, which keep the block. A buffer of stages would stay with it.
         // SAFETY: as above; there are no stages.
         unsafe { Core::free_stages(place) };
         if weak.counts().drop_weak() {

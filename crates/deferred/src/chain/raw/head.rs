@@ -10,7 +10,7 @@ use super::storage::Storage;
 use crate::panics::drop_contained;
 
 /// The state of a chain beside its phase, stages and result.
-#[repr(C)] // what is mostly looked at first
+#[repr(C)] // the field that is read most often first
 pub(crate) struct Head<M: Storage> {
     pub(crate) cold: ColdState<M>,
     pub(crate) made_at: &'static Location<'static>,
@@ -64,7 +64,7 @@ pub(crate) struct NestedWaker<M: Storage> {
 pub(crate) enum Canceller<M: Storage> {
     /// A closure, called once.
     Call(M::Canceller),
-    /// Cancels the parts, whose results make that of the chain.
+    /// Cancels the parts, whose results make the result of the chain.
     Parts(M::Group),
     /// Cancels what the task awaits; the task fires the chain in the end.
     Task(M::WeakTask),
@@ -91,6 +91,6 @@ pub(crate) trait Group<M: Storage> {
     /// The place that the failures of the cancelled parts name.
     fn made_at(&self) -> &'static Location<'static>;
 
-    /// Whether the chain fails as cancelled if that leaves it unfired.
+    /// Whether the chain fails as cancelled if the cancel of its parts leaves it unfired.
     fn ends_at_once(&self) -> bool;
 }

@@ -7,8 +7,8 @@
 //! allocation that its references share.
 //!
 //! This is the one module of the crate with unsafe code. It exists because a box for each
-//! callback costs more than all the rest of a chain: here a closure or a value of up to
-//! 128 or 64 bytes lives in the allocation of its chain.
+//! callback costs more than all the rest of a chain. Here a closure of up to 128 bytes and a
+//! value of up to 64 bytes need no box of their own.
 //!
 //! No safe call from outside can break its invariants. A value that is taken out of a slot is
 //! compared with the type that was put in, so a mistake gives `None` and not a wrong value;

@@ -17,7 +17,7 @@ pub(crate) struct ReceiverRef<M: Storage> {
 }
 
 impl<M: Storage> ReceiverRef<M> {
-    /// That of a new chain that was not fired and has no triggers.
+    /// The receiver reference of a new chain that was not fired and has no triggers.
     #[inline(always)]
     pub(crate) fn new(made_at: CallSite) -> Self {
         Self {
@@ -25,7 +25,7 @@ impl<M: Storage> ReceiverRef<M> {
         }
     }
 
-    /// That of a new chain, and a reference for its trigger.
+    /// Of a new chain: a reference for its trigger, and the receiver reference.
     #[inline(always)]
     pub(crate) fn new_pair(made_at: CallSite) -> (CoreRef<M>, Self) {
         let (first, core) = CoreRef::new_pair(1, made_at);

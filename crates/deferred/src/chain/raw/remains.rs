@@ -1,4 +1,5 @@
-//! Remains of a core: what it held when it went, to be dropped without recursion.
+//! Remains of a dropped core: its fields that may hold further chains, to be dropped without
+//! recursion.
 
 use super::core::Core;
 use super::core_ref::CoreRef;
@@ -18,8 +19,8 @@ pub(crate) struct Remains<M: Storage> {
 }
 
 impl<M: Storage> Drop for Core<M> {
-    /// The fields may hold further chains, a million deep: they go to the trampoline, which
-    /// drops one core after another. A core that holds none is dropped here.
+    /// The fields may hold further chains, nested to any depth, so they go to the trampoline, which
+    /// drops one core after another. The fields of a core that holds no chain are dropped here.
     #[cold]
     fn drop(&mut self) {
         let (slot, stages) = self.take_parts();

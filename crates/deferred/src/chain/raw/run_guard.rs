@@ -20,7 +20,7 @@ use crate::stage_trace::CallSite;
 /// Like `&CoreRef<M>`, with one indirection less: it is a copy of the pointer, so that the
 /// lender can keep its own in a register.
 pub(crate) struct BorrowedCore<'a, M: Storage> {
-    /// INVARIANT: a copy of one that lives for `'a`; never dropped.
+    /// INVARIANT: a copy of a counted reference that lives for `'a`; never dropped.
     core: ManuallyDrop<CoreRef<M>>,
     lent: PhantomData<&'a CoreRef<M>>,
 }
@@ -84,11 +84,11 @@ pub(crate) enum Release<'a, M: Storage, R> {
 pub(crate) enum Flow<M: Storage> {
     /// A value is in the slot, for the next stage.
     Next,
-    /// A failure has left the stage, be it its own or one that passed.
+    /// The stage has returned a failure, or a failure has passed it by.
     Failed,
-    /// The result of that chain is to be this one's.
+    /// The stage has returned a Deferred of this other chain, whose result the chain takes over.
     Wait(CoreRef<M>),
-    /// That chain is to be run before this one goes on.
+    /// This other chain is to be run before the chain goes on.
     Call(OwnedRunGuard<M>),
 }
 

@@ -140,7 +140,7 @@ impl<M, const WORDS: usize> Slot<M, WORDS> {
         }
     }
 
-    /// Takes the value out, if it is one, and a `T`.
+    /// Takes the value out, if the slot holds one, and it is a `T`.
     #[inline(always)]
     pub(crate) fn take_value<T: Fits<M>>(&mut self) -> Option<T> {
         let of = self.content?;
@@ -153,7 +153,7 @@ impl<M, const WORDS: usize> Slot<M, WORDS> {
         Some(unsafe { read(self.words.as_ptr(), ValueOf::<T, WORDS>::BOXED) })
     }
 
-    /// Takes the failure out, if it is one.
+    /// Takes the failure out, if the slot holds one.
     #[inline]
     pub(crate) fn take_failure(&mut self) -> Option<Failure> {
         if !self.is_failure() {
@@ -164,7 +164,7 @@ impl<M, const WORDS: usize> Slot<M, WORDS> {
         Some(unsafe { read(self.words.as_ptr(), false) })
     }
 
-    /// The failure, if it is one.
+    /// The failure, if the slot holds one.
     #[inline]
     pub(crate) fn failure(&mut self) -> Option<&mut Failure> {
         if !self.is_failure() {
@@ -174,8 +174,8 @@ impl<M, const WORDS: usize> Slot<M, WORDS> {
         Some(unsafe { &mut *self.words.as_mut_ptr().cast::<Failure>() })
     }
 
-    /// Notes in the failure, if it is one, that it leaves the stage added at `place`:
-    /// as [`Failure::passed`], without an atomic exchange for each stage.
+    /// If the slot holds a failure, notes in it that it has left the stage added at `place`: as
+    /// [`Failure::passed`], without an atomic exchange for each stage.
     #[inline(never)]
     pub(crate) fn note_passed(&mut self, place: CallSite) {
         let Some(failure) = self.failure() else {
@@ -212,7 +212,7 @@ impl<M, const WORDS: usize> Slot<M, WORDS> {
     }
 }
 
-/// Apart from [`Slot::take_value`], whose common path needs no call.
+/// A function of its own, so that the common path of [`Slot::take_value`] has no call.
 #[cold]
 fn is_a(of: &ValueType, id: TypeId) -> bool {
     of.id == id

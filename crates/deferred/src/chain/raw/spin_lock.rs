@@ -16,13 +16,13 @@ use super::atomic::{AtomicBool, Ordering, Witness};
 use super::lock::CoreLock;
 use crate::failure::lock_held::LockHeld;
 
-/// Number of attempts, most of them with a `yield_now` before, until a waiting thread begins
-/// to sleep between attempts.
+/// Number of attempts to take the lock until a waiting thread begins to sleep between attempts.
+/// After the first six it spins, after the others it calls `yield_now`.
 #[cfg(not(deferred_loom))]
 const YIELDS: u32 = 64;
 
-/// The length of such a sleep. By then the holder has been descheduled inside of its critical
-/// section, perhaps in favour of the waiting thread.
+/// The length of a sleep between attempts. A lock that is held for so long has a holder that was
+/// descheduled inside of its critical section, perhaps in favour of the waiting thread.
 #[cfg(not(deferred_loom))]
 const SLEEP: std::time::Duration = std::time::Duration::from_micros(50);
 

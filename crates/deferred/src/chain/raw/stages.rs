@@ -81,7 +81,7 @@ const ON_HEAP: usize = 1;
 // flavour is, and the queue owns its buffers.
 unsafe impl<C: RunsStages> Send for Stages<C> where C::Flavour: Send {}
 
-/// Stands before each stage.
+/// The header of a record, which stands before the stage.
 struct Header<C: RunsStages> {
     of: &'static StageType<C>,
     added_at: &'static Location<'static>,
@@ -240,7 +240,7 @@ impl<C: RunsStages> Stages<C> {
         *self = unsafe { Self::with_room(room) };
     }
 
-    /// Takes all stages out; `room` is that of this queue.
+    /// Takes all stages out; `room` is the room of this queue.
     pub(super) fn take_all(&mut self, room: &Room) -> Self {
         let mut taken = std::mem::replace(self, Self::new());
         if !taken.is_on_heap() && !taken.is_empty() {
@@ -391,7 +391,7 @@ impl<C: RunsStages> Stages<C> {
         unsafe { self.last().first() }
     }
 
-    /// Goes on in another buffer on the heap; `first` is that of the queue.
+    /// Goes on in another buffer on the heap; `first` is the first buffer of the queue.
     fn go_on_in(&mut self, buffer: Buffer, first: Buffer) {
         let limit = buffer.end().wrapping_sub(LINK_WORDS);
         self.limit = limit.wrapping_byte_add(ON_HEAP);
@@ -402,8 +402,8 @@ impl<C: RunsStages> Stages<C> {
         };
     }
 
-    /// Moves `waiting`, which are its records, into a first buffer of the heap with
-    /// room for at least `more` further words.
+    /// Moves `waiting`, the records of this queue, into a first buffer on the heap, which has room
+    /// for at least `more` further words.
     fn move_to_heap(&mut self, waiting: &[Word], more: usize) {
         let buffer = Buffer::new(waiting.len() + more + LINK_WORDS, 0);
         self.go_on_in(buffer, buffer);
@@ -450,7 +450,7 @@ impl<C: RunsStages> Stages<C> {
         unsafe { left.free() };
     }
 
-    /// Frees the buffer on the heap, if there is one. There are no records.
+    /// Frees the buffer on the heap, if there is one. The queue has no records.
     #[inline(always)]
     pub(super) fn free(&mut self) {
         debug_assert!(self.is_empty());

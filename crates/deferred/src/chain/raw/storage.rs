@@ -41,8 +41,8 @@ pub(crate) trait Storage: Sized + 'static {
     /// end.
     fn free_list<R>(f: impl FnOnce(&FreeList<Self>) -> R) -> Option<R>;
 
-    /// Drops what a core held when it went, on a stack that does not grow with the number of
-    /// cores that hold one another.
+    /// Drops the fields of a dropped core, on a stack that does not grow with the number of cores
+    /// that hold one another.
     fn discard(remains: Remains<Self>);
 }
 
