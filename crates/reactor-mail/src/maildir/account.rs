@@ -20,14 +20,14 @@ use crate::store::{Account, Login, Mailbox, MailboxEntry, MailboxError, MailboxN
 /// subfolders as in Maildir++, named in modified UTF-7.
 ///
 /// Other programs may use the Maildir at the same time: a mail program, an SMTP server that
-/// delivers. What they change is seen by the next command, and within 2 seconds by a session that
-/// waits in IDLE.
+/// delivers. A session sees their changes at its next command, and within 2 seconds while it waits
+/// in IDLE.
 ///
 /// Small files beside the messages keep what Maildir has no place for: `reactor-uids` (UIDs,
 /// UIDVALIDITY, names of keywords), `reactor-uidvalidity`, `reactor-subscriptions`, and a lock for
-/// each of them. If one is damaged or removed, messages get UIDs anew, and clients read them again.
-/// A mailbox has at most 26 keywords. Messages in `new` are `\Recent`; the first session that is told of
-/// them moves them to `cur`.
+/// each of them. If `reactor-uids` is damaged or removed, the messages get new UIDs, and clients read
+/// them again. A mailbox has at most 26 keywords. Messages in `new` are `\Recent`; the first session
+/// that reports them to its client moves them to `cur`.
 ///
 /// # Examples
 ///
@@ -53,18 +53,18 @@ pub struct MaildirAccount {
 
 /// What the sessions of a user have in common.
 pub(super) struct Shared {
-    // For the callbacks of jobs: a job that is on its way does not keep the account.
+    // For the callbacks of jobs: a job that is running must not keep the account alive.
     this: Weak<Self>,
     pub(super) reactor: ReactorHandle,
     root: Maildir,
     /// Mailboxes that sessions have open.
-    // Weak: a mailbox lives as long as sessions have it selected. Dead ones are removed when
-    // another is opened.
+    // Weak: a mailbox lives as long as sessions have it selected. Dead entries are removed when
+    // another mailbox is opened.
     open: RefCell<HashMap<MailboxName, Weak<MaildirMailbox>>>,
 }
 
 impl MaildirAccount {
-    /// The mailboxes in `maildir`, which is created if it is not there.
+    /// The mailboxes in `maildir`. The first use creates the Maildir if it does not exist.
     pub fn new(reactor: &ReactorHandle, maildir: Maildir) -> Self {
         Self {
             shared: Rc::new_cyclic(|this| Shared {
@@ -92,7 +92,7 @@ impl MaildirAccount {
                     .collect();
                 let copied = inbox.copy(&uids, &to);
                 copied.add_callback(move |copied| {
-                    // Not all of `uids`: a message that was not copied stays.
+                    // Only the copied ones: a message that was not copied stays in INBOX.
                     let uids: Vec<_> = copied.uids.iter().map(|(from, _)| *from).collect();
                     inbox.expunge(&uids)
                 })
@@ -113,7 +113,7 @@ impl Shared {
         self.open.borrow().get(name)?.upgrade()
     }
 
-    /// Runs a job with the root in a thread.
+    /// Runs `job` with the root Maildir in a thread. Its failure goes through `refusal`.
     fn job<T: Send + 'static>(
         &self,
         job: impl FnOnce(&Maildir) -> Result<T, MaildirError> + Send + 'static,
@@ -127,8 +127,8 @@ impl Shared {
         let Some(opened) = self.opened(name) else {
             return self.read_mailbox(name);
         };
-        // Its look, which costs little if nothing has changed, says whether another mailbox of the
-        // same name is there by now.
+        // An empty job: its look at the Maildir fails if the mailbox was deleted, or replaced by
+        // another one of the same name. It costs little if nothing has changed.
         let (this, name) = (self.this.clone(), name.clone());
         let looked = opened.job(false, |_, _| Ok(()));
         looked.add_both(move |looked| match (looked, this.upgrade()) {
@@ -152,7 +152,8 @@ impl Shared {
             let Some(this) = this.upgrade() else {
                 return Err(Failure::new(MailboxError::NoSuchMailbox));
             };
-            // Another one of the same name may have been there before.
+            // Another session may have opened the mailbox while the job ran. The UIDVALIDITY tells
+            // whether it is this one, or a deleted one of the same name.
             let opened = this.opened(&name);
             if let Some(opened) = opened.filter(|opened| opened.uid_validity() == list.validity) {
                 return Ok(opened);
@@ -165,10 +166,10 @@ impl Shared {
         })
     }
 
-    /// Forgets a mailbox that is not there any more, and tells its sessions.
+    /// Forgets a mailbox that was deleted or renamed, and notifies its sessions.
     fn forget(&self, name: &MailboxName) {
-        // Sessions that have it selected keep it, and fail with their next command; a mailbox that
-        // is made anew under the name must not be this one.
+        // Sessions that have it selected keep the object, and their next command fails. A mailbox
+        // that is later created under this name must be another object.
         let mailbox = self.open.borrow_mut().remove(name);
         if let Some(mailbox) = mailbox.and_then(|mailbox| mailbox.upgrade()) {
             // The borrow has ended: a callback of a watcher may open a mailbox.
@@ -192,7 +193,7 @@ impl Account for MaildirAccount {
         self.shared.job(|root| {
             root.create()?;
             let mut names: BTreeSet<MailboxName> = [MailboxName::inbox()].into();
-            // A folder of another program is left out if its name is no name of an IMAP mailbox.
+            // A folder of another program is left out if its name cannot be that of a mailbox.
             names.extend(root.folders()?.iter().filter_map(|folder| name_of(folder)));
             let subscribed = subscriptions(root)?;
             let all: BTreeSet<_> = names.union(&subscribed).cloned().collect();
@@ -239,7 +240,8 @@ impl Account for MaildirAccount {
     }
 
     fn rename(&self, from: &MailboxName, to: &MailboxName) -> Deferred<()> {
-        // Also to a name below it: INBOX stays, only its messages go.
+        // Before the check of `is_below`: INBOX stays and only its messages move, so `to` may be
+        // below INBOX.
         if from.is_inbox() {
             return self.empty_inbox_to(to);
         }
@@ -262,8 +264,9 @@ impl Account for MaildirAccount {
         self.shared.job(move |root| {
             root.create()?;
             let path = root.path().join(SUBSCRIPTIONS);
-            // From the reading to the replacement, so that no change of another session gets lost
-            // in between. A file of its own, since the other one is replaced.
+            // Held from the reading to the replacement, so that a change by another session in
+            // between is not lost. The lock is a separate file, because the list of subscriptions
+            // is replaced by a new file.
             let _lock = Lock::new(&path.with_extension("lock"))?;
             let mut names = subscriptions(root)?;
             let has_changed = if is_subscribed {
@@ -284,18 +287,19 @@ const SUBSCRIPTIONS: &str = "reactor-subscriptions";
 
 fn subscriptions(root: &Maildir) -> Result<BTreeSet<MailboxName>, MaildirError> {
     let text = files::read(&root.path().join(SUBSCRIPTIONS))?;
-    // No name has a line end, so each line is one; a damaged line is left out.
+    // A name has no line end, so each line is one name; a damaged line is left out.
     let names = text.lines().filter_map(|line| MailboxName::new(line).ok());
     Ok(names.collect())
 }
 
-/// Renames a mailbox and those below it; gives their old names.
+/// Renames a mailbox and those below it; returns their old names.
 fn rename(
     root: &Maildir,
     from: &MailboxName,
     to: &MailboxName,
 ) -> Result<Result<Vec<MailboxName>>, MaildirError> {
-    // The inner error is for the client as it is; the outer one goes through `refusal`.
+    // The inner error is already one for the client; the caller passes the outer one through
+    // `refusal`.
     let mut renamed = Vec::new();
     let names: Vec<_> = root
         .folders()?
@@ -319,7 +323,8 @@ fn rename(
     if !renamed.iter().any(|(name, ..)| name == from) {
         return Ok(Err(MailboxError::NoSuchMailbox.into()));
     }
-    // All names are checked before the first folder is renamed: there is no way back then.
+    // All names are checked before the first folder is renamed, because a renaming is not undone if
+    // a later one fails.
     if to.is_inbox() || renamed.iter().any(|(_, _, new, _)| names.contains(new)) {
         return Ok(Err(MailboxError::AlreadyExists.into()));
     }
@@ -337,9 +342,10 @@ impl fmt::Debug for MaildirAccount {
     }
 }
 
-/// A [`Login`] to [`MaildirAccount`]s: a closure checks name and password, and gives the Maildir.
+/// A [`Login`] to [`MaildirAccount`]s: a closure checks name and password, and returns the Maildir.
 ///
-/// Sessions of the same Maildir share an account, so that one sees at once what another one does.
+/// Sessions of the same Maildir share an account, so that each sees the changes of the others at
+/// once.
 /// If a check takes time (a database, a slow hash of the password), write a `Login` of your own.
 ///
 /// # Examples
@@ -360,12 +366,12 @@ impl fmt::Debug for MaildirAccount {
 pub struct MaildirLogin {
     reactor: ReactorHandle,
     check: Box<dyn Fn(&str, &str) -> Option<Maildir>>,
-    // Weak: an account lives as long as sessions have it.
+    // Weak: an account lives as long as sessions own it.
     accounts: RefCell<Vec<Weak<Shared>>>,
 }
 
 impl MaildirLogin {
-    /// `check` gets a name and a password, and gives the Maildir if they are right.
+    /// `check` gets a name and a password, and returns the user's Maildir if they are right.
     pub fn new(
         reactor: &ReactorHandle,
         check: impl Fn(&str, &str) -> Option<Maildir> + 'static,
@@ -380,7 +386,7 @@ impl MaildirLogin {
 
 impl Login for MaildirLogin {
     fn login(&self, name: &str, password: &str) -> Deferred<Rc<dyn Account>> {
-        // Before `accounts` is borrowed: this is code of the user.
+        // Before `accounts` is borrowed: `check` is the user's code, and may call `login`.
         let Some(maildir) = (self.check)(name, password) else {
             return fail(MailboxError::WrongLogin);
         };

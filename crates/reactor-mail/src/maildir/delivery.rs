@@ -1,4 +1,4 @@
-//! `MaildirDelivery` and `MaildirMessage`: messages of an SMTP server into Maildirs.
+//! `MaildirDelivery` and `MaildirMessage`: put the messages of an SMTP server into Maildirs.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -13,18 +13,19 @@ use super::folder::Maildir;
 use super::writer::MaildirWriter;
 use crate::smtp::{Delivery, Envelope, MailAddress, Message, Recipient, SmtpReply};
 
-/// Bytes of a message that are gathered before a thread writes them: most messages need one job.
+/// Bytes of a message that are gathered before a thread writes them, so that most messages need
+/// only one thread job.
 const BUFFER: usize = 128 * 1024;
 
-/// Delivers the messages of an [`SmtpServer`](crate::SmtpServer) to Maildirs: it is the
-/// [`Delivery`] for a server that keeps what comes. (Twisted: `MaildirDirdbmDomain`.)
+/// Delivers the messages of an [`SmtpServer`](crate::SmtpServer) to Maildirs: the [`Delivery`] for a
+/// server that stores mail. (Twisted: `MaildirDirdbmDomain`.)
 ///
-/// A closure says which Maildir an address has; if it has none, the recipient is refused with "550
-/// 5.1.1". A Maildir that is not there is created. Messages begin with a `Return-Path`.
+/// A closure returns the Maildir of an address; if it returns `None`, the recipient is refused with
+/// "550 5.1.1". A Maildir that does not exist is created. Messages begin with a `Return-Path`.
 ///
-/// The client gets its "250" when the message is on disk for all recipients; with a full disk, it
-/// gets a "452" and tries again later, and nothing is delivered to any of them. Files are written
-/// in threads; until a piece is written, the client waits.
+/// The client gets its "250" when the message is on disk for all recipients. If the disk is full, it
+/// gets a "452", so that it tries again later, and no recipient gets the message. Files are written
+/// in threads; until a piece is written, no more of the message is read from the client.
 ///
 /// # Examples
 ///
@@ -47,7 +48,7 @@ pub struct MaildirDelivery {
 }
 
 impl MaildirDelivery {
-    /// `find` gives the Maildir of an address.
+    /// `find` returns the Maildir of an address.
     pub fn new(
         reactor: &ReactorHandle,
         find: impl Fn(&MailAddress) -> Option<Maildir> + 'static,
@@ -70,15 +71,17 @@ impl Delivery for MaildirDelivery {
     fn begin(&self, envelope: &Envelope) -> Deferred<Box<dyn Message>> {
         let mut maildirs: Vec<Maildir> = Vec::new();
         for recipient in &envelope.to {
-            // Two addresses may have the same Maildir, which gets the message once.
-            // Asked anew: a `Delivery` keeps nothing of one connection. An address that is gone
-            // since `validate_to` is left out.
+            // Called again, because a `Delivery` has no state of a connection, in which
+            // `validate_to` could keep the Maildir. An address that has lost its Maildir since then
+            // is left out.
             let maildir = (self.find)(&recipient.address);
+            // Two addresses may have the same Maildir, which gets the message once.
             maildirs.extend(maildir.filter(|maildir| !maildirs.contains(maildir)));
         }
         let from = envelope.from.as_ref().map_or("", MailAddress::as_str);
         let mut message = MaildirMessage::new(&self.reactor, maildirs);
-        // The server of the last hop adds it (RFC 5321, section 4.4), before `Received`.
+        // The server that makes the final delivery adds this field, before `Received` (RFC 5321,
+        // section 4.4).
         let return_path = format!("Return-Path: <{from}>\r\n");
         let begun = message.data(return_path.as_bytes());
         begun.map_ok(|()| Box::new(message) as Box<dyn Message>)
@@ -91,8 +94,8 @@ impl fmt::Debug for MaildirDelivery {
     }
 }
 
-/// A message that comes in, and is delivered to Maildirs at its end: for a [`Delivery`] of your
-/// own.
+/// A message that is received in pieces, and delivered to Maildirs at its end: for a [`Delivery`] of
+/// your own.
 ///
 /// # Examples
 ///
@@ -119,14 +122,14 @@ pub struct MaildirMessage {
     reactor: ReactorHandle,
     maildirs: Vec<Maildir>,
     buffer: Vec<u8>,
-    /// Set when the first piece has been written; empty while a thread writes.
+    /// `None` until a thread has written the first piece, and again while a thread writes another.
     // In an `Rc`, because the callback that puts the writer back may run after the message was
     // dropped.
     writer: Rc<RefCell<Option<MaildirWriter>>>,
 }
 
 impl MaildirMessage {
-    /// A message to all of `maildirs`; those that are not there are created.
+    /// A message to all of `maildirs`; those that do not exist are created.
     pub fn new(reactor: &ReactorHandle, maildirs: Vec<Maildir>) -> Self {
         Self {
             reactor: reactor.clone(),
@@ -136,11 +139,11 @@ impl MaildirMessage {
         }
     }
 
-    /// What a thread does with the bytes that were gathered.
+    /// The closure with which a thread writes the gathered bytes. It returns the writer.
     fn job(
         &mut self,
     ) -> impl FnOnce() -> Result<Option<MaildirWriter>, MaildirError> + Send + 'static {
-        // Moved to the thread, as the writer is, which comes back: no lock is needed.
+        // Bytes and writer move to the thread, and the writer comes back, so no lock is needed.
         let (maildirs, bytes) = (self.maildirs.clone(), mem::take(&mut self.buffer));
         let mut writer = self.writer.take();
         move || {
@@ -158,7 +161,7 @@ impl MaildirMessage {
 /// Begins a message to all of `maildirs`; `None` if there are none.
 fn begin(maildirs: &[Maildir]) -> Result<Option<MaildirWriter>, MaildirError> {
     for maildir in maildirs {
-        // All of them before the first byte is written: most reasons to fail show here.
+        // All of them before the first byte is written, because most failures happen here.
         maildir.create()?;
     }
     let Some((first, others)) = maildirs.split_first() else {
@@ -188,8 +191,8 @@ impl Message for MaildirMessage {
     }
 
     fn end(mut self: Box<Self>) -> Deferred<()> {
-        // One thread job for the rest, the `fsync` and the renaming: a message below `BUFFER` has
-        // no other.
+        // One thread job for the rest, the `fsync` and the renaming. For a message shorter than
+        // `BUFFER`, it is the only one.
         let job = self.job();
         let delivered = self.reactor.defer_to_thread(move || {
             if let Some(writer) = job()? {
@@ -201,11 +204,11 @@ impl Message for MaildirMessage {
     }
 }
 
-/// A full disk is temporary, and no fault of this server.
+/// Answers a full disk with 452: the client may try again later.
 fn reply(failure: Failure) -> Failure {
     match failure.check::<MaildirError>() {
         Some(error) if error.is_full() => SmtpReply::new(452, "4.3.1 insufficient storage").into(),
-        // The server answers 451, and does not show the text, which may have paths.
+        // The server answers 451, without the text of the error, which may contain paths.
         _ => failure,
     }
 }
@@ -215,7 +218,8 @@ impl Drop for MaildirMessage {
         let Some(writer) = self.writer.take() else {
             return;
         };
-        // Its file is removed by a thread. Errs without threads: then it has been removed here.
+        // A thread drops the writer, which removes its file. Errs if the reactor has no threads any
+        // more; then the drop of the closure has removed the file in this thread.
         let _ = self.reactor.call_in_thread(move || drop(writer));
     }
 }

@@ -1,11 +1,12 @@
-//! `MaildirEntry`: a message as the name of its file tells it.
+//! `MaildirEntry`: what the name of a message's file says about the message.
 
 use super::flags::MaildirFlags;
 
-/// A message of a [`Maildir`](crate::Maildir), as the name of its file tells it.
+/// A message of a [`Maildir`](crate::Maildir), as described by the name of its file.
 ///
-/// Programs rename the file when its flags change, so an entry may be out of date: what takes one
-/// finds the file by its [`id`](Self::id) then.
+/// Programs rename the file when its flags change, so an entry may be out of date. The methods of
+/// [`Maildir`](crate::Maildir) that take an entry then find the file by the entry's
+/// [`id`](Self::id).
 ///
 /// # Examples
 ///
@@ -32,8 +33,8 @@ pub struct MaildirEntry {
 }
 
 impl MaildirEntry {
-    /// A message with an id of [`unique`](super::unique) or one that was parsed: in `cur` if it has
-    /// flags, else in `new`.
+    /// A message with an id that is new, from [`unique`](super::unique), or was parsed. It is in
+    /// `cur` if `flags` is `Some`, even if that is empty, else in `new`.
     pub(super) fn new(id: String, flags: Option<MaildirFlags>) -> Self {
         let length = id.len();
         Self {
@@ -47,17 +48,17 @@ impl MaildirEntry {
         }
     }
 
-    /// The message of the file with this name; `None` if the name is no name of a message.
+    /// The message of the file with this name; `None` if the name cannot be that of a message.
     ///
-    /// A name that is not UTF-8 or has a control character is refused: no program gives such names
-    /// to messages, and they would have to be escaped wherever an id is written.
+    /// A name with a control character is refused: no program gives such names to messages, and they
+    /// would have to be escaped wherever an id is written.
     pub(super) fn parse(name: String, is_new: bool) -> Option<Self> {
-        // The rules of Maildir have readers ignore names that begin with a dot.
+        // By the rules of Maildir, readers ignore names that begin with a dot.
         if name.starts_with('.') || name.chars().any(char::is_control) {
             return None;
         }
         let id = name.find(':').unwrap_or(name.len());
-        // The rules of Maildir keep `:1,` for experiments: what follows it are no flags.
+        // The rules of Maildir reserve `:1,` for experiments: what follows it is not flags.
         let flags = name[id..].strip_prefix(":2,").unwrap_or_default();
         let flags = MaildirFlags::from_name(flags);
         (id > 0).then_some(Self {
@@ -79,18 +80,18 @@ impl MaildirEntry {
         self.flags
     }
 
-    /// Whether no program has moved it from `new` to `cur` yet.
+    /// Whether the message is still in `new`: no program has moved it to `cur` yet.
     pub fn is_new(&self) -> bool {
         self.is_new
     }
 
-    /// How many bytes it has with lines that end in CR LF, if its name tells (`W=`).
+    /// Size of the message in bytes, if its lines end in CR LF; `None` if the name has no size (`W=`).
     pub fn size(&self) -> Option<u64> {
         let mut fields = self.id().split(',').skip(1);
         fields.find_map(|field| field.strip_prefix("W=")?.parse().ok())
     }
 
-    /// Where its file is below the Maildir.
+    /// The path of its file, relative to the Maildir.
     pub(super) fn place(&self) -> String {
         let folder = if self.is_new { "new" } else { "cur" };
         format!("{folder}/{}", self.name)
@@ -101,7 +102,8 @@ impl MaildirEntry {
         Self::new(self.id().to_owned(), Some(flags))
     }
 
-    /// Orders by time of arrival: seconds, microseconds if the name has them (`M`), the id.
+    /// The key for sorting by time of arrival: seconds, microseconds (`M`; 0 if the name has none),
+    /// and the id.
     pub(super) fn arrival(&self) -> (u64, u64, &str) {
         let (seconds, rest) = split_number(self.id());
         let micros = rest

@@ -1,11 +1,11 @@
-//! `MaildirError`: why something cannot be done with a Maildir.
+//! `MaildirError`: why an operation on a Maildir fails.
 
 use std::error::Error;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::{fmt, io};
 
-/// Why something cannot be done with a [`Maildir`](crate::Maildir).
+/// Why an operation on a [`Maildir`](crate::Maildir) fails.
 ///
 /// # Examples
 ///
@@ -18,23 +18,23 @@ use std::{fmt, io};
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum MaildirError {
-    /// The folder is not there, or has no `cur`, `new` and `tmp`.
+    /// The folder does not exist, or lacks `cur`, `new` or `tmp`.
     NoMaildir {
-        /// Where it was looked for.
+        /// The path of the folder.
         path: PathBuf,
     },
-    /// The message is not there any more.
+    /// The message does not exist any more.
     Gone {
-        /// The first part of the name of its file.
+        /// Its [`id`](crate::MaildirEntry::id): the first part of the name of its file.
         id: String,
     },
     /// A subfolder cannot have this name: it is empty or too long, begins or ends with a dot, has
-    /// two in a row, or holds a `/` or a control character.
+    /// two dots in a row, or contains a `/` or a control character.
     InvalidFolderName {
         /// The name.
         name: String,
     },
-    /// There is a subfolder of this name.
+    /// A subfolder of this name exists already.
     FolderExists {
         /// The name.
         name: String,
@@ -44,18 +44,19 @@ pub enum MaildirError {
         /// What was given.
         flags: String,
     },
-    /// The system refuses.
+    /// The system reports an error.
     #[non_exhaustive]
     Io {
-        /// What it was about.
+        /// The file or folder that was used.
         path: PathBuf,
-        /// What it says.
+        /// The error of the system.
         source: io::Error,
     },
 }
 
 impl MaildirError {
-    /// Whether the disk, a quota or the largest size of a file is reached: there may be room later.
+    /// Whether the disk is full, or a quota or the largest size of a file is reached: the operation
+    /// may succeed later.
     pub fn is_full(&self) -> bool {
         let kinds = [
             ErrorKind::StorageFull,
@@ -65,7 +66,7 @@ impl MaildirError {
         matches!(self, Self::Io { source, .. } if kinds.contains(&source.kind()))
     }
 
-    /// For `map_err` of what is done with `path`.
+    /// For `map_err`: wraps the error of an operation on `path`.
     pub(super) fn at(path: &Path) -> impl FnOnce(io::Error) -> Self {
         |source| Self::Io {
             path: path.to_owned(),

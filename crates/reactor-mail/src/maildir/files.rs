@@ -1,4 +1,4 @@
-//! Small files beside the messages: locks, and replacement as a whole.
+//! Small files beside the messages: file locks, and atomic replacement.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
@@ -16,11 +16,12 @@ use super::folder::{Maildir, sync_folder};
 pub(super) struct Lock(#[expect(dead_code, reason = "closing it unlocks")] File);
 
 impl Lock {
-    /// Waits for the lock: it is held for the time of a look at a Maildir.
+    /// Waits for the lock, and blocks the thread for that time: a holder keeps the lock while it
+    /// scans a Maildir and writes a small file.
     pub(super) fn new(path: &Path) -> Result<Self, MaildirError> {
         let mut options = OpenOptions::new();
-        // Created, and never removed: if it were, two processes could each lock a file of this
-        // name.
+        // The file is created and never removed: if it were removed, two processes could each lock
+        // another file of this name.
         options.write(true).create(true).truncate(false).mode(0o600);
         let file = options.open(path).map_err(MaildirError::at(path))?;
         file.lock().map_err(MaildirError::at(path))?;
@@ -28,7 +29,7 @@ impl Lock {
     }
 }
 
-/// Replaces a file: readers, and a restart after a crash, see the old text or the new one.
+/// Replaces a file atomically: readers see the old text or the new one, also after a crash.
 pub(super) fn replace(path: &Path, text: &str) -> Result<(), MaildirError> {
     // The caller holds a lock, so no other process uses the same name.
     let temporary = path.with_extension("tmp");
@@ -52,18 +53,19 @@ pub(super) fn read(path: &Path) -> Result<String, MaildirError> {
     }
 }
 
-/// A UIDVALIDITY that no mailbox below `root` has had: the time in seconds, or one more than the
-/// last one.
+/// A UIDVALIDITY that no mailbox below `root` has had: the Unix time in seconds, or one more than the
+/// last UIDVALIDITY if that is greater.
 pub(super) fn next_uid_validity(root: &Maildir) -> Result<NonZeroU32, MaildirError> {
     let path = root.path().join("reactor-uidvalidity");
     let _lock = Lock::new(&path.with_extension("lock"))?;
-    // 0 also if the file is damaged: then the time and what this process knows make a new one.
+    // 0 also if the file is damaged: then the time, and the last value of this process in `GIVEN`,
+    // determine the new one.
     let last = read(&path)?.trim().parse().unwrap_or(0_u32);
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     let now = u32::try_from(now.unwrap_or_default().as_secs()).unwrap_or(u32::MAX);
     let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
-    // Older ones are below the time. So there are as many as Maildirs get their first mailbox, or
-    // another one, in a second.
+    // Values below the time are not needed, since `next` is not less than the time. So the map
+    // has only the Maildirs that have got a mailbox within about the last second.
     given.retain(|_, validity| *validity >= now);
     let last = last.max(given.get(&path).copied().unwrap_or(0));
     // The time, so that the values still grow if the file was removed; one more than the last, for
@@ -74,8 +76,8 @@ pub(super) fn next_uid_validity(root: &Maildir) -> Result<NonZeroU32, MaildirErr
     Ok(NonZeroU32::new(next).unwrap_or(NonZeroU32::MIN))
 }
 
-/// The last UIDVALIDITY of each file, if it is not below the time in seconds: the file goes with its
-/// Maildir, which may be made anew in the same second.
-// In the process alone: two processes of which one removes a Maildir and the other makes it anew within
-// a second are not told apart.
+/// The last UIDVALIDITY by path of the file, if it is not below the time in seconds. Needed
+/// because a Maildir may be removed, together with the file, and created again in the same second.
+// Known to this process only: if one process removes a Maildir and another one creates it again in the
+// same second, both may give the same UIDVALIDITY.
 static GIVEN: Mutex<BTreeMap<PathBuf, u32>> = Mutex::new(BTreeMap::new());

@@ -7,8 +7,8 @@ use super::error::MaildirError;
 
 /// The flags of a message: a set of letters, which stand behind `:2,` in the name of its file.
 ///
-/// The capital letters have a meaning for all programs; the small ones are what a program likes
-/// (Dovecot: keywords), and are kept.
+/// The capital letters mean the same in all programs. Each program gives the small ones its own
+/// meaning (Dovecot: keywords); a change of other flags keeps them.
 ///
 /// # Examples
 ///
@@ -68,25 +68,25 @@ impl MaildirFlags {
         self.0 & flags.0 == flags.0
     }
 
-    /// These and `flags`.
+    /// These flags and `flags`.
     #[must_use]
     pub const fn union(self, flags: Self) -> Self {
         Self(self.0 | flags.0)
     }
 
-    /// These without `flags`.
+    /// These flags without `flags`.
     #[must_use]
     pub const fn difference(self, flags: Self) -> Self {
         Self(self.0 & !flags.0)
     }
 
-    /// Those that are in both.
+    /// The flags that are in both.
     #[must_use]
     pub const fn intersection(self, flags: Self) -> Self {
         Self(self.0 & flags.0)
     }
 
-    /// The letters of a file's name; what is no letter is left out.
+    /// The flags in a file's name; characters other than ASCII letters are left out.
     pub(super) fn from_name(letters: &str) -> Self {
         let flags = letters.chars().filter_map(Self::from_letter);
         flags.fold(Self::empty(), Self::union)
@@ -107,7 +107,7 @@ impl FromStr for MaildirFlags {
 }
 
 impl fmt::Display for MaildirFlags {
-    /// The letters in the order of ASCII, as names have them.
+    /// The letters in ASCII order, as in the names of files.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let letters = (b'A'..=b'z').filter(|letter| letter.is_ascii_alphabetic());
         for letter in letters.filter(|&letter| self.contains(Self::of(letter))) {

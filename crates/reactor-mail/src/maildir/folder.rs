@@ -12,9 +12,9 @@ use super::error::MaildirError;
 use super::flags::MaildirFlags;
 use super::scan;
 
-/// The folders of a Maildir.
+/// The folders in a Maildir.
 pub(super) const FOLDERS: [&str; 3] = ["cur", "new", "tmp"];
-/// Age at which an unfinished delivery is removed: what the rules of Maildir say.
+/// Age at which an unfinished delivery is removed, by the rules of Maildir.
 const MAX_UNFINISHED: Duration = Duration::from_secs(36 * 3600);
 /// Most attempts to use a file by its name. An attempt fails if another program has renamed the
 /// file since it was found.
@@ -75,31 +75,32 @@ pub struct Maildir {
 }
 
 impl Maildir {
-    /// The Maildir at `path`. Nothing is looked at yet.
+    /// The Maildir at `path`. The file system is not accessed yet.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into().into(),
         }
     }
 
-    /// Where it is.
+    /// The path of the Maildir.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Whether it is there.
+    /// Whether the Maildir exists, with its three folders.
     pub fn exists(&self) -> bool {
         FOLDERS.iter().all(|folder| self.path.join(folder).is_dir())
     }
 
-    /// Creates what is missing of it, readable for its owner only, and removes deliveries that were
-    /// not finished 36 hours ago.
+    /// Creates the folders that are missing, accessible to their owner only, and removes unfinished
+    /// deliveries whose file has not been used for 36 hours.
     ///
     /// # Errors
     ///
-    /// [`MaildirError::Io`], also if the folder that it is to be in is not there.
+    /// [`MaildirError::Io`], also if the parent folder does not exist.
     pub fn create(&self) -> Result<(), MaildirError> {
-        // The disk is waited for only if a folder was made: this is called before each message.
+        // Waits for the disk only if a folder was made, because `create` is called before each
+        // message.
         let mut is_made = false;
         for path in [self.path.to_path_buf()]
             .into_iter()
@@ -131,8 +132,8 @@ impl Maildir {
             let Ok(metadata) = file.metadata() else {
                 continue;
             };
-            // The rules of Maildir name the time of the last access. A file system that does not
-            // record it has at least that of the last change.
+            // By the rules of Maildir, the time of the last access counts. A file system that does
+            // not record it has at least the time of the last change.
             let times = [metadata.modified(), metadata.accessed()];
             let used = times.into_iter().flatten().max();
             let age = used.and_then(|used| now.duration_since(used).ok());
@@ -157,7 +158,7 @@ impl Maildir {
         Ok(())
     }
 
-    /// All messages, by the time of their arrival: those that are new and those that are not.
+    /// All messages, new ones and old ones, in the order of their arrival.
     ///
     /// # Errors
     ///
@@ -189,7 +190,7 @@ impl Maildir {
         self.with_file(entry, |path, _| File::open(path))
     }
 
-    /// Reads a message, as its file is.
+    /// Reads a message: the bytes of its file, without a conversion of line ends.
     ///
     /// # Errors
     ///
@@ -201,8 +202,7 @@ impl Maildir {
         Ok(message)
     }
 
-    /// Gives a message these flags and no others, and moves it to `cur`. Gives the entry that it
-    /// has then.
+    /// Replaces the flags of a message, and moves it to `cur`. Returns its new entry.
     ///
     /// # Errors
     ///
@@ -215,8 +215,8 @@ impl Maildir {
         self.change_flags(entry, |_| flags)
     }
 
-    /// Adds flags to those that a message has, and moves it to `cur`. Flags that another program
-    /// adds at the same time stay.
+    /// Adds flags to those that a message has, and moves it to `cur`. Returns its new entry. Flags
+    /// that another program adds at the same time stay.
     ///
     /// # Errors
     ///
@@ -229,7 +229,7 @@ impl Maildir {
         self.change_flags(entry, |old| old.union(flags))
     }
 
-    /// Takes flags from a message, and moves it to `cur`.
+    /// Removes flags of a message, and moves it to `cur`. Returns its new entry.
     ///
     /// # Errors
     ///
@@ -249,7 +249,8 @@ impl Maildir {
     ) -> Result<MaildirEntry, MaildirError> {
         self.with_file(entry, |path, entry| {
             let changed = entry.with_flags(change(entry.flags()));
-            // Fails if another program has renamed it: its flags are read again then.
+            // Fails if another program has renamed the file; `with_file` then calls this closure
+            // again, with the new flags.
             fs::rename(path, self.path.join(changed.place()))?;
             Ok(changed)
         })
@@ -264,16 +265,16 @@ impl Maildir {
         self.with_file(entry, |path, _| fs::remove_file(path))
     }
 
-    /// Does something with the file of a message. If it is not there, because another program has
-    /// renamed it, it is looked for and the same is done again.
+    /// Calls `f` with the path of a message's file. If `f` fails with `NotFound`, because another
+    /// program has renamed the file, the file is searched by its id and `f` is called again.
     pub(super) fn with_file<T>(
         &self,
         entry: &MaildirEntry,
         mut f: impl FnMut(&Path, &MaildirEntry) -> io::Result<T>,
     ) -> Result<T, MaildirError> {
         let mut found = None;
-        // The file is used by its name, without a look before: a look could be out of date as soon
-        // as it is over.
+        // No check that the file exists comes before `f`: its result could be out of date when `f`
+        // runs.
         for _ in 0..MAX_LOOKS {
             let entry = found.as_ref().unwrap_or(entry);
             let path = self.path.join(entry.place());
@@ -283,7 +284,7 @@ impl Maildir {
             }
             found = Some(self.find(entry.id())?);
         }
-        // Other programs rename it faster than it can be used.
+        // Other programs have renamed the file before each attempt.
         let id = entry.id().to_owned();
         Err(MaildirError::Gone { id })
     }

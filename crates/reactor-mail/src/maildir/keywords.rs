@@ -1,4 +1,4 @@
-//! `Keywords`: which small letter of a file's name stands for which keyword of IMAP.
+//! `Keywords`: maps keywords of IMAP to small letters in the names of files.
 
 use super::flags::MaildirFlags;
 use crate::store::{MailFlag, MailFlags};
@@ -21,7 +21,7 @@ impl Keywords {
         self.0.iter()
     }
 
-    /// Takes a line of the file: letter and name.
+    /// Adds the keyword of a line of `reactor-uids`: letter and name. `None` if the line is damaged.
     pub(super) fn parse(&mut self, line: &str) -> Option<()> {
         let (letter, name) = line.split_once(' ')?;
         let letter: char = letter.parse().ok().filter(char::is_ascii_lowercase)?;
@@ -29,16 +29,16 @@ impl Keywords {
         Some(())
     }
 
-    /// The letter of a keyword, in any case.
+    /// The letter of a keyword, whose name is compared without regard to case.
     pub(super) fn letter(&self, name: &str) -> Option<char> {
         let mut keywords = self.0.iter();
         let found = keywords.find(|(_, other)| other.eq_ignore_ascii_case(name));
         found.map(|(letter, _)| *letter)
     }
 
-    /// Gives letters to those of `names` that have none, as long as there are letters that stand
-    /// for nothing, and that no message has: those are another program's. Says whether one got a
-    /// letter.
+    /// Gives letters to those of `names` that have none, as long as there are free ones. A letter
+    /// in `used`, the flags of all messages, is not free even if it stands for no keyword: it is that
+    /// of another program. Returns whether a name got a letter.
     pub(super) fn add(
         &mut self,
         names: &[String],
@@ -58,7 +58,7 @@ impl Keywords {
         self.0.len() > before
     }
 
-    /// What a client sees.
+    /// The flags that a client sees, for those in the name of a file.
     pub(super) fn to_mail(&self, flags: MaildirFlags) -> MailFlags {
         let set = FLAGS.iter().filter(|(_, letter)| flags.contains(*letter));
         let mut mail = MailFlags::from_iter(set.map(|(flag, _)| *flag));
@@ -70,7 +70,7 @@ impl Keywords {
         mail
     }
 
-    /// The letters of what a client sets.
+    /// The letters for flags that a client sets; a keyword without a letter is left out.
     pub(super) fn to_maildir(&self, mail: &MailFlags) -> MaildirFlags {
         let set = FLAGS.iter().filter(|(flag, _)| mail.contains(*flag));
         let keywords = mail.keywords().iter().filter_map(|name| self.letter(name));
@@ -79,7 +79,7 @@ impl Keywords {
         letters.fold(MaildirFlags::empty(), MaildirFlags::union)
     }
 
-    /// All letters that mean something to a client: others stay as they are.
+    /// All letters that stand for a flag or a keyword. The others are those of other programs.
     pub(super) fn known(&self) -> MaildirFlags {
         let letters = self
             .0

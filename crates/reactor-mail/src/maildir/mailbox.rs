@@ -1,7 +1,7 @@
 //! `MaildirMailbox`: a Maildir as a `Mailbox`.
 //!
-//! All file work runs in the reactor's threads, one job of a mailbox after the other. A job first
-//! looks at what other programs have changed.
+//! All file work runs in the reactor's threads; the jobs of a mailbox run one after the other. Each
+//! job but that of `body` first checks what other programs have changed.
 
 use std::cell::{Cell, RefCell};
 use std::num::NonZeroU32;
@@ -24,7 +24,7 @@ use crate::store::{
     MailboxWatch, MailboxWatchers, MessageInfo, NewMessage, Uid,
 };
 
-/// Time from one look at a watched mailbox, for changes by other programs, to the next.
+/// Interval at which a watched mailbox is checked for changes by other programs.
 const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
 pub(super) struct MaildirMailbox {
@@ -33,11 +33,12 @@ pub(super) struct MaildirMailbox {
     account: Weak<Shared>,
     maildir: Maildir,
     uid_validity: NonZeroU32,
-    /// Locked by jobs only; those that use it wait in `queue`, so no thread waits for it long.
+    /// Locked by jobs only. They run one at a time, by `queue`, so no thread blocks on this lock.
     list: Arc<Mutex<UidList>>,
     queue: DeferredLock,
-    /// Version of `list` that the watchers know of.
-    // Set by each job that has succeeded; a job that fails leaves it, and so the next one tells.
+    /// Version of `list` of which the watchers were last notified.
+    // Set by each job that succeeds. A job that fails leaves it, so that the next one that succeeds
+    // notifies the watchers of all changes.
     known: Cell<u64>,
     watchers: MailboxWatchers,
     poll: RefCell<Weak<Poll>>,
@@ -63,8 +64,9 @@ impl MaildirMailbox {
         &self.watchers
     }
 
-    /// Runs a job in a thread after a look at the Maildir. If `is_change`, another look follows.
-    /// Tells the watchers what has changed, also by others.
+    /// Brings the list up to date with the Maildir and runs `job`, both in a thread. If `is_change`,
+    /// brings the list up to date once more. Then notifies the watchers if the list has changed, by
+    /// `job` or by another program.
     pub(super) fn job<T: Send + 'static>(
         &self,
         is_change: bool,
@@ -72,19 +74,20 @@ impl MaildirMailbox {
     ) -> Deferred<T> {
         let (list, maildir) = (Arc::clone(&self.list), self.maildir.clone());
         let run = move || {
-            // A job that has panicked has left it whole: it is changed after the files are.
+            // The list is still consistent after a panic in an earlier job, because it is changed
+            // only after the files.
             let mut list = list.lock().unwrap_or_else(PoisonError::into_inner);
             list.sync(&maildir)?;
             let done = job(&maildir, &mut list);
             if is_change {
-                // Also if the job has failed: some of its changes may be made. The next job tells
-                // the watchers of them.
+                // Also if the job has failed: it may have made some of its changes. The next job
+                // that succeeds notifies the watchers of them.
                 list.sync(&maildir)?;
             }
             Ok((done?, list.version))
         };
         let reactor = self.reactor.clone();
-        // The thread is asked for only when the job's turn comes: jobs that wait hold no thread.
+        // `defer_to_thread` is called only when the job's turn comes: jobs that wait hold no thread.
         let done = self.queue.run(move || reactor.defer_to_thread(run));
         let this = self.this.clone();
         done.map_err(refusal).map_ok(move |(value, version)| {
@@ -97,19 +100,22 @@ impl MaildirMailbox {
         })
     }
 
-    /// Looks at the Maildir from time to time, until the `Poll` is dropped.
+    /// Checks the Maildir each `POLL_INTERVAL` for changes, until the `Poll` is dropped.
     fn poll(&self) -> Rc<Poll> {
         let this = self.this.clone();
-        // Waits for each look, so that slow ones do not pile up in `queue`.
+        // The `LoopingCall` waits for the Deferred of each check, so that slow checks do not pile up
+        // in `queue`.
         let looping = LoopingCall::new(move || {
             let looked = match this.upgrade() {
                 Some(mailbox) => mailbox.job(false, |_, _| Ok(())),
                 None => succeed(()),
             };
-            // A failure is that of the next command, too, which tells the client.
+            // The failure is dropped: the next command fails for the same reason, and the client
+            // gets that failure.
             looked.add_errback(|_| Ok(()))
         });
-        // Errs if it runs already, but it is new. Its Deferred fails if the reactor ends.
+        // `start_later` errs only if the call runs already, but this one is new. Its Deferred fails
+        // if the reactor ends, which needs no handling.
         if let Ok(ended) = looping.start_later(&self.reactor, POLL_INTERVAL) {
             ended.ignore();
         }
@@ -117,7 +123,7 @@ impl MaildirMailbox {
     }
 }
 
-/// The loop that looks at a mailbox; all watches of the mailbox own it together.
+/// The timer that checks a mailbox for changes. All watches of the mailbox own it together.
 struct Poll(LoopingCall);
 
 impl Drop for Poll {
@@ -126,7 +132,7 @@ impl Drop for Poll {
     }
 }
 
-/// What a client gets to know of an error.
+/// Turns errors that a client may know into `MailboxError`s; others stay, and are logged.
 pub(super) fn refusal(failure: Failure) -> Failure {
     let refusal = match failure.check::<MaildirError>() {
         Some(MaildirError::NoMaildir { .. }) => MailboxError::NoSuchMailbox,
@@ -157,7 +163,7 @@ impl Mailbox for MaildirMailbox {
 
     fn body(&self, uid: Uid) -> Deferred<Option<Bytes>> {
         let (list, maildir) = (Arc::clone(&self.list), self.maildir.clone());
-        // Without a look at the Maildir: none is needed to find a file.
+        // Without `sync`: `Maildir::read` finds the file even if it has been renamed.
         let read = move || {
             let list = list.lock().unwrap_or_else(PoisonError::into_inner);
             let entry = list.records.get(&uid).map(|record| record.entry.clone());
@@ -200,7 +206,7 @@ impl Mailbox for MaildirMailbox {
             if change != FlagChange::Remove {
                 list.add_keywords(maildir, flags.keywords())?;
             }
-            // After the keywords were added, which have no letter before.
+            // After `add_keywords`, because a new keyword has no letter before.
             let (letters, known) = (list.keywords.to_maildir(&flags), list.keywords.known());
             for uid in uids {
                 let Some(record) = list.records.get(&uid) else {
@@ -209,7 +215,7 @@ impl Mailbox for MaildirMailbox {
                 let changed = maildir.change_flags(&record.entry, |old| match change {
                     FlagChange::Add => old.union(letters),
                     FlagChange::Remove => old.difference(letters),
-                    // The letters of other programs, which no client sees, are not replaced.
+                    // The letters of other programs, which clients do not see, are kept.
                     FlagChange::Replace => old.difference(known).union(letters),
                 });
                 match changed {
@@ -226,7 +232,8 @@ impl Mailbox for MaildirMailbox {
             return fail(MailboxError::NoSuchMailbox);
         };
         let uids = uids.to_vec();
-        // First what is copied, then where to: two jobs of different mailboxes.
+        // Two jobs, because each belongs to a mailbox: the first finds the messages in this one, the
+        // second copies them in the target.
         let from = self.maildir.clone();
         let taken = self.job(false, move |_, list| {
             let flags = |entry: &MaildirEntry| list.keywords.to_mail(entry.flags());
@@ -256,7 +263,7 @@ impl Mailbox for MaildirMailbox {
         self.job(true, move |maildir, list| {
             for record in uids.iter().filter_map(|uid| list.records.get(uid)) {
                 match maildir.remove(&record.entry) {
-                    // Another program was quicker.
+                    // Another program has removed it before.
                     Err(MaildirError::Gone { .. }) => {}
                     removed => removed?,
                 }
@@ -265,7 +272,7 @@ impl Mailbox for MaildirMailbox {
         })
     }
 
-    /// Moves them from `new` to `cur`, as all programs do with what they have shown.
+    /// Moves the messages from `new` to `cur`, as all programs do with messages that they have shown.
     fn claim_recent(&self, uids: &[Uid]) -> Deferred<Vec<Uid>> {
         let uids = uids.to_vec();
         self.job(true, move |maildir, list| {
@@ -293,14 +300,15 @@ impl Mailbox for MaildirMailbox {
         let poll = polling.unwrap_or_else(|| self.poll());
         self.poll.replace(Rc::downgrade(&poll));
         self.watchers.add(Rc::new(move || {
-            // Goes with the watch.
+            // Owned by the closure, so that the polling ends when the last watch is dropped.
             let _poll: &Rc<Poll> = &poll;
             changed();
         }))
     }
 }
 
-/// Copies messages, all or none; those that are gone are left out.
+/// Copies messages to `to`, all or none; messages that do not exist any more are left out. Returns
+/// the UID of each message and that of its copy.
 fn copy_all(
     from: &Maildir,
     messages: Vec<(Uid, MailFlags, MaildirEntry)>,
@@ -311,14 +319,14 @@ fn copy_all(
     for (_, flags, _) in &messages {
         all.change(FlagChange::Add, flags);
     }
-    // All at once: each call may write the list.
+    // One call for all messages, because each call may write the list.
     list.add_keywords(to, all.keywords())?;
     let mut copies = Vec::new();
     for (uid, flags, entry) in messages {
         match copy_message(from, &entry, to, list.keywords.to_maildir(&flags)) {
             Ok(copy) => copies.push((uid, copy)),
             Err(MaildirError::Gone { .. }) => {}
-            // Removes those that were made.
+            // The drop of `copies` removes the copies that were made.
             Err(error) => return Err(error),
         }
     }

@@ -1,19 +1,19 @@
-//! Names of mailboxes as names of folders: levels are separated by dots, in modified UTF-7.
+//! Names of mailboxes as names of folders: in modified UTF-7, with dots between the levels.
 
 use crate::imap::mailbox_name;
 use crate::store::MailboxName;
 
-/// The dot in a level, written as modified UTF-7 writes what is not ASCII. An `&` of a name is written
-/// as `&-`, so these bytes stand for nothing else.
+/// A dot within a level, encoded as modified UTF-7 encodes characters that are not ASCII. An `&` in a
+/// name is encoded as `&-`, so these bytes stand for nothing else.
 const DOT: &str = "&AC4-";
 
-/// The name of a folder; `None` if a file cannot have such a name.
+/// The name of a mailbox's folder, without the dot in front; `None` if it is too long for a file.
 pub(super) fn folder_of(name: &MailboxName) -> Option<String> {
     let levels = name
         .components()
         .map(|level| mailbox_name::encode(level).replace('.', DOT));
     let folder = levels.collect::<Vec<_>>().join(".");
-    // With the dot in front, it is the name of a file, of 255 bytes at most.
+    // With the dot in front, it is the name of a file, which may have 255 bytes.
     (folder.len() < 255).then_some(folder)
 }
 
@@ -23,11 +23,12 @@ pub(super) fn name_of(folder: &str) -> Option<MailboxName> {
         .split('.')
         .map(|level| mailbox_name::decode(&level.replace(DOT, ".")));
     let levels: Vec<String> = levels.collect::<Option<_>>()?;
-    // Decoded, such a level would be two.
+    // A level with a slash would be two levels in the name of the mailbox.
     if levels.iter().any(|level| level.contains('/')) {
         return None;
     }
     let name = MailboxName::new(&levels.join("/")).ok()?;
-    // One that is written differently would be another folder.
+    // If the folder's name is not the encoding of this mailbox's name, then the mailbox's folder is
+    // another one.
     (!name.is_inbox() && folder_of(&name).as_deref() == Some(folder)).then_some(name)
 }

@@ -1,4 +1,4 @@
-//! Scans of a Maildir: which files it has while other programs rename them.
+//! Scans of a Maildir: find all its files, although other programs may rename them during the scan.
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
@@ -9,19 +9,19 @@ use std::time::{Duration, SystemTime};
 use super::entry::MaildirEntry;
 use super::error::MaildirError;
 
-/// Most scans until one has seen no change; then the last one counts.
+/// Most scans until one has seen no change. If each of them has seen one, the last scan counts.
 const MAX_SCANS: usize = 8;
 /// Most scans in a search: a scan may miss a message that another program renames during it.
 const MAX_SEARCHES: usize = 100;
-/// A change within this time before a scan may have the same time as one during the scan: clocks of
-/// file systems tick every few milliseconds.
+/// A change less than this time before a scan may get the same modification time as a change during
+/// the scan, because clocks of file systems tick only every few milliseconds.
 const CLOCK_TICK: Duration = Duration::from_millis(20);
 
 /// All messages below `path`, by their ids.
 ///
-/// `new` is read before `cur`: a message that moves in between is seen twice, and not never. A file
-/// that is renamed while its folder is read may be missed: if a folder has changed, both are read
-/// again.
+/// `new` is read before `cur`, so that a message that moves in between is seen twice instead of
+/// never. A file that is renamed while its folder is read may be missed, so if a folder has
+/// changed, both are read again.
 pub(super) fn by_id(path: &Path) -> Result<HashMap<String, MaildirEntry>, MaildirError> {
     let mut found = HashMap::new();
     for _ in 0..MAX_SCANS {
@@ -41,8 +41,8 @@ pub(super) fn by_arrival(found: HashMap<String, MaildirEntry>) -> Vec<MaildirEnt
     entries
 }
 
-/// Those of `wanted` that are there, by id. That one is gone is only said after a scan during which
-/// nothing can have been renamed.
+/// Those messages of `wanted` that exist, by id. A message is left out only after a scan during which
+/// no file can have been renamed, or after `MAX_SEARCHES` scans.
 pub(super) fn search(
     path: &Path,
     mut wanted: HashSet<String>,
@@ -65,7 +65,7 @@ pub(super) fn search(
     Ok(found)
 }
 
-/// Whether a change after `now` will show in the times of the folders, if `before` are those now.
+/// Whether each change after `now` will change the times of the folders, which are `before` now.
 pub(super) fn is_settled(before: [SystemTime; 2], now: SystemTime) -> bool {
     let is_old = |time: SystemTime| now.duration_since(time).is_ok_and(|age| age > CLOCK_TICK);
     before.into_iter().all(is_old)
@@ -79,7 +79,7 @@ fn read_both(path: &Path, found: &mut HashMap<String, MaildirEntry>) -> Result<(
     Ok(())
 }
 
-/// When a file was last added to, renamed in or removed from `new` and `cur`.
+/// Times at which a file was last added to, renamed in or removed from `new` and `cur`, in this order.
 pub(super) fn changed(path: &Path) -> Result<[SystemTime; 2], MaildirError> {
     let changed = |folder: &str| {
         let folder = path.join(folder);
@@ -111,7 +111,7 @@ fn read(
     Ok(())
 }
 
-/// For `map_err` of a look at a folder of the Maildir at `path`.
+/// For `map_err`: the error of an access to `folder`, a part of the Maildir at `path`.
 pub(super) fn no_maildir<'a>(
     path: &'a Path,
     folder: &'a Path,

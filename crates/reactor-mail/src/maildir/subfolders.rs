@@ -8,21 +8,22 @@ use super::error::MaildirError;
 use super::folder::{Maildir, sync_folder};
 use super::unique;
 
-/// Most bytes of the name of a file, of which the dot in front is one.
+/// Most bytes of a subfolder's name. The name of a file may have 255, of which one is the dot in front.
 const MAX_NAME: usize = 254;
 
 impl Maildir {
-    /// The subfolder `name`, in which dots separate the levels: `Archive.2026`. Nothing is looked
-    /// at yet.
+    /// The subfolder `name`, in which dots separate the levels: `Archive.2026`. The file system is not
+    /// accessed yet.
     ///
-    /// The subfolders of a Maildir are beside one another: take them from the outermost one.
+    /// The folders of all levels are beside one another in the outermost Maildir: call this method of
+    /// that Maildir, not of a subfolder.
     ///
     /// # Errors
     ///
     /// [`MaildirError::InvalidFolderName`].
     pub fn folder(&self, name: &str) -> Result<Self, MaildirError> {
-        // No empty level, so no name begins with a dot and none is `..`; no slash, so none leads
-        // out of the Maildir.
+        // No level is empty, so the name does not begin with a dot and is not `..`; it has no slash,
+        // so it does not lead out of the Maildir.
         let is_valid = name.len() <= MAX_NAME
             && name.split('.').all(|level| !level.is_empty())
             && !name.contains(|c: char| c == '/' || c.is_control());
@@ -33,7 +34,7 @@ impl Maildir {
         Ok(Self::new(self.path().join(format!(".{name}"))))
     }
 
-    /// The names of the subfolders that are there, sorted.
+    /// The names of the existing subfolders, sorted.
     ///
     /// # Errors
     ///
@@ -46,7 +47,8 @@ impl Maildir {
             let Some(name) = name.strip_prefix('.') else {
                 continue;
             };
-            // Other folders that begin with a dot have no `cur`, and are no subfolders.
+            // A folder whose name begins with a dot, but that has no `cur`, `new` and `tmp`, is not a
+            // subfolder.
             if self.folder(name).is_ok_and(|folder| folder.exists()) {
                 names.push(name.to_owned());
             }
@@ -66,15 +68,15 @@ impl Maildir {
             let name = name.to_owned();
             return Err(MaildirError::FolderExists { name });
         }
-        // Before the mark: if it fails in between, the folder is a Maildir all the same.
+        // Before `maildirfolder`: if writing that file fails, the folder is a Maildir all the same.
         folder.create()?;
-        // Tells programs that deliver that this is no Maildir of its own.
+        // Shows to programs that deliver mail that this folder is a subfolder of a Maildir.
         let mark = folder.path().join("maildirfolder");
         fs::write(&mark, "").map_err(MaildirError::at(&mark))?;
         Ok(folder)
     }
 
-    /// Gives a subfolder another name. Those below it keep theirs.
+    /// Renames a subfolder. The subfolders below it keep their names.
     ///
     /// # Errors
     ///
@@ -82,8 +84,8 @@ impl Maildir {
     /// [`MaildirError::NoMaildir`] if there is no subfolder `name`, [`MaildirError::Io`].
     pub fn rename_folder(&self, name: &str, to: &str) -> Result<(), MaildirError> {
         let (from, renamed) = (self.folder(name)?, self.folder(to)?);
-        // A race with another program can only end in an error: a folder with `cur` in it is not
-        // empty, and so is not replaced.
+        // If another program creates the folder after this check, `rename` fails, because it does not
+        // replace a folder that is not empty.
         if renamed.exists() {
             let name = to.to_owned();
             return Err(MaildirError::FolderExists { name });
@@ -93,7 +95,7 @@ impl Maildir {
         sync_folder(self.path())
     }
 
-    /// Removes a subfolder with its messages. Those below it stay.
+    /// Removes a subfolder with its messages. The subfolders below it stay.
     ///
     /// # Errors
     ///
@@ -106,8 +108,8 @@ impl Maildir {
         let moved = fs::rename(folder.path(), &away);
         moved.map_err(|error| folder.missing(error))?;
         match fs::remove_dir_all(&away) {
-            // Deliveries remove what is old in `tmp`, and the times of a folder are those of its
-            // last change, long before the move.
+            // `create`, which each delivery calls, may have removed it: it removes old entries of
+            // `tmp`, and the move does not renew the times of the folder.
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
             removed => removed.map_err(MaildirError::at(&away)),
         }

@@ -1,9 +1,9 @@
 //! `UidList`: which UID each message of a Maildir has, in a file beside the messages.
 //!
-//! The file `reactor-uids` is replaced as a whole, so that a reader sees all of one version of it.
-//! Processes that change it hold a lock on `reactor-uids.lock`. Other programs know nothing of it:
-//! what they have added gets its UID at the next [`sync`](UidList::sync), and what they have renamed
-//! keeps its own, because the id in the name of its file stays.
+//! The file `reactor-uids` is replaced atomically, so that a reader sees one version of it as a whole.
+//! Processes that change it hold a lock on `reactor-uids.lock`. Other mail programs do not know the
+//! file: a message that they add gets its UID at the next [`sync`](UidList::sync), and one that they
+//! rename keeps its UID, because the id in the name of its file stays.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::{self, File};
@@ -28,31 +28,31 @@ const FORMAT: &str = "reactor-uids 1";
 #[derive(Clone, Debug)]
 pub(super) struct Record {
     pub(super) entry: MaildirEntry,
-    /// Bytes with CR LF as line ends.
+    /// Size in bytes, if lines end in CR LF.
     pub(super) size: u32,
     pub(super) date: SystemTime,
 }
 
-/// The UIDs of a Maildir, and its messages when it was looked at last.
+/// The UIDs of a Maildir, and its messages as of the last scan.
 #[derive(Debug)]
 pub(super) struct UidList {
     pub(super) validity: NonZeroU32,
     pub(super) next: Uid,
     pub(super) records: BTreeMap<Uid, Record>,
     pub(super) keywords: Keywords,
-    /// Counts the changes that were seen: of this process and of others.
+    /// Number of changes seen so far, by this process and by others.
     pub(super) version: u64,
-    /// Changes of the folder and of the file as of the last look; `None` if something may have
-    /// changed since without changing these.
-    // Set by a look after which each further change shows in the times; cleared by a change of the
-    // file.
+    /// Times of the folders and of the file at the last scan: while they are the same, no further
+    /// scan is needed. `None` if a change could leave them the same.
+    // Set by a scan if each further change will alter the times (`is_settled`); cleared by one after
+    // which that is not sure, and when the file is written.
     stamps: Option<Stamps>,
-    /// The file whose content this is.
-    // `None` if the list was made anew and is not written yet.
+    /// Stamp of the version of the file that has this content.
+    // `None` if the list is new and not written yet.
     file: Option<FileStamp>,
 }
 
-/// Inode and time of change: each version of the file has its own.
+/// Inode and modification time (seconds, nanoseconds), which differ between versions of the file.
 type FileStamp = (u64, i64, i64);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,10 +62,10 @@ struct Stamps {
 }
 
 impl UidList {
-    /// Reads the list of a Maildir below `root`. If it has none, or one that is damaged, its
-    /// messages get UIDs anew, with another UIDVALIDITY.
+    /// Reads the list of a Maildir, which is `root` or a subfolder of it. If the list is missing or
+    /// damaged, the messages get new UIDs, with another UIDVALIDITY.
     pub(super) fn open(root: &Maildir, maildir: &Maildir) -> Result<Self, MaildirError> {
-        // Says that it is no Maildir before a file is made in it.
+        // Fails if this is not a Maildir, before the lock file is created in it.
         scan::changed(maildir.path())?;
         let lock = Lock::new(&lock_of(maildir))?;
         let mut list = match Self::read(maildir)? {
@@ -88,11 +88,12 @@ impl UidList {
         }
     }
 
-    /// Looks at the Maildir, if it can have changed.
+    /// Scans the Maildir if it can have changed since the last scan, and gives new messages UIDs.
     ///
     /// # Errors
     ///
-    /// [`MaildirError::NoMaildir`] if the Maildir or its list is another one now.
+    /// [`MaildirError::NoMaildir`] if the Maildir does not exist any more, or if its list has been
+    /// removed or has another UIDVALIDITY now; [`MaildirError::Io`].
     pub(super) fn sync(&mut self, maildir: &Maildir) -> Result<(), MaildirError> {
         let stamps = Stamps {
             folders: scan::changed(maildir.path())?,
@@ -102,21 +103,22 @@ impl UidList {
             return Ok(());
         }
         let lock = Lock::new(&lock_of(maildir))?;
-        // Again, under the lock: the first look was without it.
+        // Read again under the lock: another process may have replaced the file since.
         if file_stamp(maildir)? != self.file {
             self.reload(maildir)?;
         }
         self.sync_locked(maildir, &lock)
     }
 
-    /// Takes what another process has written.
+    /// Takes over the list that another process has written.
     fn reload(&mut self, maildir: &Maildir) -> Result<(), MaildirError> {
         let written = Self::read(maildir)?.filter(|list| list.validity == self.validity);
         let Some(mut written) = written else {
             let path = maildir.path().to_owned();
             return Err(MaildirError::NoMaildir { path });
         };
-        // The flags that were seen last: a difference to those of the scan is a change.
+        // The file has no flags, so those of the last scan are kept: if the next scan finds others,
+        // that counts as a change.
         for (uid, record) in &mut written.records {
             if let Some(known) = self.records.remove(uid) {
                 record.entry = known.entry;
@@ -129,14 +131,15 @@ impl UidList {
 
     fn sync_locked(&mut self, maildir: &Maildir, _lock: &Lock) -> Result<(), MaildirError> {
         let now = SystemTime::now();
-        // Before the scan: what changes during it has a later time, and so is looked at again.
+        // Before the scan: a change during it alters the times, and so leads to another scan.
         let folders = scan::changed(maildir.path())?;
         let mut entries = scan::by_id(maildir.path())?;
         let known = self.records.values().map(|record| record.entry.id());
         let missing = known
             .filter(|id| !entries.contains_key(*id))
             .map(str::to_owned);
-        // A message that is renamed at this moment is not gone.
+        // A message that the scan has missed because it was being renamed is not gone, so it is
+        // searched once more.
         let missing: HashSet<String> = missing.collect();
         entries.extend(scan::search(maildir.path(), missing)?);
 
@@ -174,8 +177,8 @@ impl UidList {
         Ok(())
     }
 
-    /// Gives keywords letters, and writes the list if a new one got one. Those that cannot be kept
-    /// are left out.
+    /// Gives letters to those keywords that have none, and writes the list if one got a letter. If
+    /// all letters are in use, the other keywords are left out.
     pub(super) fn add_keywords(
         &mut self,
         maildir: &Maildir,
@@ -198,7 +201,7 @@ impl UidList {
         Ok(())
     }
 
-    /// The UID of a message that was just added.
+    /// The UID of a message that was just added, so the search begins with the newest.
     pub(super) fn uid_of(&self, id: &str) -> Option<Uid> {
         let mut newest = self.records.iter().rev();
         newest
@@ -214,11 +217,11 @@ impl UidList {
             .collect()
     }
 
-    /// `None` if there is no list, or one that is damaged.
+    /// Reads the file; `None` if it does not exist or is damaged.
     fn read(maildir: &Maildir) -> Result<Option<Self>, MaildirError> {
         let path = maildir.path().join(FILE);
         // Before the file is read: if another process replaces it in between, the stamp is that of
-        // the older one, and the next look reads it again.
+        // the older version, and the next `sync` reads the file again.
         let stamp = file_stamp(maildir)?;
         let text = match fs::read_to_string(&path) {
             Ok(text) => text,
@@ -237,7 +240,7 @@ impl UidList {
     }
 
     fn parse(text: &str) -> Option<Self> {
-        // A file that was cut off ends without a line end.
+        // A file without a line end at its end was cut off.
         let mut lines = text.strip_suffix('\n')?.split('\n');
         let (validity, next) = lines
             .next()?
@@ -257,8 +260,8 @@ impl UidList {
             let seconds = fields.next()?.parse().ok()?;
             let date = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))?;
             let entry = MaildirEntry::parse(fields.next()?.to_owned(), false)?;
-            // Such a list would give a UID twice; damaged, it is replaced by one with another
-            // UIDVALIDITY.
+            // With such a list, a UID would be given twice. It counts as damaged, so a new list with
+            // another UIDVALIDITY replaces it.
             if uid >= list.next || list.records.contains_key(&uid) {
                 return None;
             }
@@ -267,8 +270,8 @@ impl UidList {
         Some(list)
     }
 
-    /// Replaces the file, which is on disk when this returns: a UID that a client knows is never
-    /// given again.
+    /// Replaces the file, which is on disk when this returns: so after a crash, too, a UID that a
+    /// client knows is not given to another message.
     fn write(&mut self, maildir: &Maildir) -> Result<(), MaildirError> {
         let mut text = format!("{FORMAT} {} {}\n", self.validity, self.next);
         for (letter, name) in self.keywords.iter() {
@@ -282,14 +285,14 @@ impl UidList {
         }
         files::replace(&maildir.path().join(FILE), &text)?;
         self.file = file_stamp(maildir)?;
-        // The stamp of the file is another one now; the next look sets both.
+        // They hold the stamp of the replaced file; the end of a scan sets them anew.
         self.stamps = None;
         Ok(())
     }
 }
 
 impl Record {
-    /// Of a message that has no UID yet; `None` if it is gone by now.
+    /// The record of a message that has no UID yet; `None` if its file does not exist any more.
     fn new(maildir: &Maildir, entry: MaildirEntry) -> Result<Option<Self>, MaildirError> {
         let path = maildir.path().join(entry.place());
         let looked = maildir.open(&entry).and_then(|mut file| {
@@ -309,7 +312,7 @@ impl Record {
     }
 }
 
-/// How many bytes a file has if each LF gets a CR that has none.
+/// Size of a file in bytes, if a CR is put before each LF that has none.
 fn wire_size(file: &mut File) -> io::Result<u64> {
     let (mut size, mut last) = (0, 0);
     let mut buffer = vec![0; 64 * 1024];
@@ -329,7 +332,7 @@ fn lock_of(maildir: &Maildir) -> PathBuf {
     maildir.path().join("reactor-uids.lock")
 }
 
-/// `None` if there is no file.
+/// The stamp of the file as it is now; `None` if the file does not exist.
 fn file_stamp(maildir: &Maildir) -> Result<Option<FileStamp>, MaildirError> {
     let path: &Path = &maildir.path().join(FILE);
     match fs::metadata(path) {

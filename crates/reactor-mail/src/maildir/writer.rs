@@ -44,7 +44,7 @@ const BUFFER: usize = 64 * 1024;
 #[derive(Debug)]
 pub struct MaildirWriter {
     maildir: Maildir,
-    /// Further ones that get the message.
+    /// Further Maildirs that get the message.
     others: Vec<Maildir>,
     file: File,
     temporary: Temporary,
@@ -52,16 +52,16 @@ pub struct MaildirWriter {
     /// The last piece has ended in a CR, which is not in the buffer: an LF may follow.
     // Set at the end of a piece, and cleared by the next one or by `finish`.
     has_cr: bool,
-    /// When it came, if that is not now.
+    /// Time of arrival; `None` for now.
     date: Option<SystemTime>,
-    /// Bytes of the file, and those that it has if its lines end in CR LF.
+    /// Size of the file in bytes.
     size: u64,
+    /// Size in bytes, if lines end in CR LF.
     wire_size: u64,
 }
 
 impl Maildir {
-    /// Delivers a message that is in memory; [`begin`](Self::begin) is for one that comes in
-    /// pieces.
+    /// Delivers a message that is in memory. Use [`begin`](Self::begin) if it comes in pieces.
     ///
     /// # Errors
     ///
@@ -98,13 +98,13 @@ impl MaildirWriter {
         })
     }
 
-    /// Delivers the message to a further Maildir, too: to both or to neither. Its file is the same
-    /// one (a hard link), if the file system can do it.
+    /// Delivers the message to a further Maildir, too: to all Maildirs or to none. Its file there is a
+    /// hard link if the file system can make one, else a copy.
     pub fn add_maildir(&mut self, maildir: Maildir) {
         self.others.push(maildir);
     }
 
-    /// Says when the message came (the time of its file): now, unless this is called.
+    /// Sets the time of arrival, which is the modification time of the file. The default is now.
     pub fn set_date(&mut self, date: SystemTime) {
         self.date = Some(date);
     }
@@ -113,7 +113,8 @@ impl MaildirWriter {
     ///
     /// # Errors
     ///
-    /// [`MaildirError::Io`]: the disk is full, for example. The message cannot be completed then.
+    /// [`MaildirError::Io`], for example if the disk is full. Then drop the writer: the message is
+    /// incomplete.
     pub fn write(&mut self, piece: &[u8]) -> Result<(), MaildirError> {
         let mut rest = piece;
         if self.has_cr && !rest.is_empty() {
@@ -125,12 +126,12 @@ impl MaildirWriter {
             let byte = rest[at];
             rest = &rest[at + 1..];
             match (byte, rest.first()) {
-                // Whether it is the CR of a line end is known with the next piece.
+                // The next piece shows whether this CR belongs to a line end.
                 (b'\r', None) => self.has_cr = true,
                 (b'\r', Some(&next)) => self.end_cr(next),
                 _ => {
                     self.push(b"\n");
-                    // For the CR that the line end has on the wire.
+                    // For the CR of the line end, which the file does not have.
                     self.wire_size += 1;
                 }
             }
@@ -142,7 +143,7 @@ impl MaildirWriter {
         Ok(())
     }
 
-    /// Takes a CR behind which `next` stands.
+    /// Handles a CR that `next` follows: before an LF, it is left out.
     fn end_cr(&mut self, next: u8) {
         if next != b'\n' {
             self.push(b"\r");
@@ -157,7 +158,7 @@ impl MaildirWriter {
 
     fn flush(&mut self) -> Result<(), MaildirError> {
         let written = self.file.write_all(&self.buffer);
-        // Also after an error: a part of it may be on disk, so it must not be written again.
+        // Also after an error: a part of the buffer may be in the file, and must not be written twice.
         self.buffer.clear();
         written.map_err(MaildirError::at(&self.temporary.0))
     }
@@ -166,17 +167,17 @@ impl MaildirWriter {
     ///
     /// # Errors
     ///
-    /// [`MaildirError`]. Nothing is delivered then.
+    /// [`MaildirError`]. Then no Maildir has the message.
     pub fn commit(self) -> Result<MaildirEntry, MaildirError> {
         self.finish(None)
     }
 
-    /// As [`commit`](Self::commit), but the message is in `cur` and has these flags, as if a reader
-    /// had seen it: what a mail program files itself is not new.
+    /// As [`commit`](Self::commit), but puts the message into `cur`, with these flags, as if a reader
+    /// had seen it: for messages that are not new, such as those that a mail program stores itself.
     ///
     /// # Errors
     ///
-    /// [`MaildirError`]. Nothing is delivered then.
+    /// [`MaildirError`]. Then no Maildir has the message.
     pub fn commit_with_flags(self, flags: MaildirFlags) -> Result<MaildirEntry, MaildirError> {
         self.finish(Some(flags))
     }
@@ -192,7 +193,7 @@ impl MaildirWriter {
         let synced = dated.and_then(|()| self.file.sync_all());
         synced.map_err(MaildirError::at(&self.temporary.0))?;
 
-        // Removes what is there already if a later step fails.
+        // Its drop removes the files that exist already if a later step fails.
         let mut delivered = Vec::new();
         for maildir in &self.others {
             let entry = self.entry(&unique::name(), flags);
@@ -203,8 +204,8 @@ impl MaildirWriter {
         let name = self.temporary.0.file_name().and_then(|name| name.to_str());
         let entry = self.entry(name.unwrap_or_default(), flags);
         let place = self.maildir.path().join(entry.place());
-        // The name is in use nowhere, so nothing is replaced.
-        // Last, because the others are linked to the file by its name in `tmp`.
+        // The name is unique, so the renaming replaces no file. It comes last, because the links
+        // above are made to the name in `tmp`.
         let moved = fs::rename(&self.temporary.0, &place);
         moved.map_err(MaildirError::at(&place))?;
         self.temporary.0 = place;
@@ -224,7 +225,7 @@ impl MaildirWriter {
     }
 }
 
-/// Gives the message in the file `from` the name `to` in another Maildir.
+/// Makes the message in the file `from` available as `to`, which is in `maildir`.
 fn link_or_copy(from: &Path, maildir: &Maildir, to: &Path) -> Result<(), MaildirError> {
     if fs::hard_link(from, to).is_ok() {
         return Ok(());
@@ -233,8 +234,9 @@ fn link_or_copy(from: &Path, maildir: &Maildir, to: &Path) -> Result<(), Maildir
     copy(&mut original, maildir, to)
 }
 
-/// Copies a message to another file system, or in one without links. If the Maildir is not there, or
-/// cannot be written to, this says so.
+/// Copies a message if no hard link can be made: to another file system, or in one without hard
+/// links. If the link has failed because the Maildir does not exist or cannot be written to, the copy
+/// fails with that error.
 fn copy(original: &mut File, maildir: &Maildir, to: &Path) -> Result<(), MaildirError> {
     let (mut copy, temporary) = Temporary::create(maildir)?;
     let copied = io::copy(original, &mut copy).and_then(|_| {
@@ -269,13 +271,14 @@ pub(super) fn copy_message(
     to: &Maildir,
     flags: MaildirFlags,
 ) -> Result<Copied, MaildirError> {
-    // Says that it is not there; a link would only say that something is not.
+    // Fails if `to` does not exist. The error of the link would not tell which of the two paths is
+    // missing.
     super::scan::changed(to.path())?;
     let fields = entry.id().find(',').map_or("", |at| &entry.id()[at..]);
     let copied = MaildirEntry::new(format!("{}{fields}", unique::name()), Some(flags));
     let place = to.path().join(copied.place());
     let is_linked = from.with_file(entry, |path, _| match fs::hard_link(path, &place) {
-        // Renamed by another program: it is looked for again.
+        // Another program has renamed the file: `with_file` searches it.
         Err(error) if error.kind() == ErrorKind::NotFound => Err(error),
         linked => Ok(linked.is_ok()),
     })?;
@@ -310,7 +313,7 @@ impl Temporary {
 impl Drop for Temporary {
     fn drop(&mut self) {
         if !self.0.as_os_str().is_empty() {
-            // Errs if another program has removed or moved it, which is as well.
+            // Errs if another program has removed or moved the file; then there is nothing to remove.
             let _ = fs::remove_file(&self.0);
         }
     }
