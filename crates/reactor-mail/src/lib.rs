@@ -3,10 +3,10 @@
 //! - `SmtpServer` (feature `smtp`) receives messages, and streams them to a `Delivery`;
 //!   `send_mail` sends one, an `SmtpClient` several over one connection; an
 //!   `MxClient` (feature `mx`) finds the servers of a domain.
-//! - `ImapServer` (feature `imap`) lets mail programs read what a `Login` gives them: an `Account`
-//!   with its `Mailbox`es. `MemoryMail` keeps them in memory.
-//! - `Maildir` (feature `maildir`) keeps messages, one file each; `MaildirDelivery` puts there what an
-//!   `SmtpServer` receives, and `MaildirLogin` lets an `ImapServer` read it.
+//! - `ImapServer` (feature `imap`) lets mail programs read the mail of its users: a `Login` checks the
+//!   password and returns an `Account` with its `Mailbox`es. `MemoryMail` keeps them in memory.
+//! - `Maildir` (feature `maildir`) keeps messages, one file each; `MaildirDelivery` puts the messages
+//!   of an `SmtpServer` there, and `MaildirLogin` lets the users of an `ImapServer` read them.
 //! - `ImapClient` (feature `imap`) reads mail on an IMAP server.
 //! - `ImapFraming` and `ImapResponseFraming` (feature `imap`) cut the bytes of IMAP into commands and
 //!   responses.

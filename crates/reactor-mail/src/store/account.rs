@@ -1,4 +1,4 @@
-//! `Login` and `Account`: whose mail it is, and which mailboxes there are.
+//! `Login` and `Account`: check a user's password, and give access to the user's mailboxes.
 
 use std::rc::Rc;
 
@@ -7,11 +7,11 @@ use deferred::Deferred;
 use super::mailbox::Mailbox;
 use super::name::MailboxName;
 
-/// Checks name and password, and gives the account. (Twisted: `IRealm` and `ICredentialsChecker`.)
+/// Checks name and password, and returns the account. (Twisted: `IRealm` and `ICredentialsChecker`.)
 ///
-/// A failure with [`MailboxError::WrongLogin`](crate::MailboxError::WrongLogin) refuses; any other
-/// one is logged, and the client learns that the login failed. If the connection ends first, the
-/// Deferred is cancelled.
+/// A failure with [`MailboxError::WrongLogin`](crate::MailboxError::WrongLogin) refuses the login; any
+/// other failure is logged, and the client learns only that the login failed. If the connection ends
+/// first, the Deferred is cancelled.
 ///
 /// # Examples
 ///
@@ -48,19 +48,20 @@ impl<T: Login + ?Sized> Login for Rc<T> {
 
 /// The mailboxes of a user. (Twisted: `IAccount`.)
 ///
-/// What an implementation must keep:
+/// Rules for implementations:
 ///
 /// - There is always an INBOX. It cannot be deleted; renaming it moves its messages to a new
 ///   mailbox and leaves it empty.
-/// - A mailbox that is made anew under a name that existed has another
+/// - A mailbox that is created under the name of a deleted one has another
 ///   [`uid_validity`](Mailbox::uid_validity), so that a client does not take its messages for those
-///   of the old one.
-/// - Renaming a mailbox renames those below it, too. Deleting it leaves those below.
+///   of the deleted one.
+/// - Renaming a mailbox renames the mailboxes below it, too. Deleting it leaves them.
 /// - Subscriptions are names: they survive the deletion of their mailbox.
 ///
-/// Each failure with a [`MailboxError`](crate::MailboxError) is sent to the client; any other one
-/// is logged, and the client learns only that the command failed. A Deferred is not cancelled when
-/// the client hangs up, except for that of [`list`](Self::list) and [`open`](Self::open).
+/// A failure with a [`MailboxError`](crate::MailboxError) is sent to the client; any other failure
+/// is logged, and the client learns only that the command failed. If the client hangs up, the
+/// Deferreds of [`list`](Self::list) and [`open`](Self::open) are cancelled; those of the other
+/// methods are not.
 ///
 /// # Examples
 ///
@@ -82,7 +83,7 @@ pub trait Account: 'static {
     #[doc(alias = "select")]
     fn open(&self, name: &MailboxName) -> Deferred<Rc<dyn Mailbox>>;
 
-    /// Makes a mailbox.
+    /// Creates an empty mailbox.
     fn create(&self, name: &MailboxName) -> Deferred<()>;
 
     /// Removes a mailbox with its messages. Sessions that have it open get
@@ -92,7 +93,8 @@ pub trait Account: 'static {
     /// Renames a mailbox and those below it.
     fn rename(&self, from: &MailboxName, to: &MailboxName) -> Deferred<()>;
 
-    /// Subscribes to a name, or ends that.
+    /// Subscribes to a name, or ends the subscription if `is_subscribed` is `false`. The mailbox need
+    /// not exist.
     #[doc(alias = "unsubscribe")]
     fn subscribe(&self, name: &MailboxName, is_subscribed: bool) -> Deferred<()>;
 }
@@ -111,8 +113,8 @@ pub trait Account: 'static {
 pub struct MailboxEntry {
     /// The name.
     pub name: MailboxName,
-    /// Whether it can be opened: not so for a name that only has others below it, or that is
-    /// subscribed to and does not exist.
+    /// Whether it can be opened. `false` for a name that only has other mailboxes below it, and for a
+    /// subscribed name whose mailbox does not exist.
     pub is_selectable: bool,
     /// Whether the user has subscribed to it.
     pub is_subscribed: bool,

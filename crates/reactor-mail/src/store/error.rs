@@ -1,9 +1,9 @@
-//! `MailboxError`: refusals of a store, which the client gets.
+//! `MailboxError`: refusals by a store, which are sent to the client.
 
 use std::error::Error;
 use std::fmt;
 
-/// Why a store refuses what a client asks for; the client gets it.
+/// Why a store refuses a client's request. The reason is sent to the client.
 ///
 /// # Examples
 ///
@@ -21,9 +21,9 @@ use std::fmt;
 pub enum MailboxError {
     /// The name or the password is wrong.
     WrongLogin,
-    /// There is no such mailbox, or not any more.
+    /// The mailbox does not exist, or does not exist any more.
     NoSuchMailbox,
-    /// There is such a mailbox already.
+    /// A mailbox of this name exists already.
     AlreadyExists,
     /// The user may not do this.
     NotPermitted,

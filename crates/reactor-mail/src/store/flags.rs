@@ -1,4 +1,4 @@
-//! `MailFlags`: what is marked on a message.
+//! `MailFlags`: the flags and keywords of a message.
 
 use std::fmt;
 
@@ -14,20 +14,20 @@ use std::fmt;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum MailFlag {
-    /// It has been answered.
+    /// The message has been answered.
     Answered = 1,
-    /// It is removed when the mailbox is expunged.
+    /// The message is removed when the mailbox is expunged.
     Deleted = 2,
-    /// It is not finished.
+    /// The message is a draft, which is not finished.
     Draft = 4,
-    /// It is marked for attention.
+    /// The message is marked for attention.
     Flagged = 8,
-    /// It has been read.
+    /// The message has been read.
     Seen = 16,
 }
 
 impl MailFlag {
-    /// All of them, in alphabetical order.
+    /// All flags, in alphabetical order.
     pub const ALL: [Self; 5] = [
         Self::Answered,
         Self::Deleted,
@@ -37,7 +37,7 @@ impl MailFlag {
     ];
 }
 
-/// The flags of a message: those of [`MailFlag`], and keywords, which clients name.
+/// The flags of a message: those of [`MailFlag`], and keywords, whose names clients choose.
 ///
 /// # Examples
 ///
@@ -55,11 +55,11 @@ impl MailFlag {
 pub struct MailFlags {
     /// A union of `MailFlag`s.
     bits: u8,
-    /// In order, each once whatever its case.
+    /// Sorted and without duplicates, both without regard to case.
     keywords: Vec<String>,
 }
 
-/// What becomes of the flags of a message.
+/// How a set of flags changes the flags of a message.
 ///
 /// # Examples
 ///
@@ -72,11 +72,11 @@ pub struct MailFlags {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FlagChange {
-    /// Those are added.
+    /// The given flags are added.
     Add,
-    /// Those are removed.
+    /// The given flags are removed.
     Remove,
-    /// Those are the flags.
+    /// The given flags replace all flags.
     Replace,
 }
 
@@ -113,17 +113,17 @@ impl MailFlags {
         MailFlag::ALL.into_iter().filter(is_set)
     }
 
-    /// The keywords, in order.
+    /// The keywords, sorted without regard to case.
     pub fn keywords(&self) -> &[String] {
         &self.keywords
     }
 
-    /// Whether a keyword is set, in any case.
+    /// Whether a keyword is set. Case does not matter.
     pub fn contains_keyword(&self, keyword: &str) -> bool {
         self.find(keyword).is_ok()
     }
 
-    /// Sets a keyword. One that is no atom of IMAP is not shown to clients.
+    /// Sets a keyword. A keyword that is not a valid atom of IMAP is not shown to clients.
     pub fn insert_keyword(&mut self, keyword: &str) {
         if let Err(place) = self.find(keyword) {
             self.keywords.insert(place, keyword.to_owned());
@@ -137,7 +137,7 @@ impl MailFlags {
         }
     }
 
-    /// Changes these flags by `others`.
+    /// Adds `others`, removes them, or replaces these flags by them.
     pub fn change(&mut self, change: FlagChange, others: &Self) {
         match change {
             FlagChange::Add => {

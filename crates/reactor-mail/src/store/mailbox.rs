@@ -11,7 +11,7 @@ use super::flags::{FlagChange, MailFlags};
 use super::name::MailboxName;
 use super::watch::MailboxWatch;
 
-/// The number of a message in its mailbox, which it keeps.
+/// The number of a message in its mailbox, which never changes.
 ///
 /// # Examples
 ///
@@ -24,20 +24,21 @@ pub type Uid = NonZeroU32;
 
 /// A mailbox that is open. (Twisted: `IMailbox`.)
 ///
-/// What an implementation must keep:
+/// Rules for implementations:
 ///
-/// - A message gets the next [`Uid`] when it comes, keeps it, and no other message ever gets it:
-///   also not after a restart, and not after it was removed. If that is not possible any more,
-///   [`uid_validity`](Self::uid_validity) must be another one from then on, greater than before.
+/// - A message gets the next [`Uid`] when it is added, and keeps it. No other message ever gets this
+///   `Uid`, not even after a restart or after the message was removed. If the `Uid`s are lost,
+///   [`uid_validity`](Self::uid_validity) must change, to a greater value.
 /// - The bytes of a message, its date and its size never change; only its flags do.
-/// - Others may change the mailbox at any time. A method that gets a `Uid` which is not there any
-///   more leaves it out, and does not fail.
-/// - What a method has answered is done: the next [`messages`](Self::messages) shows it.
+/// - Other sessions and programs may change the mailbox at any time. A method that gets the `Uid` of
+///   a message that does not exist any more leaves it out, and does not fail.
+/// - When the Deferred of a method fires, its change is made: the next [`messages`](Self::messages)
+///   shows it.
 ///
-/// Each failure with a [`MailboxError`](crate::MailboxError) is sent to the client; any other one
+/// A failure with a [`MailboxError`](crate::MailboxError) is sent to the client; any other failure
 /// is logged, and the client learns only that the command failed. If the client hangs up, the
-/// Deferreds of [`messages`](Self::messages) and [`body`](Self::body) are cancelled; what changes
-/// the mailbox goes on.
+/// Deferreds of [`messages`](Self::messages) and [`body`](Self::body) are cancelled; those of methods
+/// that change the mailbox are not.
 ///
 /// # Examples
 ///
@@ -57,49 +58,49 @@ pub type Uid = NonZeroU32;
 /// assert_eq!(snapshot.messages[0].flags, seen);
 /// ```
 pub trait Mailbox: 'static {
-    /// With a [`Uid`], this names a message for ever (UIDVALIDITY).
+    /// UIDVALIDITY: together with a [`Uid`], it identifies a message of the mailbox for ever.
     fn uid_validity(&self) -> NonZeroU32;
 
     /// All messages, as they are now.
     ///
-    /// The server asks when it opens the mailbox, when the client asks for news, and after the
-    /// callback of [`watch`](Self::watch); so it should be quick if nothing has changed.
+    /// The server calls this when it opens the mailbox, when the client asks for news, and after it
+    /// was notified by [`watch`](Self::watch); so it should be quick if nothing has changed.
     #[doc(alias = "fetch")]
     fn messages(&self) -> Deferred<MailboxSnapshot>;
 
-    /// The bytes of a message, with CRLF as line ends; `None` if it is not there any more.
+    /// The bytes of a message, with CRLF as line ends; `None` if it does not exist any more.
     fn body(&self, uid: Uid) -> Deferred<Option<Bytes>>;
 
-    /// Adds a message. When the Deferred fires, it is safe.
+    /// Adds a message. The Deferred gives its `Uid`, and fires when the message is stored safely.
     #[doc(alias = "addMessage")]
     fn append(&self, message: NewMessage) -> Deferred<Uid>;
 
-    /// Changes the flags of messages. Keywords that cannot be kept are left out.
+    /// Changes the flags of messages. Keywords that the store cannot keep are left out.
     #[doc(alias = "store")]
     fn change_flags(&self, uids: &[Uid], change: FlagChange, flags: &MailFlags) -> Deferred<()>;
 
-    /// Copies messages with flags and date to a mailbox of the same account: all, or none if it
-    /// fails.
+    /// Copies messages with flags and date to a mailbox of the same account. If this fails, none is
+    /// copied.
     fn copy(&self, uids: &[Uid], to: &MailboxName) -> Deferred<CopiedMessages>;
 
     /// Removes messages, whatever their flags.
     fn expunge(&self, uids: &[Uid]) -> Deferred<()>;
 
-    /// Makes messages old that [are recent](MessageInfo::is_recent), and gives those of `uids` that
-    /// were recent until now: the session that has asked shows them as `\Recent`, and no other one.
+    /// Makes those messages of `uids` that [are recent](MessageInfo::is_recent) no longer so, and
+    /// gives their `Uid`s. Only the session that has called this shows them as `\Recent`.
     ///
-    /// Unless a store has this, none of its messages is recent.
+    /// By default, it gives none: for stores without recent messages.
     fn claim_recent(&self, uids: &[Uid]) -> Deferred<Vec<Uid>> {
         // The parameter has a name for the documentation, so the default body uses it.
         let _ = uids;
         succeed(Vec::new())
     }
 
-    /// Calls `changed` after each change, by whatever session or program, until the
-    /// [`MailboxWatch`] is dropped; once for several changes is enough.
+    /// Calls `changed` after each change, whichever session or program makes it, until the
+    /// [`MailboxWatch`] is dropped. One call for several changes is enough.
     ///
-    /// [`MailboxWatchers`](crate::MailboxWatchers) keeps the callbacks. If other programs change
-    /// the mailbox, look at it from time to time while it is watched.
+    /// [`MailboxWatchers`](crate::MailboxWatchers) keeps the callbacks. If other programs may change
+    /// the mailbox, the implementation must check for changes while it is watched.
     #[doc(alias = "addListener")]
     fn watch(&self, changed: Rc<dyn Fn()>) -> MailboxWatch;
 }
@@ -117,20 +118,21 @@ pub trait Mailbox: 'static {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MailboxSnapshot {
-    /// What the next message will get, or less: at least one more than all that there were.
+    /// UIDNEXT: a `Uid` greater than that of each message so far, and not greater than that of the
+    /// next message.
     pub uid_next: Uid,
-    /// The messages, their `Uid`s ascending.
+    /// The messages, in ascending order of their `Uid`s.
     pub messages: Vec<MessageInfo>,
 }
 
 impl MailboxSnapshot {
-    /// These messages.
+    /// A snapshot with these values.
     pub fn new(uid_next: Uid, messages: Vec<MessageInfo>) -> Self {
         Self { uid_next, messages }
     }
 }
 
-/// What is known of a message without reading it.
+/// What a store knows about a message without reading it.
 ///
 /// # Examples
 ///
@@ -150,14 +152,14 @@ pub struct MessageInfo {
     pub flags: MailFlags,
     /// Its size in bytes, as [`Mailbox::body`] gives it.
     pub size: u32,
-    /// When it came (INTERNALDATE).
+    /// Time of arrival (INTERNALDATE).
     pub date: SystemTime,
-    /// Whether no session has been told of it: see [`Mailbox::claim_recent`].
+    /// Whether no session has reported it to its client yet: see [`Mailbox::claim_recent`].
     pub is_recent: bool,
 }
 
 impl MessageInfo {
-    /// This message, which is not recent.
+    /// A message that is not recent.
     pub fn new(uid: Uid, flags: MailFlags, size: u32, date: SystemTime) -> Self {
         Self {
             uid,
@@ -186,12 +188,12 @@ pub struct NewMessage {
     pub body: Bytes,
     /// Its flags.
     pub flags: MailFlags,
-    /// When it came; now if `None`.
+    /// Time of arrival; `None` for now.
     pub date: Option<SystemTime>,
 }
 
 impl NewMessage {
-    /// A message without flags that comes now.
+    /// A message without flags that arrives now.
     pub fn new(body: impl Into<Bytes>) -> Self {
         Self {
             body: body.into(),
@@ -201,7 +203,7 @@ impl NewMessage {
     }
 }
 
-/// What became of messages that were copied.
+/// The result of [`Mailbox::copy`].
 ///
 /// # Examples
 ///
@@ -214,14 +216,14 @@ impl NewMessage {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CopiedMessages {
-    /// That of the mailbox which they were copied to.
+    /// The `uid_validity` of the mailbox to which they were copied.
     pub uid_validity: NonZeroU32,
-    /// The `Uid` of each message that was there, and that of its copy; both ascending.
+    /// The `Uid` of each message that was copied, and that of its copy; both ascending.
     pub uids: Vec<(Uid, Uid)>,
 }
 
 impl CopiedMessages {
-    /// These messages.
+    /// A result with these values.
     pub fn new(uid_validity: NonZeroU32, uids: Vec<(Uid, Uid)>) -> Self {
         Self { uid_validity, uids }
     }

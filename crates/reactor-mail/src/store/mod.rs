@@ -1,5 +1,5 @@
-//! Where mail is kept: `Login`, `Account` and `Mailbox`, which a program implements, and a store
-//! in memory.
+//! Stores of mail: the traits `Login`, `Account` and `Mailbox`, which a program implements, and a
+//! store in memory.
 
 mod account;
 mod error;

@@ -1,17 +1,17 @@
-//! `MailboxName`: a name that is safe to make a path of.
+//! `MailboxName`: the name of a mailbox, checked so that it is safe in a path.
 
 use std::error::Error;
 use std::fmt;
 
-/// The most bytes of a name in UTF-8.
+/// Most bytes of a name in UTF-8.
 const MAX_NAME: usize = 1024;
 
 /// The name of a mailbox: components with `/` between them, in Unicode.
 ///
-/// A store can make a path of it: there is at least one component, none is empty, `.` or `..`, and
-/// there are no control characters, so no NUL and no line end. It has at most 1,024 bytes. INBOX is
-/// the same in any case, alone or as the first component; all other names are compared byte by
-/// byte.
+/// A store can use it as a path: it has at least one component, no component is empty, `.` or `..`,
+/// and it has no control characters, so no NUL and no line end. It has at most 1,024 bytes. INBOX,
+/// alone or as the first component, is the same name in upper and lower case; all other names are
+/// compared byte by byte.
 ///
 /// # Examples
 ///
@@ -31,7 +31,7 @@ impl MailboxName {
     ///
     /// # Errors
     ///
-    /// [`InvalidMailboxName`] if it does not keep what is said above.
+    /// [`InvalidMailboxName`] if it breaks one of the rules that [`MailboxName`] lists.
     pub fn new(name: &str) -> Result<Self, InvalidMailboxName> {
         let is_good = |component: &str| !matches!(component, "" | "." | "..");
         if name.len() > MAX_NAME || !name.split('/').all(is_good) || name.contains(char::is_control)
@@ -39,7 +39,7 @@ impl MailboxName {
             return Err(InvalidMailboxName);
         }
         let (first, rest) = name.split_at(name.find('/').unwrap_or(name.len()));
-        // Here once, so that all comparisons may be of bytes.
+        // Normalized here, so that names can be compared byte by byte.
         if first.eq_ignore_ascii_case("INBOX") {
             return Ok(Self(format!("INBOX{rest}")));
         }
@@ -61,12 +61,12 @@ impl MailboxName {
         &self.0
     }
 
-    /// What stands between the slashes; at least one.
+    /// The components between the slashes; at least one.
     pub fn components(&self) -> impl DoubleEndedIterator<Item = &str> {
         self.0.split('/')
     }
 
-    /// The name above this one, if there is one.
+    /// The name one level above; `None` if this one has a single component.
     pub fn parent(&self) -> Option<Self> {
         let (parent, _) = self.0.rsplit_once('/')?;
         Some(Self(parent.to_owned()))
@@ -78,17 +78,18 @@ impl MailboxName {
         rest.is_some_and(|rest| rest.starts_with('/'))
     }
 
-    /// The name that this one gets when `from` is renamed to `to`, if it does.
+    /// The name that this mailbox gets if `from` is renamed to `to`; `None` if it is neither `from`
+    /// nor below it, and so keeps its name.
     ///
     /// # Errors
     ///
-    /// [`InvalidMailboxName`] if that is too long.
+    /// [`InvalidMailboxName`] if the new name is too long.
     pub fn renamed(&self, from: &Self, to: &Self) -> Option<Result<Self, InvalidMailboxName>> {
         if self == from {
             return Some(Ok(to.clone()));
         }
         let below = self.is_below(from).then(|| &self.0[from.0.len()..])?;
-        // Checked anew, because it may be longer.
+        // `new` checks it, because it may be longer than this one.
         Some(Self::new(&format!("{}{below}", to.0)))
     }
 }

@@ -1,11 +1,11 @@
-//! `MailboxWatchers`: tells the sessions that have a mailbox open that it has changed.
+//! `MailboxWatchers`: notifies the sessions that have a mailbox open of its changes.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::rc::{Rc, Weak};
 
-/// The sessions that watch a mailbox: what an implementation of
-/// [`Mailbox::watch`](crate::Mailbox::watch) needs.
+/// The callbacks of the sessions that watch a mailbox: for implementations of
+/// [`Mailbox::watch`](crate::Mailbox::watch).
 ///
 /// # Examples
 ///
@@ -31,7 +31,7 @@ pub struct MailboxWatchers {
 #[derive(Default)]
 struct List {
     next: Cell<u64>,
-    // Found by number: two watches may have callbacks that cannot be told apart.
+    // With a number, by which a watch finds its callback: two watches may have the same one.
     callbacks: RefCell<Vec<(u64, Rc<dyn Fn()>)>>,
 }
 
@@ -47,16 +47,16 @@ impl MailboxWatchers {
         }
     }
 
-    /// Tells all of them that the mailbox has changed.
+    /// Calls all callbacks, because the mailbox has changed.
     pub fn notify(&self) {
-        // Copied: a callback may end its own watch, or begin another.
+        // Copied, because a callback may drop a watch or add one, which changes the list.
         let callbacks = self.list.callbacks.borrow().clone();
         for (_, changed) in callbacks {
             changed();
         }
     }
 
-    /// Whether there is none, so that nothing need be looked at.
+    /// Whether no session watches, so that checks for changes are not needed.
     pub fn is_empty(&self) -> bool {
         self.list.callbacks.borrow().is_empty()
     }
@@ -84,7 +84,7 @@ impl fmt::Debug for MailboxWatchers {
 /// ```
 #[must_use = "the watch ends when this is dropped"]
 pub struct MailboxWatch {
-    // Weak: a watch may outlive its mailbox, and must not keep it.
+    // Weak: a watch may outlive its mailbox, and must not keep the list alive.
     list: Weak<List>,
     number: u64,
 }
@@ -94,7 +94,8 @@ impl Drop for MailboxWatch {
         let Some(list) = self.list.upgrade() else {
             return;
         };
-        // Dropped after the borrow: it may own what watches here, too.
+        // The callback is dropped after the borrow ends, because its drop may drop another watch of
+        // this mailbox.
         let mut callbacks = list.callbacks.borrow_mut();
         let place = callbacks.iter().position(|(n, _)| *n == self.number);
         let removed = place.map(|place| callbacks.remove(place));

@@ -16,14 +16,14 @@ use crate::store::name::MailboxName;
 /// The mailboxes of a user. Mailboxes are removed only by methods of this type.
 pub(super) struct MemoryAccount {
     mailboxes: Rc<Mailboxes>,
-    // Names, which stay when their mailbox is deleted.
+    // Names, not mailboxes: a subscription stays when the mailbox is deleted.
     subscribed: RefCell<BTreeSet<MailboxName>>,
 }
 
 #[derive(Default)]
 pub(super) struct Mailboxes {
     by_name: RefCell<BTreeMap<MailboxName, Rc<MemoryMailbox>>>,
-    /// That of the latest mailbox: each one gets its own.
+    /// The UIDVALIDITY of the latest mailbox; each mailbox gets a greater one.
     uid_validity: Cell<u32>,
 }
 
@@ -52,7 +52,7 @@ impl MemoryAccount {
             mailboxes,
             subscribed: RefCell::default(),
         };
-        // Fails only if there is one.
+        // Errs only if there is an INBOX, but the account is new.
         let _ = account.mailboxes.create(&MailboxName::inbox());
         account
     }
@@ -71,7 +71,8 @@ impl MemoryAccount {
     }
 
     fn rename_now(&self, from: &MailboxName, to: &MailboxName) -> Result<()> {
-        // Also to a name below it: INBOX stays, only its messages go.
+        // Before the check of `is_below`: INBOX stays and only its messages move, so `to` may be
+        // below INBOX.
         if from.is_inbox() {
             self.mailboxes.create(to)?;
             return self
@@ -95,7 +96,7 @@ impl MemoryAccount {
         if renamed.iter().any(|(_, new)| by_name.contains_key(new)) {
             return Err(Failure::new(MailboxError::AlreadyExists));
         }
-        // All checks are done, so all are renamed or none.
+        // After all checks, so that either all mailboxes are renamed or none.
         for (name, new) in renamed {
             if let Some(mailbox) = by_name.remove(&name) {
                 by_name.insert(new, mailbox);

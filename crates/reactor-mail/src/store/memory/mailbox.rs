@@ -34,7 +34,7 @@ struct Stored {
     body: Bytes,
     flags: MailFlags,
     date: SystemTime,
-    /// Set when it comes, cleared when a session has been told of it.
+    /// Set when the message is added, cleared when a session claims it (`claim_recent`).
     is_recent: bool,
 }
 
@@ -50,7 +50,8 @@ impl MemoryMailbox {
         }
     }
 
-    /// The account has it no more; sessions that have it open learn that.
+    /// Marks the mailbox as deleted, after the account has removed it, and notifies the sessions
+    /// that have it open.
     pub(super) fn delete(&self) {
         self.is_deleted.set(true);
         self.messages.take();
@@ -61,7 +62,7 @@ impl MemoryMailbox {
         for (_, stored) in self.messages.take() {
             to.add(stored)?;
         }
-        // After all borrows: a callback may read both mailboxes.
+        // After all borrows have ended, because a callback may read both mailboxes.
         self.watchers.notify();
         to.watchers.notify();
         Ok(())
@@ -74,10 +75,10 @@ impl MemoryMailbox {
         Ok(())
     }
 
-    /// Without telling the watchers.
+    /// Adds a message without notifying the watchers.
     fn add(&self, mut stored: Stored) -> Result<Uid> {
         self.check()?;
-        // A copy, too (RFC 3501, section 6.4.7).
+        // A copy is recent, too (RFC 3501, section 6.4.7).
         stored.is_recent = true;
         let uid = self.uid_next.get();
         let Some(next) = uid.checked_add(1) else {
@@ -96,7 +97,7 @@ impl MemoryMailbox {
         let to = siblings.get(to)?;
         let mut copied = Vec::new();
         for &uid in uids {
-            // The borrow ends before `add`: it may be the same mailbox.
+            // The borrow ends before `add`, because `to` may be this mailbox.
             let stored = self.messages.borrow().get(&uid).cloned();
             if let Some(stored) = stored {
                 copied.push((uid, to.add(stored)?));

@@ -1,4 +1,4 @@
-//! Mail in memory: for tests, and as the model of a store.
+//! Store in memory: for tests, and as an example of a store.
 
 mod account;
 mod mailbox;

@@ -1,4 +1,4 @@
-//! `MemoryMail`: users with their accounts.
+//! `MemoryMail`: users with their accounts in memory.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,8 +10,8 @@ use super::account::MemoryAccount;
 use crate::store::account::{Account, Login};
 use crate::store::error::MailboxError;
 
-/// Mail in memory, for tests and trials: a [`Login`] to accounts whose messages go with the
-/// process.
+/// Mail in memory, for tests and trials: a [`Login`] to accounts whose messages are lost when the
+/// process ends.
 ///
 /// # Examples
 ///
@@ -25,12 +25,12 @@ use crate::store::error::MailboxError;
 /// ```
 #[derive(Clone, Default)]
 pub struct MemoryMail {
-    /// Name, password and account.
+    /// Password and account by name.
     accounts: BTreeMap<String, (String, Rc<MemoryAccount>)>,
 }
 
 impl MemoryMail {
-    /// Without accounts.
+    /// A store without accounts.
     pub fn new() -> Self {
         Self::default()
     }
@@ -44,7 +44,7 @@ impl MemoryMail {
         self
     }
 
-    /// The account of a name, without its password.
+    /// The account of a user, without a check of the password.
     pub fn account(&self, name: &str) -> Option<Rc<dyn Account>> {
         let (_, account) = self.accounts.get(name)?;
         Some(Rc::<MemoryAccount>::clone(account))
