@@ -237,7 +237,7 @@ pub fn with_no_unhandled<R>(body: impl FnOnce() -> R) -> R {
 
 /// As [`with_no_unhandled`], for the failures of all threads.
 ///
-/// Failures are counted that are reported while `body` runs: by this thread, and by every
+/// The failures that are reported while `body` runs count: those of this thread, and of every
 /// other thread that has no hook of its own ([`with_hook`](unhandled::with_hook)). So `body` should
 /// wait for the threads that it starts. Tests that run at the same time in the same process
 /// are other threads, too: put such a test into a process of its own, or give the others
@@ -273,7 +273,7 @@ fn assert_none(unhandled: &[Unhandled]) {
     let counted = unhandled.iter().filter(|unhandled| !unhandled.is_minor());
     // The minor ones follow from a cancel that the test has asked for.
     for (index, unhandled) in counted.enumerate() {
-        // Errs never: a `String` takes all that is written.
+        // Never errs: a `String` takes all that is written.
         let _ = write!(stories, "\n{}. {unhandled}", index + 1);
     }
     assert!(stories.is_empty(), "failures were left unhandled:{stories}");

@@ -82,8 +82,8 @@ impl<T> fmt::Display for Undelivered<T> {
     }
 }
 
-// It is no `Error` itself: then it would be a `Failure` by the conversion of every error,
-// which asks that the value is `Send`.
+// `Undelivered` does not implement `Error`: otherwise the conversion of every error into a
+// `Failure` would apply to it, and that requires a `Send` value.
 impl<T> From<Undelivered<T>> for Failure {
     #[track_caller]
     fn from(_: Undelivered<T>) -> Self {
@@ -137,7 +137,7 @@ plain_error! {
 plain_error! {
     /// A Deferred was made to wait, directly or through others, for itself.
     ///
-    /// The one that closed the circle fails with this, so that none of them
+    /// The Deferred that would close the cycle fails with this, so that none of them
     /// hangs.
     ///
     /// # Examples
@@ -279,8 +279,8 @@ impl Failure {
         Self::catch_at(called_at, f)
     }
 
-    /// As [`catch`](Self::catch), where the failure is to name another place than this: that
-    /// of the call with which the user has handed `f` over.
+    /// As [`catch`](Self::catch), but the failure names `place`: for example, that of the call with
+    /// which the user has handed `f` over.
     ///
     /// # Errors
     ///

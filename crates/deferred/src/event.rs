@@ -70,7 +70,7 @@ impl fmt::Display for FailureEvent<'_> {
     }
 }
 
-/// The places of a trail, on one line.
+/// The places of a stage trace, on one line.
 struct OneLine<'a>(&'a StageTrace);
 
 impl fmt::Display for OneLine<'_> {

@@ -24,7 +24,7 @@ struct WhoMayGoNext;
 #[doc = include_str!("../../../docs/guide/07-time.md")]
 struct Time;
 
-/// It has a program of several threads.
+/// The page has a program of several threads.
 #[cfg(feature = "sync")]
 #[doc = include_str!("../../../docs/guide/08-async-and-threads.md")]
 struct AsyncAndThreads;

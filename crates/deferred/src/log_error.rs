@@ -7,7 +7,8 @@ use crate::event::FailureEvent;
 use crate::failure::Result;
 use crate::panics::run_contained;
 
-/// Logs a failure, marks it as logged, and passes it on. It was added at this place.
+/// Logs a failure, marks it as logged, and passes it on. The field is the place where the stage
+/// was added.
 pub(crate) struct LogError(pub(crate) &'static Location<'static>);
 
 impl<M, T> Stage<M, T> for LogError

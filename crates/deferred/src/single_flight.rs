@@ -57,17 +57,17 @@ struct Calls<K, T: Clone + 'static> {
 }
 
 struct Call<T: Clone + 'static> {
-    /// Tells it from a later call with the same key.
+    /// Tells this call from a later one with the same key.
     id: u64,
     /// What `start` returned; cancelled when the last waiter leaves.
     started: DeferredHandle,
-    /// Fires `result`: with that of `start`, or with a failure for all.
+    /// Fires `result`: with the result of `start`, or with the failure of `fail_all`.
     trigger: Trigger<T>,
     result: SharedDeferred<T>,
 }
 
 impl<K: Eq + Hash + Clone + 'static, T: Clone + 'static> SingleFlight<K, T> {
-    /// With no call in flight.
+    /// A `SingleFlight` with no call in flight.
     pub fn new() -> Self {
         Self {
             calls: Rc::new(Calls {
@@ -79,12 +79,12 @@ impl<K: Eq + Hash + Clone + 'static, T: Clone + 'static> SingleFlight<K, T> {
 
     /// The result of the call in flight with this key. If there is none, `start` begins one.
     ///
-    /// When a waiter gets the result, the call is no longer in flight: a `get` of its callback
-    /// starts anew. So does one that is made while the last waiter is being cancelled.
+    /// When a waiter gets the result, the call is no longer in flight: a `get` in its callback
+    /// starts anew. So does a `get` that is made while the last waiter is being cancelled.
     ///
     /// # Errors
     ///
-    /// The Deferred fails with what that of `start` fails with. All waiters share the
+    /// The Deferred fails with the failure of the Deferred of `start`. All waiters share that
     /// failure.
     #[track_caller]
     pub fn get(&self, key: K, start: impl FnOnce() -> Deferred<T>) -> Deferred<T> {
@@ -119,7 +119,8 @@ impl<K: Eq + Hash + Clone + 'static, T: Clone + 'static> SingleFlight<K, T> {
             trigger: trigger.clone(),
             result,
         };
-        // A call that `start` itself has made; its waiters get its result all the same.
+        // `start` itself may have made a call with the same key. This one replaces it in the map;
+        // the waiters of the other still get its result.
         let replaced = self.calls.in_flight.borrow_mut().insert(key.clone(), call);
         drop(replaced);
         let calls = Rc::downgrade(&self.calls);

@@ -147,8 +147,8 @@ impl Unhandled {
         let call = |hook: &dyn Fn(&Self)| {
             run_contained("the hook for unhandled failures", || hook(self));
         };
-        // Errs at the end of the thread, when its hooks are gone; the hooks of the process are
-        // left.
+        // Errs at the end of the thread, when its hooks are gone; then the hooks of the process
+        // are called.
         let local = LOCAL.try_with(|hooks| hooks.borrow().last().cloned());
         if let Ok(Some(hook)) = local {
             call(&*hook);

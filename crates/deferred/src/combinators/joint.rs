@@ -12,7 +12,7 @@ use crate::failure::{Failure, FirstError, Result};
 use crate::panics::{drop_contained, drop_each_contained, run_contained};
 use crate::stage_trace::CallSite;
 
-/// The options of a combination. What it waits for is its rule.
+/// The options of a combination. Its [`Rule`] says which results it waits for.
 #[derive(Clone, Copy)]
 pub(crate) struct Options {
     /// Failures that are not part of the result are dropped, instead of reported as unhandled.
@@ -134,7 +134,7 @@ impl<R: Rule> Group<Shared> for parking_lot::Mutex<Joint<Shared, R>> {
     }
 }
 
-/// Combines `ends` by `rule`.
+/// Combines `receivers` by `rule`.
 pub(crate) fn combine<M, R>(
     receivers: Vec<Receiver<M, R::Value>>,
     rule: R,
@@ -291,7 +291,8 @@ impl<M: Flavour, R: Rule> Drop for Joint<M, R> {
 }
 
 impl<M: Flavour, R: Rule> Decided<M, R> {
-    /// Cancels the parts without a result, and reports kept failures, all but that of `index`.
+    /// Cancels the other parts without a result if the options say so, and reports the failures
+    /// that were kept. `index` is the part whose stage runs.
     fn let_go_of_rest(self, index: usize) -> Sender<M, R::Output>
     where
         (): Fits<M>,

@@ -1,5 +1,5 @@
-//! Rules of the combinators: how the results of the parts become one, and which of them decides
-//! that early, before the others are there.
+//! Rules of the combinators: how the results of the parts become one result, and which part
+//! decides it early, before the other parts have theirs.
 
 use std::marker::PhantomData;
 use std::panic::Location;
@@ -20,7 +20,7 @@ pub(crate) trait Rule: 'static {
     /// What `result`, of the part at `index`, means for the whole.
     fn sort(&self, index: usize, result: Result<Self::Value>) -> Verdict<Self>;
 
-    /// What is kept, if it is a failure.
+    /// The failure, if a failure was kept.
     fn into_failure(kept: Self::Kept) -> Option<Failure>;
 
     /// The combined result, when each part has something to be kept. Called
@@ -36,25 +36,25 @@ pub(crate) enum Verdict<R: Rule + ?Sized> {
     Keep(R::Kept),
     /// The combined result is there.
     Succeed(R::Output),
-    /// It fails, with this as the first error.
+    /// The combination fails, with this as the first error.
     Fail(Failure),
 }
 
-/// All results, in order: that of a `DeferredList`. With `fails_early`, the first failure is
-/// that of the whole.
+/// Rule of `DeferredList`: all results, in order. With `fails_early`, the first failure becomes
+/// the failure of the whole.
 pub(crate) struct Settled<T> {
     pub(crate) fails_early: bool,
-    // By a function, since no rule owns a `T`: so it may go to another thread whatever `T` is.
+    // A function type, since no rule owns a `T`: so a rule is `Send`, whatever `T` is.
     part: PhantomData<fn() -> T>,
 }
 
-/// All values, in order, or the first failure: that of `gather_results`.
+/// Rule of `gather_results`: all values, in order, or the first failure.
 pub(crate) struct Values<T> {
     part: PhantomData<fn() -> T>,
 }
 
-/// The first value, and the index of its part: that of `race`. Failures are kept, and become a
-/// group if there is no value; with `fails_early`, the first of them is that of the whole.
+/// Rule of `race`: the first value, and the index of its part. Failures are kept, and become a
+/// group if there is no value; with `fails_early`, the first failure becomes that of the whole.
 pub(crate) struct FirstValue<T> {
     pub(crate) fails_early: bool,
     part: PhantomData<fn() -> T>,
@@ -155,7 +155,7 @@ impl<T: 'static> Rule for FirstValue<T> {
         made_at: &'static Location<'static>,
     ) -> Result<(usize, T)> {
         let failures: Vec<_> = kept.collect();
-        // What is in the log already, in each of its members, need not be reported as a group.
+        // If each member is in the log already, the group need not be reported again.
         let are_logged = !failures.is_empty() && failures.iter().all(Failure::is_logged);
         let failure = Failure::raised_at_place(FailureGroup::new(failures), made_at);
         if are_logged {

@@ -55,8 +55,8 @@ impl<M: Flavour, T: Fits<M>, X> Waiters<M, T, X> {
         first
     }
 
-    /// Puts `source` into the line. Another thread may have drawn a later ticket,
-    /// and be there already.
+    /// Puts `sender` into the line. A sender with a later ticket, drawn by another thread, may be
+    /// there already.
     pub(crate) fn insert(&mut self, ticket: u64, sender: Sender<M, T>, brought: X) {
         // The line is sorted by ticket, for `remove`.
         let at = self.line.partition_point(|(other, _)| *other < ticket);

@@ -1,4 +1,4 @@
-//! A failure with a text of what was being done when it came.
+//! `Failure::context`: a text that says what was being done when the failure came.
 
 use std::error::Error;
 use std::fmt;
@@ -37,8 +37,8 @@ impl Failure {
     ///
     /// The error becomes the source of the new one: [`check`](Self::check),
     /// [`is`](Self::is) and [`trap`](Self::trap) find it still. The place it was raised at,
-    /// the stages it passed and the backtrace are kept. (A clone of the failure that is
-    /// alive keeps the backtrace for itself.)
+    /// the stages it passed and the backtrace are kept. (If a clone of the failure is alive, the
+    /// backtrace stays with the clone.)
     ///
     /// # Examples
     ///
@@ -66,8 +66,8 @@ impl Failure {
                 ..inner
             },
             Err(shared) => {
-                // The clones keep the error, so it is the source as a whole. What can be copied of
-                // its story is; a backtrace cannot.
+                // The clones keep the error, so the whole failure becomes the source. Its story is
+                // copied, except for the backtrace, which cannot be.
                 let shared = Self { inner: shared };
                 let (raised_at, stage_trace) =
                     (shared.raised_at(), shared.inner.stage_trace.clone());

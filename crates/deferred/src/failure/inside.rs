@@ -33,8 +33,8 @@ impl<T: Default + IntoIterator<Item = Failure>> Deref for Inside<T> {
 /// Failures to be dropped, of this thread.
 struct Queue {
     waiting: RefCell<Vec<Failure>>,
-    /// A drop further up the stack works through the queue: set by the outermost, cleared when
-    /// the queue is empty. A panic does not keep it set, since each drop is contained.
+    /// A drop further down the stack works through the queue. Set by the outermost drop, cleared
+    /// when the queue is empty. A panic does not keep it set, since each drop is contained.
     is_draining: Cell<bool>,
 }
 
@@ -50,15 +50,15 @@ thread_local! {
 impl<T: Default + IntoIterator<Item = Failure>> Drop for Inside<T> {
     fn drop(&mut self) {
         let failures = std::mem::take(&mut self.failures);
-        // Errs when the queue of the thread is gone; then they are dropped as they are, with the
-        // closure that has them, and nesting takes stack.
+        // Errs when the queue of the thread is gone; then the failures are dropped with the
+        // closure, and nested ones take stack.
         let _ = QUEUE.try_with(|queue| {
             queue.waiting.borrow_mut().extend(failures);
             if queue.is_draining.replace(true) {
                 return;
             }
             loop {
-                // Out of the borrow: the drop of a failure comes back here, to add what is inside.
+                // Nothing is borrowed below: the drop of a failure adds those inside of it here.
                 let next = queue.waiting.borrow_mut().pop();
                 match next {
                     Some(failure) => drop_contained(failure),
@@ -71,43 +71,43 @@ impl<T: Default + IntoIterator<Item = Failure>> Drop for Inside<T> {
 }
 
 /// The depth to which errors that contain failures are printed; deeper ones are printed as `…`.
-const TOLD: usize = 16;
+const MAX_DEPTH: usize = 16;
 
-/// Calls `tell`, which prints an error, unless [`TOLD`] others around it are being printed.
-pub(super) fn tell_inside(
+/// Calls `print`, which prints an error, unless [`MAX_DEPTH`] others around it are being printed.
+pub(super) fn print_nested(
     f: &mut fmt::Formatter<'_>,
-    tell: impl FnOnce(&mut fmt::Formatter<'_>) -> fmt::Result,
+    print: impl FnOnce(&mut fmt::Formatter<'_>) -> fmt::Result,
 ) -> fmt::Result {
     // Errs when the thread ends and the cell is gone. Then the depth cannot be counted, so the
     // error is treated as too deep.
-    let depth = DEPTH.try_with(Cell::get).unwrap_or(TOLD);
-    if depth == TOLD {
+    let depth = DEPTH.try_with(Cell::get).unwrap_or(MAX_DEPTH);
+    if depth == MAX_DEPTH {
         return f.write_str("…");
     }
-    let _told = Told::at(depth);
-    tell(f)
+    let _printing = Printing::at(depth);
+    print(f)
 }
 
 thread_local! {
     static DEPTH: Cell<usize> = const { Cell::new(0) };
 }
 
-/// An error is being printed, for as long as this lives.
-struct Told {
+/// Counts an error as being printed, for as long as this lives.
+struct Printing {
     depth: usize,
 }
 
-impl Told {
+impl Printing {
     fn at(depth: usize) -> Self {
         // Cannot err: the cell was there a moment ago.
-        let _ = DEPTH.try_with(|told| told.set(depth + 1));
+        let _ = DEPTH.try_with(|depth_now| depth_now.set(depth + 1));
         Self { depth }
     }
 }
 
-impl Drop for Told {
+impl Drop for Printing {
     fn drop(&mut self) {
         // As above. Also while a `Display` panics, so that the next one begins at the right depth.
-        let _ = DEPTH.try_with(|told| told.set(self.depth));
+        let _ = DEPTH.try_with(|depth_now| depth_now.set(self.depth));
     }
 }

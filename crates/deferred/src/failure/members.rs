@@ -4,9 +4,9 @@ use std::error::Error;
 use std::fmt::{self, Write};
 
 use super::Failure;
-use super::inside::{Inside, tell_inside};
+use super::inside::{Inside, print_nested};
 
-/// One of several Deferreds failed, and with it what was made of them.
+/// One of several Deferreds failed, and with it the Deferred that was made of them.
 ///
 /// The failure's error is the [`source`](Error::source), so that
 /// [`Failure::check`] finds it through this one.
@@ -76,7 +76,7 @@ impl Error for FirstError {
 
 /// None of several Deferreds succeeded: what each of them failed with.
 ///
-/// It is empty if there was none to begin with.
+/// The group is empty if there was no Deferred at all.
 ///
 /// # Examples
 ///
@@ -138,7 +138,7 @@ impl fmt::Display for FailureGroup {
         let Some((last, others)) = self.failures.split_last() else {
             return f.write_str("there was no deferred that could have succeeded");
         };
-        tell_inside(f, |f| {
+        print_nested(f, |f| {
             f.write_str("all of the deferreds failed: ")?;
             for failure in others {
                 write!(f, "{failure}; ")?;
@@ -156,7 +156,7 @@ impl fmt::Debug for FailureGroup {
     }
 }
 
-// Without a source: it would be one of several.
+// Without a source: `source` could name only one of several failures.
 impl Error for FailureGroup {}
 
 /// The failures in an error.
@@ -174,23 +174,23 @@ pub(super) fn members_of<'a>(error: &'a (dyn Error + 'static)) -> Option<Members
 impl Members<'_> {
     /// Writes the full story of each, indented, each line beginning with a line break.
     pub(super) fn write_stories(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        tell_inside(f, |f| match self {
-            Self::First(first) => tell_member(f, first.index, first.failure()),
+        print_nested(f, |f| match self {
+            Self::First(first) => print_member(f, first.index, first.failure()),
             Self::Group(group) => {
                 let mut members = group.iter().enumerate();
-                members.try_for_each(|(index, member)| tell_member(f, index, member))
+                members.try_for_each(|(index, member)| print_member(f, index, member))
             }
         })
     }
 }
 
-fn tell_member(f: &mut fmt::Formatter<'_>, index: usize, member: &Failure) -> fmt::Result {
+fn print_member(f: &mut fmt::Formatter<'_>, index: usize, member: &Failure) -> fmt::Result {
     write!(f, "\n  the failure at index {index}: ")?;
     let mut indented = Indented(f);
     write!(indented, "{member:?}")
 }
 
-/// Writes two spaces more at the begin of each further line.
+/// Indents each line after the first by two more spaces.
 struct Indented<'a, 'b>(&'a mut fmt::Formatter<'b>);
 
 impl Write for Indented<'_, '_> {

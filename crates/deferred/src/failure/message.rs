@@ -6,7 +6,8 @@ use std::fmt::{self, Write};
 /// The message of `error`, up to the point where its `Display` fails.
 pub(super) fn text_of(error: &dyn Error) -> String {
     let mut text = String::new();
-    // `to_string` would panic if its `Display` fails.
+    // Errs if the `Display` of the error fails, where `to_string` would panic; the text so far is
+    // kept.
     let _ = write!(text, "{error}");
     text
 }

@@ -9,9 +9,9 @@ use super::requested::Cancelled;
 use super::story::{FROM_ENCLOSING_CANCEL, Failure};
 
 impl Failure {
-    /// The first error of type `E` among the error and its sources. Those of a
+    /// The first error of type `E` among the error and its sources. The sources of a
     /// [`FirstError`](crate::FirstError) and of a [`FailureGroup`] are the failures in it, with
-    /// their sources.
+    /// their own sources.
     ///
     /// # Examples
     ///
@@ -39,7 +39,7 @@ impl Failure {
     /// assert!(failure.check::<std::io::Error>().is_none());
     /// ```
     pub fn check<E: Error + 'static>(&self) -> Option<&E> {
-        // By a list, and not by calls: groups may be made of groups, as deep as lists are.
+        // With a list, not by recursion: groups may contain groups, to any depth.
         let mut to_search: Vec<&(dyn Error + 'static)> = Vec::new();
         let mut next: Option<&(dyn Error + 'static)> = Some(self.as_error());
         loop {
@@ -52,7 +52,7 @@ impl Failure {
                 let members = group.iter().rev();
                 to_search.extend(members.map(|member| member.as_error() as &dyn Error));
             } else if let Some(failed) = error.downcast_ref::<FailureError>() {
-                // It has the sources of this one.
+                // A `FailureError` stands for the error of its failure, and has its sources.
                 next = Some(failed.failure().as_error());
             }
         }
@@ -88,8 +88,8 @@ impl Failure {
         self.check().ok_or_else(|| self.clone())
     }
 
-    /// Notes, if it came of a cancel, that the whole was cancelled of which its Deferred was a
-    /// part, or the body that awaited it, so that a report of it is minor.
+    /// Notes, if this is a `Cancelled`, that it follows from a cancel of the combined Deferred of
+    /// which its Deferred was a part, or of the body that awaited it: its report is then minor.
     pub(crate) fn note_enclosing_cancel(&self) {
         if self.is::<Cancelled>() {
             self.note(FROM_ENCLOSING_CANCEL);

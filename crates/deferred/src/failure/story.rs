@@ -1,7 +1,7 @@
 //! `Failure`: an error, and its story: where it was raised, and which stages it has passed.
 //!
 //! A failure is one reference-counted pointer, so that a `Result` of a callback stays small. A
-//! clone shares the story: from then on it grows no more, until one owner is left.
+//! clone shares the story, which then does not grow until one owner is left.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::error::Error;
@@ -58,8 +58,8 @@ pub(crate) struct Inner {
 
 /// Set by `log_error`: the failure is not reported as unhandled. Never cleared.
 pub(super) const LOGGED: u8 = 1;
-/// Set on a `Cancelled` of a part whose whole was cancelled: a report of it is minor. Never
-/// cleared.
+/// Set on the `Cancelled` of a Deferred whose combination, or awaiting body, was cancelled: its
+/// report is minor. Never cleared.
 pub(super) const FROM_ENCLOSING_CANCEL: u8 = 2;
 
 impl Failure {
@@ -134,7 +134,7 @@ impl Failure {
         self.inner.raised_at
     }
 
-    /// The places at which the stages were added that the failure has passed.
+    /// The places at which the stages that the failure has passed were added.
     ///
     /// The first four and the last four are kept. A stage is not recorded while the failure is
     /// shared (cloned).

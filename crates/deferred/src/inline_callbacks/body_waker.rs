@@ -71,21 +71,21 @@ enum Waiting {
 }
 
 impl BodyWaker {
-    /// One for which nothing waits.
+    /// A `BodyWaker` with nothing registered.
     pub const fn new() -> Self {
         Self(Cell::new(None))
     }
 
-    /// Has the next [`wake`](Self::wake) resume what is polled with `cx`, in place of what was
-    /// registered before: a body that nothing else would resume is dropped then, and fails with
-    /// [`Abandoned`](crate::Abandoned).
+    /// Registers the body or future that is polled with `cx`, for the next [`wake`](Self::wake) to
+    /// resume. An earlier registration is replaced: if nothing else would resume its body, that
+    /// body is dropped, and its Deferred fails with [`Abandoned`](crate::Abandoned).
     pub fn register(&self, cx: &Context<'_>) {
         let waiting = match task::current(cx.waker()) {
             Some((body, true)) => Waiting::Body(body),
             _ => Waiting::Future(cx.waker().clone()),
         };
-        // None as a rule. It may be the last reference to another body, which goes with what it
-        // holds.
+        // Rarely there is one. It may be the last reference to another body, whose drop runs code
+        // of the user.
         if let Some(replaced) = self.0.replace(Some(waiting)) {
             drop_contained(replaced);
         }

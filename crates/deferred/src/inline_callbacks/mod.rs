@@ -111,8 +111,8 @@ pub(crate) fn poll_end<T: 'static>(
 }
 
 /// Runs pending abandonments before a Deferred of `sync` is polled with `waker`, since they may
-/// fire it. For a task, only those that any call that looks at a chain runs; for an executor, all,
-/// because it may go to sleep.
+/// fire it. If a task polls, only those run that the job on the stack has added, as before each
+/// look at a chain. If an executor polls, all run, because the executor may go to sleep.
 #[cfg(feature = "sync")]
 pub(crate) fn before_polling(waker: &std::task::Waker) {
     if task::current(waker).is_some() {

@@ -78,7 +78,7 @@ impl State {
         result
     }
 
-    /// The same, but nothing if there is none.
+    /// As [`with_cold`](Self::with_cold), but does nothing if there is no cold state.
     fn with_some_cold<R>(&self, f: impl FnOnce(&mut Cold) -> R) -> Option<R> {
         let mut cold = self.cold.take()?;
         let result = f(&mut cold);
@@ -105,12 +105,12 @@ impl State {
         self.with_some_cold(|cold| cold.given_away.upgrade())?
     }
 
-    /// Notes that no clone of its waker is left.
+    /// Notes that no clone of the task's waker is left.
     fn forget_waker(&self) {
         self.with_some_cold(|cold| cold.given_away = Weak::new());
     }
 
-    /// Notes that it awaits `core` with its own waker.
+    /// Notes that the task awaits `core` with its own waker.
     fn awaits(&self, core: &CoreRef<Local>, body: *const ()) {
         let core = CoreRef::downgrade(core);
         match self.awaited.take() {
@@ -122,7 +122,7 @@ impl State {
         }
     }
 
-    /// Notes that it awaits `core` inside of another future.
+    /// Notes that the task awaits `core` inside of another future.
     fn awaits_nested(&self, core: &CoreRef<Local>, body: *const ()) {
         let core = CoreRef::downgrade(core);
         self.with_cold(|cold| cold.nested.push(core, body, Awaits::Nested));
@@ -161,8 +161,8 @@ fn is_awaited(core: &CoreWeak<Local>, body: *const (), how: Awaits) -> bool {
 #[derive(Default)]
 struct Chains {
     all: Vec<CoreWeak<Local>>,
-    /// Number of entries at which the list is tidied: twice what the last time has left, so
-    /// that a push costs constant time.
+    /// Number of entries at which the list is tidied: twice the number that the last tidying has
+    /// left, plus 4, so that a push costs constant time on average.
     most: usize,
 }
 
@@ -333,8 +333,8 @@ pub(super) fn run(task: SharedPolledTask) -> Option<OwnedRunGuard<Local>> {
     run_woken(task, given_away)
 }
 
-/// The same, with the waker that has woken the task. If that is the last clone, it is taken
-/// back when the body clones it no more.
+/// As [`run`], with the waker that has woken the task. If `waker` is the last clone, and the poll
+/// keeps no new one, the thread may use it for another task.
 pub(super) fn run_woken(
     task: SharedPolledTask,
     waker: impl Into<Option<Arc<TaskWaker>>>,

@@ -1,4 +1,4 @@
-//! Running woken tasks: for loops, and for executors that poll a Deferred.
+//! Running woken tasks: for event loops, and for executors that poll a Deferred.
 
 use std::sync::Arc;
 use std::task::{Poll, Waker};
@@ -55,7 +55,7 @@ pub fn run_woken() -> usize {
 /// Calls `hook` when a body of this thread was woken and [`run_woken`] has something to
 /// do: once, until that is called.
 ///
-/// It is called on the thread that woke the body, under whatever lock that holds: it
+/// The hook is called on the thread that woke the body, which may hold any lock: so the hook
 /// may do no more than tell a loop to call `run_woken` soon. A panic in it is
 /// contained. There is one hook per thread.
 ///
@@ -113,8 +113,8 @@ pub fn reset_wake_hook() {
     replace_hook(None);
 }
 
-/// Polls the end of a Deferred for an executor, which has to come back for the bodies
-/// that it waits for.
+/// Polls the end of a Deferred for an executor, whose `waker` is also woken when a body that the
+/// Deferred waits for is.
 pub(super) fn poll_end<T: 'static>(
     end: &mut Receiver<Local, T>,
     waker: &Waker,

@@ -22,7 +22,7 @@ use crate::panics::{drop_contained, run_contained};
 
 /// A task that goes on when it is woken: what the thread keeps while it is asleep.
 pub(super) trait Sleeper {
-    /// Goes on; `waker` is what has woken it. Gives the chain that is to be run.
+    /// Resumes the task, which `waker` has woken; returns the chain that is to be run.
     fn wake_up(self: Pin<Rc<Self>>, waker: Arc<TaskWaker>) -> Option<OwnedRunGuard<Local>>;
 }
 
@@ -41,7 +41,7 @@ pub(super) struct TaskWaker {
     /// Where the thread keeps the task; [`NOT_KEPT`] if it does not. Only that thread
     /// changes it, while there is a clone.
     slot: AtomicUsize,
-    /// That of the task, once that sleeps.
+    /// The poller of the task, once the task sleeps.
     poller: Mutex<Option<Arc<Poller>>>,
 }
 
@@ -93,7 +93,7 @@ impl Inbox {
         mail.hook.clone().filter(|_| !had_mail)
     }
 
-    /// That of a thread at its end.
+    /// The inbox of a thread at its end.
     fn closed() -> Self {
         Self {
             mail: Mutex::new(Mail::closed()),
@@ -141,7 +141,7 @@ impl Wake for TaskWaker {
         if self.is_woken.swap(true, Ordering::AcqRel) {
             return;
         }
-        // On the thread of the task, no lock is needed, which costs more than all the rest.
+        // On the thread of the task no lock is needed; a lock would cost more than all the rest.
         let is_home = INBOX.get() == Arc::as_ptr(&self.inbox);
         let hook = match is_home.then(|| HOME.try_with(|home| home.put(Arc::clone(self)))) {
             Some(Ok(hook)) => hook,
@@ -204,7 +204,7 @@ fn call_hook(hook: Option<Hook>) {
     }
 }
 
-/// Tasks by number, which is that of their slot.
+/// The tasks of a thread that are asleep, by the number of their slot.
 #[derive(Default)]
 struct Asleep {
     slots: Vec<Option<SharedSleeper>>,
@@ -337,7 +337,7 @@ const MOST_ROOM: usize = 1024;
 /// depth without an allocation.
 const FREE_WAKERS: usize = 16;
 
-/// A waker to poll a task of this thread with: the one that was given away, if it was.
+/// A waker to poll a task of this thread with: the one that was given away, if there is one.
 pub(super) fn take_waker(given_away: Option<Arc<TaskWaker>>) -> OwnWaker {
     if let Some(given_away) = given_away {
         return OwnWaker::new(given_away);
@@ -364,7 +364,7 @@ pub(super) fn give_back(own: OwnWaker) {
             free.extend(own.take());
         }
     });
-    // Left if the thread is at its end, or has enough of them.
+    // The waker is still here if the thread is at its end, or has enough of them.
     drop_contained(own);
 }
 
@@ -397,7 +397,7 @@ pub(super) fn has_mail() -> bool {
     HOME.try_with(Home::has_mail) == Ok(true)
 }
 
-/// Runs what was woken; says how many there were.
+/// Runs the tasks that were woken; returns their number.
 #[cold]
 pub(super) fn run_mail(mut run: impl FnMut(OwnedRunGuard<Local>)) -> usize {
     let Ok((mut woken, released)) = HOME.try_with(Home::take) else {
@@ -439,7 +439,7 @@ pub(super) fn replace_hook(hook: Option<Hook>) {
     };
     // Outside of borrow and lock: a hook owns values of the user's.
     drop_contained((in_inbox, own));
-    // For what was woken before there was this hook.
+    // Tasks may have been woken before this hook was set.
     call_hook(hook.filter(|_| is_due));
 }
 

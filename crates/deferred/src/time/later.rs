@@ -11,8 +11,8 @@ use crate::local::Outcome;
 
 /// Calls `f` after `delay` on `clock`; the result is the outcome of `f`.
 ///
-/// Cancelling it before cancels the call: `f` is dropped uncalled, and the Deferred fails with
-/// [`Cancelled`](crate::Cancelled). If the clock ends first, it fails with
+/// Cancelling the Deferred before that cancels the call: `f` is dropped uncalled, and the Deferred
+/// fails with [`Cancelled`](crate::Cancelled). If the clock ends first, it fails with
 /// [`Abandoned`](crate::Abandoned).
 ///
 /// # Examples

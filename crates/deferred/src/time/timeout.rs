@@ -109,14 +109,14 @@ impl<T: 'static> Deferred<T> {
     }
 }
 
-/// Whether the failure is a plain `Cancelled`. One that has it as its source says more, and
-/// does not count.
+/// Whether the failure is a plain `Cancelled`. An error that has a `Cancelled` as its source says
+/// more, and does not count.
 pub(super) fn is_cancelled(failure: &Failure) -> bool {
     failure.downcast_ref::<Cancelled>().is_some()
 }
 
-/// The call that cancels the Deferred. It is cancelled when its stage is dropped, called or
-/// not.
+/// The delayed call that cancels the Deferred at the deadline. It is cancelled when the stage that
+/// owns it is dropped, whether that was called or not.
 struct Deadline {
     call: DelayedCall,
 }

@@ -28,7 +28,8 @@ pub(super) struct Task {
     state: RefCell<State>,
     /// How many pauses have not been resumed. Waiting for a Deferred is no pause.
     pauses: Cell<usize>,
-    /// Fired at the end, in the order of asking. A cancelled one is removed.
+    /// Triggers of the Deferreds of `when_done`, fired at the end in the order in which they were
+    /// made. If the Deferred is cancelled, its trigger is removed.
     observers: RefCell<BTreeMap<u64, Trigger<()>>>,
     next_observer: Cell<u64>,
 }

@@ -349,7 +349,7 @@ impl Due {
         let Some(clock) = self.machine.clock_of_scheduled(self.number) else {
             return;
         };
-        // Before the run is taken: the clock is code of the user, to which the loop is running.
+        // Before the run is taken: the clock is code of the user, and has to find the loop running.
         let now = clock.now();
         if let Some(run) = self.machine.take_scheduled(self.number) {
             self.machine.call(run, now);

@@ -14,7 +14,7 @@ type Kept = Slot<Local, WORDS>;
 pub(super) struct Call {
     /// Empty once the closure was taken.
     closure: Kept,
-    /// Of the type that is in `closure`.
+    /// For the type of the value in `closure`.
     vtable: &'static Vtable,
 }
 

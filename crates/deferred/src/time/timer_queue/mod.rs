@@ -1,8 +1,8 @@
 //! Timer queue: delayed calls, sorted by the time at which they are due.
 //!
-//! `TimerQueue`, `DelayedCall` and `Wakeup` are handles on one `queue`. That keeps its timers
-//! in a `slab`, ordered by a hierarchical timing `wheel`, whose next tick is a `heap`. `call`
-//! is the closure of a timer, stored inline.
+//! `TimerQueue`, `DelayedCall` and `Wakeup` are handles on one `queue`. The queue keeps its timers
+//! in a `slab`, and orders them by a hierarchical timing `wheel`, whose current tick is a `heap`.
+//! `call` is the closure of a timer, stored inline.
 
 mod call;
 mod delayed_call;

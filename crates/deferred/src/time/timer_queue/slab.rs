@@ -147,7 +147,8 @@ impl Slab {
         let timer = self.get_mut(key);
         timer.index = became;
         let call = timer.call.take();
-        // Otherwise the last handle frees the key: until then it may ask for the status.
+        // Otherwise the drop of the last handle frees the key: until then, a handle may ask for
+        // the status.
         if timer.handles == 0 {
             self.free(key);
         }

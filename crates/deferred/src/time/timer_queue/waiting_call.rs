@@ -1,4 +1,4 @@
-//! `WaitingCall`: a delayed call, as a list shows it.
+//! `WaitingCall`: an entry in the list of the calls that wait.
 
 use std::fmt;
 use std::time::Duration;

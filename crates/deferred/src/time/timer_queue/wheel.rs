@@ -35,8 +35,9 @@ pub(super) struct Wheel {
     buckets: Box<[Bucket]>,
     /// Bit set of the occupied buckets of each level.
     occupied: [u64; LEVELS],
-    /// What is due in this tick, or before, is near. No bucket with timers in it has this
-    /// tick in it or lies before it: so which bucket a timer is in can be told at any time.
+    /// The current tick. Timers that are due in it or before are in the heap. INVARIANT: each
+    /// bucket with timers is of later ticks only, so that the bucket of a timer follows from its
+    /// due time and this.
     tick: u64,
 }
 
@@ -90,7 +91,7 @@ impl Wheel {
         key
     }
 
-    /// Puts a timer that is in no bucket and not in the heap where it belongs.
+    /// Puts a timer into the bucket or the heap, where it belongs. It must be in neither.
     #[inline]
     pub(super) fn place(&mut self, key: Key) {
         let timer = self.slab.get_mut(key);
@@ -177,8 +178,8 @@ impl Wheel {
     /// The bucket whose timers are due before those of all other buckets.
     #[inline]
     fn first_bucket(&self) -> usize {
-        // All buckets of a level are within the span of one bucket of the level above, which
-        // lies before the others of that.
+        // All occupied buckets of a level are within the span of one bucket of the level above,
+        // and that bucket lies before the other occupied ones of its level.
         let level = self.occupied.iter().position(|occupied| *occupied != 0);
         level.map_or(FAR, |level| {
             level * BUCKETS + self.occupied[level].trailing_zeros() as usize
@@ -228,7 +229,7 @@ impl Wheel {
         }
     }
 
-    /// Any timer, cheap to find.
+    /// Some timer, one that is cheap to find; `None` if there is no timer.
     pub(super) fn any(&self) -> Option<Key> {
         let in_buckets = || {
             self.buckets
