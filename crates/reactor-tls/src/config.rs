@@ -7,8 +7,9 @@ use crate::info::TlsVersion;
 use crate::provider::Provider;
 
 /// Default of `handshake_timeout`.
-// TCP sends a lost segment again after 1, 3 and 7 s, so a client on a bad line has three of them, and
-// 3 s for its round trips. Longer, and those that never finish hold more memory at a time.
+// TCP sends a lost segment again after 1, 3 and 7 s, so a client on a bad line has three such
+// retransmissions, and 3 s for its round trips. With a longer timeout, clients that never finish
+// would hold more memory at a time.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Configuration of both sides.

@@ -139,7 +139,7 @@ impl TlsFilter {
         }
     }
 
-    /// The failure that the connection ends with.
+    /// Moves to `Failed`; returns the failure with which the connection ends.
     #[cold]
     fn fail(&mut self, kind: TlsErrorKind, link: &Link<'_>) -> Failure {
         self.state = State::Failed;
@@ -170,8 +170,8 @@ impl TlsFilter {
         let Some(choose) = server.choose() else {
             return self.answer(greeted, None, link);
         };
-        // The choice may take its time, a look-up in a database for one. Its result waits in `found`,
-        // since only `wake` has a link to answer through; dropping the state cancels it.
+        // The choice may take time, for example for a look-up in a database. Its result waits in
+        // `found`, since only `wake` has a link to answer through; dropping the state cancels it.
         let hello = greeted.hello();
         let search = choose(&ClientHello {
             server_name: hello.server_name,
@@ -191,7 +191,7 @@ impl TlsFilter {
                 _search: search.cancel_on_drop(),
             },
         );
-        // The callback may have had its answer at once; then no wake is needed.
+        // The Deferred of the callback may have fired at once; then no wake is needed.
         self.look_at_choice(link)
     }
 
@@ -280,7 +280,7 @@ impl Filter for TlsFilter {
     fn start(&mut self, link: &mut Link<'_>) -> Result<()> {
         let timeout = match &self.side {
             Side::Server(server) => {
-                // A server says nothing before the ClientHello.
+                // A server sends nothing before the ClientHello.
                 self.state = State::Accepting(Box::new(Accepting::new()));
                 server.timeout()
             }
@@ -295,8 +295,8 @@ impl Filter for TlsFilter {
                 client.timeout()
             }
         };
-        // One time for all of the handshake, so that a peer which sends a byte now and then does not
-        // put its end off.
+        // One deadline for the whole handshake, so that a peer which sends a byte now and then does
+        // not prolong it.
         self.deadline = link.now().saturating_add(timeout);
         link.wake_after(timeout);
         Ok(())
@@ -304,8 +304,8 @@ impl Filter for TlsFilter {
 
     fn receive(&mut self, input: &mut [u8], link: &mut Link<'_>) -> Result<usize> {
         if self.info.is_none() && self.first.len() < FIRST {
-            // Input that is not consumed is offered again, and would be kept twice. But it is left
-            // only behind a ClientHello, and that is longer than `FIRST`.
+            // Input that is not consumed is offered again, and would be kept twice. But only input
+            // behind a ClientHello is left unconsumed, and that is longer than `FIRST`.
             let wanted = (FIRST - self.first.len()).min(input.len());
             self.first.extend_from_slice(&input[..wanted]);
         }
@@ -369,8 +369,8 @@ impl Filter for TlsFilter {
         if link.now() >= self.deadline {
             return Err(self.fail(TlsErrorKind::TimedOut, link));
         }
-        // Asked for again: the engine has cleared a time that has come, such as one of a timer that
-        // fired too early. The comparison above keeps the subtraction from underflow.
+        // Requested again, because the engine has cleared the time of the wake if that has come.
+        // The comparison above keeps the subtraction from underflow.
         link.wake_after(self.deadline - link.now());
         Ok(())
     }

@@ -41,9 +41,9 @@ pub(crate) type Choose = dyn Fn(&ClientHello) -> Deferred<Identity> + Send + Syn
 
 /// TLS configuration of a server, which makes a filter for each connection.
 ///
-/// A clone is the same server; all loops of [`Cores`](reactor::Cores) can share one, so that a
-/// session which was begun on one of them is resumed on another. The keys of tickets
-/// change every six hours by themselves, or as
+/// A clone shares the configuration and the session tickets: if all loops of
+/// [`Cores`](reactor::Cores) have clones of one server, a session that was begun on one loop can be
+/// resumed on another. The keys of the tickets change every six hours, or as
 /// [`ticket_key_lifetime`](TlsServerBuilder::ticket_key_lifetime) says. 0-RTT data is never
 /// accepted.
 ///
@@ -75,8 +75,8 @@ struct Shared {
     common: Common,
     choose: Option<Box<Choose>>,
     ticketer: Ticketer,
-    // Read by each handshake, on any thread, for the time of a clone; written by `reload` only.
-    // Apart from `identities`, so that no handshake waits while files are read.
+    // Read by each handshake, on any thread, for the time of a clone; written by `reload` only. It
+    // has a lock of its own, so that no handshake waits while `reload` reads files.
     current: RwLock<adapter::Server>,
 }
 
@@ -192,8 +192,8 @@ pub struct TlsServerBuilder {
 impl TlsServerBuilder {
     common_setters!();
 
-    /// Sets the default certificate, for clients that request no name, or one without a certificate
-    /// of its own.
+    /// Sets the default certificate: for clients that request no name, and for those that request a
+    /// name without a certificate of its own.
     pub fn identity(mut self, identity: Identity) -> Self {
         self.identities.set(None, identity);
         self
@@ -223,16 +223,16 @@ impl TlsServerBuilder {
     }
 
     /// Requests a certificate of each client, issued by `roots`, and accepts clients without one,
-    /// too. [`TlsInfo::peer_certificates`](crate::TlsInfo::peer_certificates) shows it.
+    /// too. [`TlsInfo::peer_certificates`](crate::TlsInfo::peer_certificates) has the certificate.
     pub fn request_client_certificates(mut self, roots: Roots) -> Self {
         self.client_auth = ClientAuth::Optional(roots.set);
         self
     }
 
-    /// Makes tickets with a new key after `lifetime`, instead of six hours, which is also the
-    /// longest; counted in whole seconds. A key is accepted for as long again, and then
-    /// forgotten: what was sent on a session whose ticket it has encrypted cannot be read with
-    /// a stolen key any more.
+    /// Replaces the key of session tickets after `lifetime`, in whole seconds. The default, and the
+    /// maximum, is six hours. Tickets of the old key are accepted for one more `lifetime`; then the
+    /// key is forgotten, and so cannot be stolen to decrypt recorded connections that were resumed
+    /// with its tickets.
     pub fn ticket_key_lifetime(mut self, lifetime: Duration) -> Self {
         self.ticket_key_lifetime = Some(lifetime);
         self

@@ -66,7 +66,8 @@ pub(crate) fn client(
         None => builder.with_no_client_auth(),
     };
     config.alpn_protocols.clone_from(&common.alpn);
-    // A client must not send what an attacker can replay, either (RFC 8446, section 8).
+    // Early data (0-RTT) could be replayed by an attacker (RFC 8446, section 8), so a client sends
+    // none, either.
     config.enable_early_data = false;
     if common.logs_keys {
         config.key_log = Arc::new(rustls::KeyLogFile::new());
@@ -74,11 +75,11 @@ pub(crate) fn client(
     Ok(Arc::new(config))
 }
 
-/// `config`, which does not offer `name` by ALPN.
+/// `config` without `name` among the protocols that it offers by ALPN.
 pub(crate) fn without_alpn(config: &Client, name: &[u8]) -> Client {
     let mut config = Arc::clone(config);
     if config.alpn_protocols.iter().any(|known| known == name) {
-        // The clone shares the sessions, which are those of the server and not of a protocol.
+        // The clone shares the sessions, which belong to the server and not to a protocol.
         let changed = Arc::make_mut(&mut config);
         changed.alpn_protocols.retain(|known| known != name);
     }

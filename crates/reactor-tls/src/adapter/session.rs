@@ -107,14 +107,16 @@ impl Greeted {
     }
 }
 
-/// Writing to a vector does not fail.
+/// Has `f` write to the output of the link. Its error is ignored, because writing to a vector does
+/// not fail.
 fn write_all(f: impl FnOnce(&mut dyn Write) -> std::io::Result<()>, link: &mut Link<'_>) {
     let _ = f(link.down());
 }
 
 impl Session {
     fn new(mut connection: Connection) -> Self {
-        // What is encrypted is fetched at once: the loop limits how much it gives.
+        // rustls needs no limit: the ciphertext is fetched after each step, and the loop limits
+        // the plaintext of a step.
         connection.set_buffer_limit(None);
         Self(connection)
     }
@@ -135,7 +137,7 @@ impl Session {
         link: &mut Link<'_>,
     ) -> Result<usize, TlsErrorKind> {
         if input.len() > RECORD {
-            // Exactly, as in `send`; with a record that was incomplete before.
+            // Exactly, as in `send`; plus room for a record that was incomplete before.
             link.up().reserve_exact(input.len() + RECORD);
         }
         let mut left = input;
