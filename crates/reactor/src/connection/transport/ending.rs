@@ -32,12 +32,14 @@ impl Transport {
         }
     }
 
-    /// Ends writing, if the time has come for it; says whether it has.
+    /// Shuts writing down, if [`lose_write`](Self::lose_write) was called and everything is sent;
+    /// returns whether it did.
     #[inline]
     pub(in crate::connection) fn shut_write(&self) -> bool {
         let flags = self.flags.get();
         // A connection that is closing shuts down both directions together, in `close`. A producer
-        // may still write, and so may filters: their farewell goes before the end of the stream.
+        // may still write, and filters send their end (such as a close_notify) before that of the
+        // stream.
         if !flags.has_any(Flags::SHUT_WRITE_AFTER_FLUSH)
             || flags.has_any(Flags::CLOSING.union(Flags::HAS_PRODUCER))
             || self.waiting() > 0
@@ -63,7 +65,7 @@ impl Transport {
         self.lose_because(ConnectionClosed::Done);
     }
 
-    /// As [`lose`](Self::lose), with a reason other than that it was asked for.
+    /// As [`lose`](Self::lose), with another reason than `Done`.
     #[inline(always)]
     pub(in crate::connection) fn lose_because(&self, reason: ConnectionClosed) {
         if self.is_open() {
@@ -74,8 +76,8 @@ impl Transport {
 
     /// As [`lose`](Self::lose), because of `failure`.
     pub(in crate::connection) fn fail(&self, failure: Failure) {
-        // The first reason stays, unless it was that the program is done with the connection: a
-        // failure after that is news.
+        // The first reason stays, unless it is `Done`: the program has closed the connection then,
+        // and does not know of a failure that comes later.
         let is_in_order = matches!(*self.reason.borrow(), None | Some(ConnectionClosed::Done));
         if is_in_order && !self.flags.has_any(Flags::ABORTING.union(Flags::CLOSED)) {
             self.reason.replace(Some(ConnectionClosed::Failed(failure)));
@@ -85,14 +87,14 @@ impl Transport {
         self.flags.set(Flags::CLOSE_AFTER_FLUSH);
     }
 
-    /// Whether it ends without waiting for anybody.
+    /// Whether the connection was aborted, or sending, a handler or a filter has failed.
     pub(in crate::connection) fn has_failed(&self) -> bool {
         self.flags
             .has_any(Flags::ABORTING.union(Flags::WRITE_FAILED))
             || matches!(*self.reason.borrow(), Some(ConnectionClosed::Failed(_)))
     }
 
-    /// Ends the connection at the next opportunity; what waits is not sent.
+    /// Ends the connection at the next opportunity; output that waits is not sent.
     pub(in crate::connection) fn abort(&self, reason: ConnectionClosed) {
         if self.flags.has_any(Flags::ABORTING.union(Flags::CLOSED)) {
             return;
@@ -108,8 +110,8 @@ impl Transport {
         self.flags.set(Flags::ABORTING);
     }
 
-    /// Sending has failed with `error`: forgets what waits. What has arrived is still
-    /// delivered, unless the connection is closing anyway; then it is lost.
+    /// Called when sending has failed with `error`: discards the output that waits. Input that has
+    /// arrived is still delivered, unless the connection is closing.
     #[cold]
     pub(super) fn fail_writing(&self, io: &mut Io, error: io::Error) {
         let flags = self.flags.get();
@@ -120,7 +122,7 @@ impl Transport {
         ) {
             return;
         }
-        // Asked before the output is dropped, since that is part of the answer.
+        // Before the output is dropped, since `both_have_finished` needs the number of its bytes.
         let is_loss = !self.both_have_finished(io.out.waiting());
         std::mem::take(&mut io.out).discard(&self.core);
         self.discard_plain();
@@ -140,7 +142,8 @@ impl Transport {
         }
     }
 
-    /// Ends it for `reason`, as what it is: lost at once, failed after what waits is sent.
+    /// Ends the connection for `reason`: for a failure, after the output that waits is sent; for
+    /// any other reason, without sending it.
     pub(in crate::connection) fn end_with(&self, reason: ConnectionClosed) {
         match reason {
             ConnectionClosed::Failed(failure) => self.fail(failure),
@@ -148,7 +151,8 @@ impl Transport {
         }
     }
 
-    /// Receiving has failed: the connection is lost, unless both sides have said their last.
+    /// Called when receiving has failed: the connection is lost, unless both sides had sent their
+    /// end before.
     #[cold]
     pub(in crate::connection) fn receiving_failed(&self, error: io::Error) {
         let waiting = self.io.borrow().out.waiting();
@@ -159,7 +163,8 @@ impl Transport {
         });
     }
 
-    /// The same, for what was found out otherwise than by sending.
+    /// As [`fail_writing`](Self::fail_writing), for an error that another call than a send has
+    /// returned.
     pub(in crate::connection) fn fail_with(&self, error: io::Error) {
         self.fail_writing(&mut self.io.borrow_mut(), error);
     }
@@ -185,7 +190,8 @@ impl Transport {
         self.flags.set(Flags::ABORTING);
     }
 
-    /// If the time has come to end: the reason, once.
+    /// If nothing keeps the connection alive any more, marks it as closed and returns the reason;
+    /// `None` if it was closed before.
     #[inline]
     pub(in crate::connection) fn end(&self) -> Option<ConnectionClosed> {
         if self.is_alive() || self.is_closed() {
@@ -193,7 +199,7 @@ impl Transport {
         }
         self.flags.set(Flags::CLOSED);
         let reason = self.reason.take();
-        // Otherwise both sides have finished.
+        // Without a reason, both sides have finished.
         Some(reason.unwrap_or(ConnectionClosed::Done))
     }
 
@@ -217,7 +223,7 @@ impl Transport {
         };
         // After the peer's end, no input can come that would cause a reset.
         let is_in_order = matches!(how, Close::InOrder | Close::AtOnce) && !self.has_read_eof();
-        // A reactor that goes has no turns left in which a `Linger` could read.
+        // A reactor that has ended makes no more turns in which a `Linger` could read.
         let lingers = is_in_order && how == Close::InOrder && !self.core.is_gone();
         let stream = match stream {
             RawStream::Socket(registration) | RawStream::Unix(registration) if lingers => {

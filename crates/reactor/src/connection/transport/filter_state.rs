@@ -1,4 +1,4 @@
-//! State of the filters of a connection: plain values, which `filtered` moves from one to the next.
+//! State of the filters of a connection: plain values, which the functions of `filtered` change.
 
 use std::io;
 use std::rc::Rc;
@@ -12,13 +12,14 @@ use crate::core::Spare;
 use crate::error::ConnectionClosed;
 use crate::filter::{Engine, Filter, FilterWaker};
 
-/// Called once the filters that a connection begins with are open and `connection_made` has
-/// returned, or with why that does not happen.
+/// Called with `Ok` once the filters with which a connection begins are open and `connection_made`
+/// has returned; with the failure, if that does not happen.
 pub(crate) type OnOpen = Box<dyn FnOnce(Result<()>)>;
 
 /// The filters of one connection.
 pub(in crate::connection) struct Filtered {
-    /// `None` before the first one is started, while it runs, and once it has failed.
+    /// The started filters. `None` before the first filter is started, while one of them runs, and
+    /// once they have failed.
     pub(super) engine: Option<Box<Engine>>,
     /// A filter that was put in and is not started: it already gets the output, but not the input.
     pub(super) next: Option<Next>,
@@ -27,20 +28,21 @@ pub(in crate::connection) struct Filtered {
     /// Input that the filters have delivered and the framing has not got yet. `None` if there is
     /// none, so that an idle connection has no buffer.
     pub(super) up: Option<Spare>,
-    /// The output that waits to be sent may have bytes of the protocol in it, and not only of the
-    /// filters. Set when a filter takes bytes, cleared when nothing waits.
+    /// Whether the output that waits to be sent may have bytes of the protocol in it, and not only
+    /// of the filters. Set when a filter takes bytes, cleared when nothing waits.
     pub(super) carries_plain: bool,
     pub(super) finish: Finish,
-    /// The filters have failed, and the failure has not been reported yet.
+    /// The failure of the filters, until `take_filter_failure` reports it.
     pub(super) failure: Option<Failed>,
     /// Set with the failure, never cleared: the filters are called no more.
     pub(super) has_failed: bool,
-    /// The protocol got the end of the input. Set by the source, never cleared.
+    /// Whether the protocol got the end of the input. Set by `take_filter_end`, cleared when
+    /// another protocol takes over the connection.
     pub(in crate::connection) end_is_told: bool,
     pub(super) surroundings: Rc<Surroundings>,
     /// The time at which a filter wants to be called, and the call.
     pub(super) timer: Option<(Duration, DelayedCall)>,
-    /// Waits for a filter to be open that was put in.
+    /// Fires when the filter that was put in is open.
     pub(super) opening: Option<Trigger<()>>,
     pub(super) on_open: Option<OnOpen>,
 }
@@ -56,11 +58,11 @@ pub(super) struct Surroundings {
 /// A filter that was put in by a handler that has not returned.
 pub(super) struct Next {
     pub(super) filter: Box<dyn Filter>,
-    /// Written before, for the filters below.
+    /// Output that was written before the filter was put in, for the filters below.
     pub(super) unsent: Vec<u8>,
 }
 
-/// Whether the filters have sent what stands at the end.
+/// Whether the filters have sent their end, such as the close_notify of TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Finish {
     /// Something may still be written.

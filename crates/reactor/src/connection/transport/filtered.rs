@@ -5,9 +5,9 @@
 //!  write ──▶ plain ──filter──▶ out ──▶ socket      socket ──▶ filter ──▶ up ──▶ framing
 //! ```
 //!
-//! A filter is a user's code: its engine is taken out while it runs, and what it says is
-//! done afterwards. What it delivers waits in `up` for [`ConnectionSource`], which knows the
-//! protocol.
+//! A filter is code of the user: the engine is taken out of the state while a filter runs, and the
+//! results are applied afterwards. Input that the filters deliver waits in `up` for
+//! [`ConnectionSource`], which knows the protocol.
 //!
 //! [`ConnectionSource`]: crate::connection::source::ConnectionSource
 
@@ -25,16 +25,16 @@ use crate::error::ConnectionClosed;
 use crate::filter::{Engine, Environment, Filter, FilterWaker, Sides};
 use crate::panics::contain;
 
-/// Bytes from the filters that may wait to be sent before the filters get no more of the
-/// protocol's.
+/// Number of bytes from the filters which wait to be sent, from which on the filters get no more
+/// output of the protocol.
 const MAX_FILTERED: usize = 64 * 1024;
 
-/// Most bytes of the protocol's that a filter gets at once: as many as one read can deliver, so
-/// that an echo is one send. With what TLS adds, they fit into a buffer that the loop keeps.
+/// Most bytes of output that a filter gets in one call: as many as one read can deliver, so that
+/// an echo is one send. With what TLS adds, they fit into a buffer that the loop keeps.
 const CHUNK: usize = 84 * 1024;
 
 impl Transport {
-    /// Looks at the filters, if there are any; `f` runs nothing of a user's.
+    /// Calls `f` with the state of the filters, if there are any. `f` runs no code of the user.
     pub(in crate::connection) fn look_at_filters<R>(
         &self,
         f: impl FnOnce(&mut Filtered) -> R,
@@ -47,9 +47,8 @@ impl Transport {
         self.flags.has_any(Flags::FILTERED)
     }
 
-    /// Puts `filter` over the connection: on top of those that are there. What is written from
-    /// now on goes to it; what is read does when [`switch_reading`](Self::switch_reading) is
-    /// called.
+    /// Puts `filter` over the connection, on top of the filters that are there. From now on it gets
+    /// the output; it gets the input once [`switch_reading`](Self::switch_reading) was called.
     pub(in crate::connection) fn put_filter(
         &self,
         filter: Box<dyn Filter>,
@@ -80,7 +79,8 @@ impl Transport {
         self.flags.set(opens);
     }
 
-    /// Starts the filter that was put in; `unread` was read and not delivered, and goes to it.
+    /// Starts the filter that was put in. It gets `unread`, the input that was read and not
+    /// delivered.
     pub(in crate::connection) fn switch_reading(&self, mut unread: Vec<u8>) {
         self.flags.clear(Flags::FILTER_SWITCHING);
         let next = self.look_at_filters(|filtered| filtered.next.take());
@@ -122,7 +122,7 @@ impl Transport {
             let up = filtered.up.take();
             Some((engine, up, Rc::clone(&filtered.surroundings)))
         });
-        // The filters are running further up the stack, or have failed.
+        // The filters are running already, further down the stack; or they have failed.
         let Some((mut engine, up, surroundings)) = taken.flatten() else {
             return false;
         };
@@ -184,7 +184,7 @@ impl Transport {
         });
     }
 
-    /// Gives the filters what has come.
+    /// Passes input to the filters.
     pub(in crate::connection) fn filter_input(&self, input: &mut [u8]) {
         self.run_filters(|engine, environment, sides| engine.receive(input, environment, sides));
     }
@@ -193,7 +193,8 @@ impl Transport {
     pub(in crate::connection) fn filter_end_of_input(&self) {
         let mut at_end = None;
         self.run_filters(|engine, environment, sides| {
-            // After its end (close_notify), the end of the stream is no news, and no truncation.
+            // After the filters have ended the input (close_notify), the end of the stream is
+            // expected, and no truncation.
             if engine.has_ended() {
                 return Ok(());
             }
@@ -218,8 +219,8 @@ impl Transport {
         }
     }
 
-    /// Adds a few bytes to those that wait for the filters; says whether it did. Most writes are
-    /// small, and need not be held against the limits, which are larger.
+    /// Appends a few bytes to the output that waits for the filters; returns whether it did. Most
+    /// writes are small, and need no comparison with the limits, which are larger.
     fn write_little_filtered(&self, bytes: &[u8]) -> bool {
         let checked = Flags::LOW_LIMIT.union(Flags::UNPROMPTED);
         if bytes.len() >= SEND_AT_ONCE || self.flags.has_any(checked) || self.is_cut_off() {
@@ -235,7 +236,7 @@ impl Transport {
         }) == Some(true)
     }
 
-    /// Writes `bytes` by way of the filters.
+    /// Writes `bytes` through the filters.
     pub(super) fn write_filtered(&self, bytes: &[u8]) {
         if self.write_little_filtered(bytes) {
             return;
@@ -279,8 +280,8 @@ impl Transport {
         }
     }
 
-    /// Gives `bytes` to the filters and sends what comes of them, as long as the system takes
-    /// it; gives how many were taken.
+    /// Passes `bytes` to the filters and sends their output, as long as the system takes it;
+    /// returns the number of bytes that the filters have taken.
     fn send_filtered(&self, bytes: &[u8]) -> usize {
         let mut taken = 0;
         while taken < bytes.len() && self.filters_take_more() {
@@ -305,8 +306,8 @@ impl Transport {
         taken
     }
 
-    /// Notes that the system has taken something of what the filters have given, of which
-    /// `waiting` bytes are left. A handshake ends no idle time.
+    /// Called when the system has taken output of the filters, of which `waiting` bytes are left.
+    /// Output without bytes of the protocol, as in a handshake, does not restart the idle timeout.
     #[cold]
     pub(super) fn note_filtered_output(&self, waiting: usize) {
         let carries_plain = self.look_at_filters(|filtered| {
@@ -327,7 +328,7 @@ impl Transport {
                 == Some(true)
     }
 
-    /// Sends what the filters have given, unless the system takes nothing.
+    /// Sends the output of the filters, unless the system takes nothing.
     fn send_out(&self) {
         if self.is_write_blocked() || self.is_cut_off() {
             return;
@@ -338,8 +339,8 @@ impl Transport {
         }
     }
 
-    /// Gives the filters what waits, and the end behind it if one is asked for; sends what
-    /// comes of it.
+    /// Passes the output that waits to the filters, and the end behind it if the connection or its
+    /// writing is closing; sends their output.
     pub(in crate::connection) fn flush_filters(&self) {
         loop {
             let mut piece = None;
@@ -462,8 +463,8 @@ impl Transport {
         limit.unwrap_or(0)
     }
 
-    /// Whether the socket is to be read although the protocol may not want it: while filters
-    /// open, nothing but they decide.
+    /// Whether the socket is to be read. While the filters are opening, only they decide, whether
+    /// or not the protocol reads.
     pub(super) fn is_reading_filtered(&self) -> bool {
         let stops = Flags::ABORTING
             .union(Flags::CLOSED)
@@ -489,7 +490,8 @@ impl Transport {
         self.core.buffers.return_spare(buffer);
     }
 
-    /// The waits for filters to open, if the filters that were opening are open now.
+    /// If the filters that were opening are open now: the trigger and the callback that wait for
+    /// that, once.
     pub(in crate::connection) fn take_opened(
         &self,
     ) -> Option<(Option<Trigger<()>>, Option<OnOpen>)> {
@@ -508,7 +510,7 @@ impl Transport {
         Some(opened)
     }
 
-    /// The failure of the filters, once, and the waits for them to open.
+    /// The failure of the filters, once, with the trigger that waits for them to open.
     pub(in crate::connection) fn take_filter_failure(
         &self,
     ) -> Option<(Failed, Option<Trigger<()>>)> {
@@ -521,7 +523,7 @@ impl Transport {
         Some(failed)
     }
 
-    /// Whether the filters have said that nothing more will be delivered, for the first time.
+    /// Whether the filters have ended the input; true once for each protocol of the connection.
     pub(in crate::connection) fn take_filter_end(&self) -> bool {
         self.look_at_filters(|filtered| {
             filtered.has_ended() && !std::mem::replace(&mut filtered.end_is_told, true)
@@ -569,12 +571,13 @@ impl Transport {
         }
     }
 
-    /// The timer has fired.
+    /// Called when the timer has fired.
     pub(in crate::connection) fn filter_timer_fired(&self) {
         self.look_at_filters(|filtered| filtered.timer = None);
     }
 
-    /// Another protocol has the connection: `notify` wakes that, which hears of the end once more.
+    /// Called when another protocol takes over the connection: from now on, the waker of the
+    /// filters calls `notify`; and if the input has ended, the new protocol gets the end, too.
     pub(in crate::connection) fn redirect_filters(&self, notify: impl Fn() + 'static) {
         let timer = self.look_at_filters(|filtered| {
             filtered.surroundings.waker.redirect(notify);
@@ -587,7 +590,8 @@ impl Transport {
         }
     }
 
-    /// The connection is over: takes the filters, and gives the waits for them to open.
+    /// Called when the connection is over: drops the filters, and returns the trigger and the
+    /// callback that wait for them to open.
     pub(in crate::connection) fn end_filters(
         &self,
     ) -> Option<(Option<Trigger<()>>, Option<OnOpen>)> {

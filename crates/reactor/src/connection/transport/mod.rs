@@ -1,6 +1,6 @@
 //! Transport of a connection: the socket, the out-buffer, and the state of both, which `sending`,
-//! `receiving`, `filtered` and `ending` change. It knows nothing of protocols. Its state is in
-//! [`Flags`], which say how they follow one another.
+//! `receiving`, `filtered` and `ending` change. It knows nothing of protocols. Most of its state is
+//! in [`Flags`]; the comments there say when each flag is set and cleared.
 
 mod ending;
 mod filter_state;
@@ -29,8 +29,8 @@ use crate::error::ConnectionClosed;
 use crate::io::RawStream;
 use crate::poll::{Interest, Key};
 
-/// A write of this size is handed to the system at once, if nothing waits before
-/// it: copying it would cost more than gathering it with others saves.
+/// A write of this size or more is handed to the system at once, if nothing waits before it:
+/// copying it would cost more than gathering it with others saves.
 const SEND_AT_ONCE: usize = 32 * 1024;
 
 pub(crate) struct Transport {
@@ -47,7 +47,7 @@ pub(crate) struct Transport {
     received_descriptors: RefCell<Vec<OwnedFd>>,
     /// The keys in the registry: two if there is a descriptor for each direction.
     keys: Keys,
-    /// Unset until the filters are open with which the connection begins.
+    /// Unset until the filters with which the connection begins are open.
     peer: OnceCell<Address>,
 }
 
@@ -107,14 +107,15 @@ impl Transport {
         }
     }
 
-    /// Moves all of it into a transport for another protocol; what is left is closed.
+    /// Moves the stream and its state into a new transport, for another protocol; this transport is
+    /// closed.
     #[cold]
     pub(super) fn take_over(&self) -> Self {
         let flags = FlagCell::default();
         flags.set(self.flags.get().difference(Flags::ENDED_BY_SWITCH));
         // If this is in the run queue, it stays there; its run then finds it closed.
         let left = self.flags.get().intersection(Flags::IN_RUN_QUEUE);
-        // The old transport is an empty shell: with `CLOSED`, what is asked of it has no effect.
+        // The old transport is an empty shell: with `CLOSED`, its methods have no effect.
         self.flags.clear(Flags::ALL);
         self.flags.set(left.union(Flags::CLOSED));
         Self {
@@ -135,7 +136,7 @@ impl Transport {
         &self.keys
     }
 
-    /// Calls `f`, which runs nothing of a user's, with what few connections have.
+    /// Calls `f` with the rarely used state. `f` runs no code of the user.
     fn with_cold<R>(&self, f: impl FnOnce(&mut ColdTransport) -> R) -> R {
         let mut cold = self.cold.take().unwrap_or_default();
         // The box is out of its cell during the call. That is why `f` must not use the cold state
@@ -145,7 +146,8 @@ impl Transport {
         result
     }
 
-    /// The place is empty, so there is nothing to drop: `forget` leaves out the code that would.
+    /// Puts the box back. Its place is empty, so there is nothing to drop: `forget` leaves out the
+    /// code for that.
     #[inline]
     fn put_cold_back(&self, cold: Box<ColdTransport>) {
         let before = self.cold.replace(Some(cold));
@@ -168,7 +170,7 @@ impl Transport {
         self.peer.get().unwrap_or(&Address::Unknown)
     }
 
-    /// Hides the peer's address until the filters are open with which the connection begins: one of
+    /// Hides the peer's address until the filters with which the connection begins are open: one of
     /// them may set another address.
     pub(super) fn hide_peer(&mut self) {
         let peer = self.peer.take();
@@ -182,13 +184,13 @@ impl Transport {
         let _ = self.peer.set(peer);
     }
 
-    /// The address as the system tells it.
+    /// The address that the system has given.
     fn raw_peer(&self) -> Address {
         let hidden = self.peek_cold(|cold| cold.raw_peer.clone());
         hidden.unwrap_or_else(|| self.peer().clone())
     }
 
-    /// The address as the filters tell it, if there are any.
+    /// The address that the filters have given, if there are any; else that of the system.
     pub(super) fn filtered_peer_or_raw(&self) -> Address {
         self.filtered_peer().unwrap_or_else(|| self.raw_peer())
     }
@@ -202,7 +204,7 @@ impl Transport {
     ///
     /// # Errors
     ///
-    /// There is none, or the connection is over.
+    /// The connection has no socket, or is over.
     pub(super) fn with_socket<R>(
         &self,
         f: impl FnOnce(SockRef<'_>) -> io::Result<R>,
@@ -221,7 +223,7 @@ impl Transport {
         }
     }
 
-    /// As [`with_cold`](Self::with_cold), if there is something; makes no box.
+    /// As [`with_cold`](Self::with_cold), if there is such state; makes no box.
     fn peek_cold<R>(&self, f: impl FnOnce(&mut ColdTransport) -> Option<R>) -> Option<R> {
         let mut cold = self.cold.take()?;
         let result = f(&mut cold);
@@ -241,13 +243,13 @@ impl Transport {
         self.with_cold(|cold| cold.limits = Some(limits));
     }
 
-    /// Whether it is not on its way out.
+    /// Whether the connection is neither closing nor closed.
     #[inline]
     pub(super) fn is_open(&self) -> bool {
         !self.flags.has_any(Flags::CLOSING)
     }
 
-    /// Whether it does not end now: it is open, or has something left to send.
+    /// Whether the connection goes on: it is open, or has something left to send.
     #[inline]
     pub(super) fn is_alive(&self) -> bool {
         let flags = self.flags.get();
@@ -267,7 +269,7 @@ impl Transport {
         !flags.has_any(Flags::WRITE_CLOSED)
     }
 
-    /// Whether it is over: nothing that is asked for has an effect.
+    /// Whether the connection is over: then its methods have no effect.
     #[inline]
     pub(super) fn is_closed(&self) -> bool {
         self.flags.has_any(Flags::CLOSED)

@@ -79,8 +79,8 @@ impl Transport {
         !self.flags.has_any(Flags::NOT_READING)
     }
 
-    /// Begins a pause of reading. Each ends by itself, so that two parts of a program which pause
-    /// do not undo each other's.
+    /// Begins a pause of reading. Pauses are counted, so that two parts of a program do not end
+    /// each other's pause.
     pub(in crate::connection) fn pause(&self) {
         self.pauses.set(self.pauses.get().saturating_add(1));
         self.flags.set(Flags::PAUSED);
@@ -127,7 +127,7 @@ impl Transport {
                     self.set_read_eof();
                     break;
                 }
-                // A short read has emptied the socket; another call would only say so.
+                // A short read has emptied the socket, so a further call would read nothing.
                 Ok(Some(received)) if received < buffer.len() => break,
                 Ok(Some(_)) => {}
                 Err(error) => {

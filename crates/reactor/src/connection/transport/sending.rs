@@ -1,5 +1,5 @@
-//! Sending of a transport: writing into the out-buffer, flushing it, and throttling of the input
-//! by what waits.
+//! Sending of a transport: writing into the out-buffer, flushing it, and throttling the input while
+//! much output waits.
 
 use std::io::{self, IoSlice};
 use std::os::fd::OwnedFd;
@@ -25,7 +25,7 @@ impl Transport {
         }
     }
 
-    /// Writes, if that only adds a few bytes to the buffer; says whether it did.
+    /// Writes, if that only adds a few bytes to the buffer; returns whether it did.
     #[inline]
     pub(in crate::connection) fn write_little(&self, bytes: &[u8]) -> bool {
         let mut io = self.io.borrow_mut();
@@ -42,7 +42,8 @@ impl Transport {
         true
     }
 
-    /// Writes what may be large, or may not be written at all.
+    /// The slow path of [`write`](Self::write): for large writes, and for states in which a write
+    /// is more than an append. Bytes that can no longer be sent are dropped.
     #[inline(never)]
     pub(in crate::connection) fn write_much(&self, bytes: &[u8]) {
         if !self.takes_writes() {
@@ -109,7 +110,8 @@ impl Transport {
         Ok(sent)
     }
 
-    /// Number of bytes that pass the high-water mark, so that a wait for room does wait.
+    /// Number of bytes that may be added until one byte more than the high-water mark waits: so a
+    /// writer that has used all of the room has to wait for more.
     pub(in crate::connection) fn room(&self) -> usize {
         let bound = self.limits().high_water.saturating_add(1);
         bound.saturating_sub(self.waiting())
@@ -182,7 +184,7 @@ impl Transport {
         flags.intersection(stopped.union(Flags::HAS_OUTPUT)) == Flags::HAS_OUTPUT
     }
 
-    /// Whether the system is to say when it takes more.
+    /// Whether the system took no more at the last attempt, so that the poller has to report room.
     #[inline]
     pub(in crate::connection) fn is_write_blocked(&self) -> bool {
         self.flags.has_any(Flags::WRITE_BLOCKED)
@@ -282,21 +284,21 @@ impl Transport {
         self.throttle(&mut self.io.borrow_mut());
     }
 
-    /// Whether the peer is to take something now and then: the connection is closing, or more
-    /// waits than is allowed.
+    /// Whether the peer must take some output from time to time: the connection is closing, or more
+    /// output waits than `max_buffered` allows.
     pub(in crate::connection) fn is_to_be_watched(&self) -> bool {
         let flags = self.flags.get();
         flags.has_any(Flags::WRITE_BLOCKED.union(Flags::FILTERED))
             && (flags.has_any(Flags::CLOSING) || self.overfull().is_some())
     }
 
-    /// How much waits and is more than is allowed.
+    /// The number of bytes that wait, if that is more than `max_buffered` allows.
     pub(in crate::connection) fn overfull(&self) -> Option<usize> {
         let waiting = self.waiting();
         (waiting > self.limits().max_buffered).then_some(waiting)
     }
 
-    /// Whether the peer has taken something since this was asked last.
+    /// Whether the peer has taken something since the last call.
     pub(in crate::connection) fn take_progress(&self) -> bool {
         let has_progressed = self.flags.has_any(Flags::PROGRESS);
         self.flags.clear(Flags::PROGRESS);
