@@ -1,20 +1,21 @@
-//! `MailAddress`: an address as it stands in an envelope.
+//! `MailAddress`: an address of an envelope, checked.
 
 use std::error::Error;
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-/// Most bytes of the part before the `@`, of that behind it, and of both (RFC 5321, section 4.5.3.1).
+/// Most bytes of the part before the `@`, of the part behind it, and of the whole address (RFC 5321,
+/// section 4.5.3.1).
 const MAX_LOCAL_PART: usize = 64;
 const MAX_DOMAIN: usize = 255;
-// A path has 256 bytes, with the angle brackets.
+// RFC 5321 allows 256 for a path, which has angle brackets, too.
 const MAX_PATH: usize = 254;
 
 /// An address of an envelope, such as `eve@example.org`.
 ///
-/// It holds no control character, no `<` and no `>`, and outside of quotes no space: so it can be
-/// written into a command without ending it.
+/// It has no control character, no `<` and no `>`, and no space outside of quotes, so it can be
+/// written into a command without ending the command.
 ///
 /// # Examples
 ///
@@ -29,7 +30,7 @@ const MAX_PATH: usize = 254;
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct MailAddress {
     text: String,
-    /// Offset of the `@`; that of the end for `postmaster`, which needs no domain.
+    /// Offset of the `@`; length of `text` for `postmaster`, which needs no domain.
     at: usize,
 }
 
@@ -58,7 +59,7 @@ impl FromStr for MailAddress {
             let (text, at) = (text.to_owned(), text.len());
             return Ok(Self { text, at });
         }
-        // A domain holds no `@`, a local part may in quotes.
+        // The last `@`: a domain has none, but a quoted local part may.
         let at = text.rfind('@').ok_or(InvalidMailAddress)?;
         let (local_part, domain) = (&text[..at], &text[at + 1..]);
         let is_valid = local_part.len() <= MAX_LOCAL_PART
@@ -92,7 +93,7 @@ fn is_quoted_content(content: &str) -> bool {
             '\\' => characters.next(),
             character => Some(character),
         };
-        // `<` and `>` are allowed by the grammar, and misread by too many programs.
+        // The grammar allows `<` and `>`, but many programs misread them.
         if character.is_none_or(|character| character.is_control() || "<>".contains(character)) {
             return false;
         }
@@ -104,8 +105,8 @@ fn is_atom(text: &str) -> bool {
     let is_atext = |character: char| match character {
         'a'..='z' | 'A'..='Z' | '0'..='9' => true,
         character if character.is_ascii() => "!#$%&'*+-/=?^_`{|}~".contains(character),
-        // Whatever is not ASCII is allowed by RFC 6531. White space is not, since it would end the
-        // word.
+        // RFC 6531 allows all characters that are not ASCII. White space is refused, since it would
+        // end the word.
         character => !character.is_control() && !character.is_whitespace(),
     };
     !text.is_empty() && text.chars().all(is_atext)
@@ -133,7 +134,7 @@ fn is_domain(text: &str) -> bool {
     text.split('.').all(is_label)
 }
 
-/// An IP address in place of a domain (RFC 5321, section 4.1.3).
+/// The form of an IP address that stands in place of a domain (RFC 5321, section 4.1.3).
 pub(super) fn literal(ip: IpAddr) -> String {
     match ip {
         IpAddr::V4(ip) => format!("[{ip}]"),
@@ -147,7 +148,7 @@ impl fmt::Display for MailAddress {
     }
 }
 
-/// A text is no [`MailAddress`].
+/// A text is not a valid [`MailAddress`].
 ///
 /// # Examples
 ///

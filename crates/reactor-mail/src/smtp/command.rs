@@ -38,13 +38,14 @@ pub(super) struct Mail {
     pub(super) envelope_id: Option<String>,
 }
 
-/// Parses a line; the error is the reply.
+/// Parses a line; the error is the reply for the client.
 pub(super) fn parse(line: &[u8]) -> Result<Command, SmtpReply> {
     let syntax = || SmtpReply::new(501, "5.5.4 syntax error in parameters");
     let line = std::str::from_utf8(line).map_err(|_| SmtpReply::new(500, "5.5.2 not UTF-8"))?;
     // RFC 5321 (section 4.1.1) asks servers to tolerate white space at the end.
     let line = line.trim_end_matches(' ');
-    // What is taken here may end up in a header, a log or a command to another server.
+    // Parts of the line may be written to a header, a log or a command for another server, where a
+    // control character could begin a new line.
     if line.chars().any(char::is_control) {
         return Err(SmtpReply::new(500, "5.5.2 control character in a command"));
     }
@@ -78,8 +79,8 @@ pub(super) fn parse(line: &[u8]) -> Result<Command, SmtpReply> {
             Ok(Command::Chunk { length, is_last })
         }
         "RSET" => without_rest(Command::Reset),
-        // With or without a text (RFC 5321, section 4.1.1.9), as VRFY, which gets the same reply
-        // for all.
+        // NOOP may have a text, which is ignored (RFC 5321, section 4.1.1.9). The name after VRFY is
+        // ignored, too, because each name gets the same reply.
         "NOOP" => Ok(Command::Noop),
         "VRFY" => Ok(Command::Verify),
         "QUIT" => without_rest(Command::Quit),
@@ -123,11 +124,11 @@ fn mail(text: &str) -> Result<Mail, SmtpReply> {
                 });
             }
             ("ENVID", Some(id)) => mail.envelope_id = Some(xtext(id).ok_or_else(|| bad(&keyword))?),
-            // The user who has submitted the message to another server. Checked for its syntax
-            // only: a server may ignore it (RFC 4954, section 5).
+            // The user who has submitted the message to another server. Only its syntax is checked:
+            // a server may ignore it (RFC 4954, section 5).
             ("AUTH", Some(name)) => drop(xtext(name).ok_or_else(|| bad(&keyword))?),
-            // RFC 5321 (section 4.1.1.11) has 555 for parameters that were not offered: to ignore
-            // one would promise what it asks for.
+            // 555 refuses parameters that were not offered (RFC 5321, section 4.1.1.11). They are not
+            // ignored, because accepting the command would promise what the parameter asks for.
             _ => return Err(unknown(&keyword)),
         }
     }
@@ -183,7 +184,7 @@ fn split_path(text: &str) -> Result<(&str, &str), SmtpReply> {
         .trim_start_matches(' ')
         .strip_prefix('<')
         .ok_or_else(syntax)?;
-    // No address holds a `>`, so the first one ends it.
+    // An address has no `>`, so the first one ends it.
     let (path, parameters) = text.split_once('>').ok_or_else(syntax)?;
     if !parameters.is_empty() && !parameters.starts_with(' ') {
         return Err(syntax());
@@ -224,7 +225,7 @@ fn strip_keyword<'a>(text: &'a str, keyword: &str) -> Option<&'a str> {
     head.eq_ignore_ascii_case(keyword).then_some(rest)
 }
 
-/// Digits alone: `parse` by itself would take a sign.
+/// Parses a number of digits only, because `parse` alone would accept a sign.
 fn number(text: &str) -> Option<u64> {
     let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     if is_number { text.parse().ok() } else { None }

@@ -1,4 +1,4 @@
-//! DATA and BDAT: how a receiver takes a message.
+//! DATA and BDAT: the part of the receiver that passes a message on to the delivery.
 
 use deferred::succeed;
 use reactor::Context;
@@ -10,7 +10,7 @@ use super::smtp_reply::SmtpReply;
 use super::transfer::{Deadline, Transfer};
 
 impl SmtpReceiver {
-    /// Why no message may begin.
+    /// The refusal if no message may begin; `None` if one may.
     fn not_ready(&self) -> Option<SmtpReply> {
         let envelope = self.envelope.as_ref();
         if envelope.is_none_or(|envelope| envelope.to.is_empty()) {
@@ -30,20 +30,21 @@ impl SmtpReceiver {
             let message = this.transfer.as_ref().map(|transfer| &transfer.message);
             if let Some(Err(reply)) = message {
                 let reply = reply.clone();
-                // With DATA, a refusal here ends the transaction: no 354 was sent, so no message
-                // comes.
+                // This refusal of DATA ends the transaction: no 354 was sent, so the client sends no
+                // message.
                 this.reset();
                 return this.reply(cx, &reply);
             }
-            // Before the next frame is cut: a client that does not wait for the 354 has sent its
-            // message already.
+            // Before the next frame is decoded, because a client that does not wait for the 354 may
+            // have sent its message already.
             cx.framing().begin_data();
             this.answer(cx, 354, "go ahead");
         });
     }
 
     pub(super) fn begin_chunk(&mut self, cx: &mut Context<'_, Self>, length: u64, is_last: bool) {
-        // The client sends the chunk without waiting: it comes in any case.
+        // Also if the message is refused, because the client sends the chunk without waiting for a
+        // reply.
         cx.framing().begin_chunk(length);
         let go_on = move |this: &mut Self, cx: &mut Context<'_, Self>| {
             if let Some(transfer) = &mut this.transfer {
@@ -57,8 +58,8 @@ impl SmtpReceiver {
             return go_on(self, cx);
         }
         if let Some(reply) = self.not_ready() {
-            // A transfer that is refused from the beginning: it discards the chunk, whose end gets
-            // the reply.
+            // A transfer that is refused from the beginning: it discards the chunk, and sends the
+            // refusal at the chunk's end.
             self.begin_transfer(cx, Err(reply));
             return go_on(self, cx);
         }
@@ -98,7 +99,8 @@ impl SmtpReceiver {
         cx: &mut Context<'_, Self>,
         message: Result<Box<dyn Message>, SmtpReply>,
     ) {
-        // From here on, and not from MAIL: the time that `begin` takes is the delivery's.
+        // The timeout begins here and not at MAIL, so that the time that the delivery's `begin` takes
+        // does not count.
         let deadline = cx.call_later(self.settings.message_timeout, |this, cx| {
             this.expire(cx, "421 4.4.2 the message takes too long\r\n");
         });
@@ -118,13 +120,13 @@ impl SmtpReceiver {
         let Some(transfer) = &mut self.transfer else {
             return;
         };
-        // Counted as it comes: the size that MAIL has announced is only a promise.
+        // The bytes are counted, because the client may send more than it has announced with MAIL.
         transfer.size = transfer.size.saturating_add(data.len() as u64);
         if transfer.size > max_size && transfer.message.is_ok() {
             let reply = SmtpReply::new(552, "5.3.4 the message is too large");
             transfer.message = Err(reply);
         }
-        // Only for chunks: with DATA, the framing has checked the line ends.
+        // Only for chunks: for DATA, the framing has checked the line ends.
         if remaining.is_some() {
             transfer.check_line_ends(data);
         }
@@ -152,7 +154,7 @@ impl SmtpReceiver {
             }
             return self.end(cx);
         }
-        // Chunks that the client has sent ahead are refused with the same reply.
+        // A refused message stays refused, so each of its further chunks gets the same reply.
         let reply = match &transfer.message {
             Ok(_) => SmtpReply::new(250, "2.0.0 chunk received"),
             Err(reply) => reply.clone(),
@@ -160,10 +162,10 @@ impl SmtpReceiver {
         self.reply(cx, &reply);
     }
 
-    /// The message is complete.
+    /// Ends the message, which is complete: delivers it, and replies.
     pub(super) fn end(&mut self, cx: &mut Context<'_, Self>) {
-        // Both, before the delivery ends: its reply, whatever it is, ends the transaction. The drop
-        // of the transfer cancels its deadline.
+        // Both are taken before the delivery is asked, because its reply ends the transaction whether
+        // it accepts or refuses. The drop of the transfer cancels its deadline.
         let (transfer, _envelope) = (self.transfer.take(), self.envelope.take());
         match transfer.map(|transfer| transfer.message) {
             None => {}

@@ -1,4 +1,4 @@
-//! `Delivery` and `Message`: the part of an SMTP server that a program writes.
+//! `Delivery` and `Message`: the traits of an SMTP server that a program implements.
 
 use deferred::{Deferred, fail, succeed};
 
@@ -8,9 +8,9 @@ use super::smtp_reply::SmtpReply;
 
 /// Where an [`SmtpServer`](crate::SmtpServer) delivers messages. (Twisted: `IMessageDelivery`.)
 ///
-/// Each method gives a Deferred; until it fires, the client waits. A failure refuses what was asked
-/// for: with its own reply if it is an [`SmtpReply`], else with "451 4.3.0", after which a client
-/// tries again later.
+/// Each method returns a Deferred; until it fires, the client waits for the reply. A failure refuses
+/// the command or the message: with the failure itself as reply if it is an [`SmtpReply`], else with
+/// "451 4.3.0", after which a client tries again later.
 ///
 /// # Examples
 ///
@@ -59,7 +59,7 @@ use super::smtp_reply::SmtpReply;
 /// });
 /// ```
 pub trait Delivery: 'static {
-    /// Checks a sender, `None` for a bounce. By default, all may send.
+    /// Checks the sender of a message, `None` for a bounce. By default, each sender is accepted.
     #[doc(alias = "validateFrom")]
     fn validate_from(&self, envelope: &Envelope, from: Option<&MailAddress>) -> Deferred<()> {
         // The parameters have names for the documentation, so the default bodies use them.
@@ -71,7 +71,7 @@ pub trait Delivery: 'static {
     #[doc(alias = "validateTo")]
     fn validate_to(&self, envelope: &Envelope, to: &Recipient) -> Deferred<()>;
 
-    /// Begins a message; what comes of it is given to the [`Message`].
+    /// Begins a message. The server passes its content to the [`Message`].
     #[doc(alias = "eMessage")]
     fn begin(&self, envelope: &Envelope) -> Deferred<Box<dyn Message>>;
 
@@ -83,10 +83,11 @@ pub trait Delivery: 'static {
     }
 }
 
-/// A message that comes in, piece by piece: it need not fit in memory. (Twisted: `IMessage`.)
+/// A message that is received piece by piece, so that it need not fit in memory. (Twisted:
+/// `IMessage`.)
 ///
-/// If it is dropped before [`end`](Self::end), it is not complete and must not be delivered: the
-/// client hung up, or a piece was refused.
+/// If it is dropped before [`end`](Self::end), the message is not complete and must not be delivered:
+/// the client hung up, a piece was refused, or a limit of the server was exceeded.
 ///
 /// # Examples
 ///
@@ -114,14 +115,16 @@ pub trait Delivery: 'static {
 /// # Box::new(count).end().ignore();
 /// ```
 pub trait Message: 'static {
-    /// The next piece. Nothing more is read from the client before the Deferred fires; it is
+    /// Takes the next piece. Nothing more is read from the client before the Deferred fires; it is
     /// cancelled if the connection ends.
     #[doc(alias = "lineReceived")]
     fn data(&mut self, data: &[u8]) -> Deferred<()>;
 
-    /// The message is complete: when the Deferred fires, it is this side's responsibility. It is
-    /// not cancelled if the connection ends: the client cannot know then, and will send the message
-    /// again.
+    /// Delivers the message, which is complete. When the Deferred fires, this side has the
+    /// responsibility for the message.
+    ///
+    /// The Deferred is not cancelled if the connection ends first. The client then does not know
+    /// whether the message was delivered, and will send it again, so it may be delivered twice.
     #[doc(alias = "eomReceived")]
     fn end(self: Box<Self>) -> Deferred<()>;
 }

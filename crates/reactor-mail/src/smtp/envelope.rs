@@ -1,10 +1,10 @@
-//! `Envelope`: from whom a message comes, for whom it is, and what else is known about it.
+//! `Envelope`: sender and recipients of a message, and what else is known about it.
 
 use reactor::Address;
 
 use super::address::MailAddress;
 
-/// What is known about a message before it comes.
+/// What the server knows about a message before its content arrives.
 ///
 /// # Examples
 ///
@@ -22,9 +22,9 @@ use super::address::MailAddress;
 pub struct Envelope {
     /// The address of the client.
     pub peer: Address,
-    /// The name that the client has given itself.
+    /// The name by which the client has introduced itself (EHLO or HELO). It is not checked.
     pub hello: String,
-    /// The name with which the client has logged in.
+    /// The name with which the client has logged in; `None` if it has not.
     pub login: Option<String>,
     /// Whether the connection is encrypted.
     pub is_encrypted: bool,
@@ -32,15 +32,15 @@ pub struct Envelope {
     pub from: Option<MailAddress>,
     /// The recipients that were accepted.
     pub to: Vec<Recipient>,
-    /// The size that the client has announced, in bytes.
+    /// The size that the client has announced, in bytes; `None` if it has not.
     pub size: Option<u64>,
     /// Whether the message may have bytes above 127 (`BODY=8BITMIME`).
     pub is_8bit: bool,
     /// Whether headers and addresses may be UTF-8 (`SMTPUTF8`).
     pub is_utf8: bool,
-    /// How much of the message a report about it returns (`RET`).
+    /// How much of the message a delivery report about it returns (`RET`).
     pub returns: Option<DsnReturn>,
-    /// The identifier that a report about the message has (`ENVID`), decoded.
+    /// The identifier that a delivery report about the message has to contain (`ENVID`), decoded.
     pub envelope_id: Option<String>,
 }
 
@@ -60,15 +60,15 @@ pub struct Envelope {
 pub struct Recipient {
     /// The address.
     pub address: MailAddress,
-    /// When the sender wants a report (`NOTIFY`).
+    /// When the sender wants a delivery report (`NOTIFY`); `None` if the client did not say.
     pub notify: Option<DsnNotify>,
-    /// The address that the sender had used (`ORCPT`), with its type, as in `rfc822;bob@example.org`,
-    /// decoded.
+    /// The address to which the sender had sent the message originally (`ORCPT`), decoded, with its
+    /// type, as in `rfc822;bob@example.org`.
     pub original: Option<String>,
 }
 
 impl Recipient {
-    /// A recipient without wishes.
+    /// A recipient without `NOTIFY` and `ORCPT`.
     pub fn new(address: MailAddress) -> Self {
         Self {
             address,
@@ -78,7 +78,7 @@ impl Recipient {
     }
 }
 
-/// How much of a message a report about it returns.
+/// How much of a message a delivery report about it returns.
 ///
 /// # Examples
 ///
@@ -91,13 +91,13 @@ impl Recipient {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DsnReturn {
-    /// All of it.
+    /// The whole message.
     Full,
-    /// Its headers.
+    /// Only its headers.
     Headers,
 }
 
-/// When a sender wants a report about a message to a recipient: never, if no field is true.
+/// When a sender wants a report about the delivery to a recipient: never, if no field is true.
 ///
 /// # Examples
 ///
@@ -109,10 +109,10 @@ pub enum DsnReturn {
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DsnNotify {
-    /// When it is delivered.
+    /// When the message is delivered.
     pub success: bool,
-    /// When it cannot be delivered.
+    /// When the message cannot be delivered.
     pub failure: bool,
-    /// When it is late.
+    /// When the delivery is delayed.
     pub delay: bool,
 }

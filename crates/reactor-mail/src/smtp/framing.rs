@@ -1,4 +1,4 @@
-//! `SmtpFraming`: cuts what an SMTP client sends into commands and pieces of messages.
+//! `SmtpFraming`: cuts the bytes of an SMTP client into commands and pieces of messages.
 
 use std::error::Error;
 use std::fmt;
@@ -7,10 +7,10 @@ use deferred::{Failure, Result};
 use memchr::memchr2;
 use reactor::{Decoded, Framing};
 
-/// Longest command and answer to a challenge, in bytes without its end (RFC 4954, section 4).
+/// Longest command or answer to a challenge, in bytes without its line end (RFC 4954, section 4).
 const MAX_LINE: usize = 12 * 1024;
 
-/// A part of what an SMTP client sends.
+/// A part of the input from an SMTP client.
 ///
 /// # Examples
 ///
@@ -27,25 +27,25 @@ const MAX_LINE: usize = 12 * 1024;
 pub enum SmtpFrame<'a> {
     /// A line without its end: a command, or the answer to a challenge.
     Command(&'a [u8]),
-    /// A piece of a message, after `DATA`: the dots that were added for the transport are taken
-    /// off, and each line end is CR LF. Where the message is cut depends on how it arrives.
+    /// A piece of a message, after `DATA`. The dots that were added for the transport are removed,
+    /// and each line end is CR LF. The message is cut wherever a read of the input ends.
     Data(&'a [u8]),
     /// The end of a message after `DATA`.
     EndOfData,
     /// A piece of a chunk, after `BDAT`.
     Chunk {
-        /// At least one byte.
+        /// The bytes; at least one.
         data: &'a [u8],
-        /// How many bytes of the chunk follow.
+        /// Number of bytes of the chunk that follow this piece.
         remaining: u64,
     },
 }
 
-/// Cuts what an SMTP client sends into [`SmtpFrame`]s.
+/// Cuts the bytes of an SMTP client into [`SmtpFrame`]s.
 ///
-/// Lines end in CR LF, and in nothing else: a CR or LF that stands alone is refused wherever it
-/// is. So a server that takes this message and one that passed it on agree where it ends, and no
-/// second message can be hidden in it (SMTP smuggling).
+/// Lines end in CR LF only: a CR or LF that stands alone is refused, in commands and in messages
+/// after `DATA`. So this server and the one that sent the message agree where the message ends, and
+/// no second message can be hidden in it (SMTP smuggling). The bytes of chunks are not checked.
 ///
 /// # Errors
 ///
@@ -81,12 +81,12 @@ pub struct SmtpFraming {
 enum State {
     /// Entered at the beginning, and after the end of a message or chunk.
     Command {
-        /// Offset in the input up to which an unfinished line was looked through.
+        /// Offset in the input up to which an unfinished line was searched for its end.
         searched: usize,
     },
-    /// Entered by `begin_data`, left at the dot.
+    /// Entered by `begin_data`, left at the dot that ends the message.
     Data { at_line_start: bool },
-    /// Entered by `begin_chunk`, left after its last byte.
+    /// Entered by `begin_chunk`, left after the last byte of the chunk.
     Chunk { remaining: u64 },
 }
 
@@ -97,14 +97,14 @@ impl Default for State {
 }
 
 impl SmtpFraming {
-    /// A message follows, up to a line with nothing but a dot.
+    /// Takes the input that follows as a message, up to a line with nothing but a dot.
     pub fn begin_data(&mut self) {
         self.state = State::Data {
             at_line_start: true,
         };
     }
 
-    /// A chunk of `length` bytes follows; if that is 0, a command.
+    /// Takes the next `length` bytes as a chunk. Does nothing if `length` is 0.
     pub fn begin_chunk(&mut self, length: u64) {
         if length > 0 {
             self.state = State::Chunk { remaining: length };
@@ -118,11 +118,11 @@ impl SmtpFraming {
     ) -> Result<Decoded<SmtpFrame<'a>>, SmtpFramingError> {
         let found = memchr2(b'\r', b'\n', &input[searched..]).map(|offset| searched + offset);
         let end = found.unwrap_or(input.len());
-        // Also for a line whose end has not come: so a client cannot have more than this kept.
+        // Also for a line whose end has not arrived, so that no more than this is buffered.
         if end > MAX_LINE {
             return Err(SmtpFramingError::LineTooLong { limit: MAX_LINE });
         }
-        // The usual case first: one read may have many pipelined commands.
+        // The usual case is tested first, since one read may have many pipelined commands.
         if input[end..].starts_with(b"\r\n") {
             self.state = State::default();
             return Ok(Decoded::Frame {
@@ -145,8 +145,8 @@ impl SmtpFraming {
         if at_line_start {
             match input {
                 [] | b"." | b".\r" => return Ok(Decoded::Incomplete),
-                // An LF right behind the dot is refused by the check: some servers take that for
-                // the end.
+                // An LF right behind the dot is refused by `check_line_end`, because some servers take
+                // it for the end.
                 [b'.', b'\r' | b'\n', ..] => {
                     check_line_end(input, 1)?;
                     self.state = State::default();
@@ -155,8 +155,8 @@ impl SmtpFraming {
                         consumed: 3,
                     });
                 }
-                // The added dot (RFC 5321, section 4.5.2). What follows is not at the start of a
-                // line, so that a second dot is data.
+                // The added dot is skipped (RFC 5321, section 4.5.2). Then `at_line_start` is `false`,
+                // so that a second dot is data.
                 [b'.', ..] => {
                     self.state = State::Data {
                         at_line_start: false,
@@ -166,16 +166,17 @@ impl SmtpFraming {
                 _ => {}
             }
         }
-        // Up to here whole lines were found.
+        // End of the whole lines found so far.
         let mut at = 0;
         let (end, at_line_start) = loop {
             let Some(offset) = memchr2(b'\r', b'\n', &input[at..]) else {
-                // The part of a line is given at once, so a line of any length needs no room here.
+                // The beginning of a line is passed on at once, so that lines of any length need no
+                // buffer.
                 break (input.len(), at == input.len());
             };
             let found = at + offset;
             if found + 1 == input.len() && input[found] == b'\r' {
-                // Whether an LF follows is not known yet, so the CR is kept for the next call.
+                // It is not known yet whether an LF follows, so the CR is left for the next call.
                 break (found, at == found);
             }
             check_line_end(input, found)?;
@@ -185,7 +186,7 @@ impl SmtpFraming {
                 break (at, true);
             }
         };
-        // A CR alone, or nothing: the state stays as it is.
+        // The input is empty or a single CR: the state stays as it is.
         if end == 0 {
             return Ok(Decoded::Incomplete);
         }
@@ -197,7 +198,8 @@ impl SmtpFraming {
     }
 
     fn chunk<'a>(&mut self, input: &'a [u8], remaining: u64) -> Decoded<SmtpFrame<'a>> {
-        // On 32 bits, a chunk may be longer than any slice: then all of the input belongs to it.
+        // If `usize` has 32 bits, a chunk may be longer than any slice; then all of the input belongs
+        // to it.
         let length = usize::try_from(remaining).map_or(input.len(), |most| most.min(input.len()));
         if length == 0 {
             return Decoded::Incomplete;
@@ -229,7 +231,7 @@ impl Framing for SmtpFraming {
     }
 }
 
-/// Whether the CR or LF at `at` is the CR of a CR LF. What follows a CR has arrived.
+/// Errs unless the CR or LF at `at` is the CR of a CR LF. The byte behind a CR must have arrived.
 fn check_line_end(input: &[u8], at: usize) -> Result<(), SmtpFramingError> {
     if input[at..].starts_with(b"\r\n") {
         Ok(())
@@ -238,7 +240,7 @@ fn check_line_end(input: &[u8], at: usize) -> Result<(), SmtpFramingError> {
     }
 }
 
-/// What is wrong with a CR or LF that is not part of a CR LF.
+/// The error for a CR or LF that is not part of a CR LF.
 #[cold]
 fn wrong_line_end(input: &[u8], at: usize) -> SmtpFramingError {
     match input[at] {
@@ -269,7 +271,7 @@ pub enum SmtpFramingError {
     BareLineFeed,
     /// A command has no end within the limit.
     LineTooLong {
-        /// The most bytes that it may have.
+        /// The most bytes that a command may have.
         limit: usize,
     },
 }

@@ -6,40 +6,38 @@ use base64::engine::general_purpose::STANDARD;
 use super::smtp_reply::SmtpReply;
 use crate::sasl;
 
-/// An exchange that waits for an answer of the client.
+/// A login that waits for the client's answer to a challenge.
 #[derive(Debug)]
 pub(super) enum Exchange {
     Plain,
-    /// LOGIN, before the name.
+    /// LOGIN; the name is expected next.
     Name,
-    /// LOGIN, before the password.
+    /// LOGIN; the password is expected next.
     Password {
         name: String,
     },
 }
 
-/// What follows an answer.
+/// What the server does after an answer.
 #[derive(Debug)]
 pub(super) enum Step {
     /// Send this challenge, and wait for the next answer.
     Challenge(&'static str, Exchange),
-    Check {
-        name: String,
-        password: String,
-    },
+    /// Check this name and password.
+    Check { name: String, password: String },
 }
 
 /// Begins an exchange.
 pub(super) fn begin(mechanism: &str, initial: Option<&str>) -> Result<Step, SmtpReply> {
     let (challenge, exchange) = match mechanism {
         "PLAIN" => ("334 \r\n", Exchange::Plain),
-        // "Username:" in Base64, and "Password:" below: clients expect these words, though no RFC
-        // has them.
+        // "Username:" in Base64, and "Password:" below. LOGIN has no RFC, but clients expect these
+        // words.
         "LOGIN" => ("334 VXNlcm5hbWU6\r\n", Exchange::Name),
         _ => return Err(SmtpReply::new(504, "5.5.4 unknown mechanism")),
     };
     match initial {
-        // An empty answer (RFC 4954, section 4).
+        // "=" stands for an empty answer (RFC 4954, section 4).
         Some("=") => exchange.answer(""),
         Some(initial) => exchange.answer(initial),
         None => Ok(Step::Challenge(challenge, exchange)),

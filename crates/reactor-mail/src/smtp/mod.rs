@@ -1,4 +1,4 @@
-//! SMTP: a receiver, which streams messages to a `Delivery`, and a sender.
+//! SMTP: a server, which streams messages to a `Delivery`, and clients, which send messages.
 
 mod address;
 mod command;

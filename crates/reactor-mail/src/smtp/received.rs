@@ -5,26 +5,27 @@ use std::time::SystemTime;
 use super::address;
 use super::envelope::Envelope;
 
-/// The header, with its line ends. `is_extended` is whether the client has said EHLO.
+/// The header field, with its line ends. `is_extended`: the client has sent EHLO, not HELO.
 pub(super) fn header(envelope: &Envelope, server: &str, is_extended: bool) -> String {
     let client = word(&envelope.hello);
     let address = envelope.peer.as_inet();
     let address = address.map(|peer| format!(" ({})", address::literal(peer.ip())));
     let address = address.unwrap_or_default();
     let (server, protocol) = (word(server), protocol(envelope, is_extended));
-    // Other recipients are hidden from each other: they may be of a Bcc.
+    // Several recipients are not named, because one of them may be from a Bcc, which the others must
+    // not see.
     let recipient = match &envelope.to[..] {
         [only] => format!("\r\n\tfor <{}>", only.address),
         _ => String::new(),
     };
-    // A date of HTTP is one of mail, but for the name of its time zone.
+    // The format of dates in HTTP is that of mail, except for the time zone.
     let date = httpdate::fmt_http_date(SystemTime::now()).replace("GMT", "+0000");
     format!(
         "Received: from {client}{address}\r\n\tby {server} with {protocol}{recipient};\r\n\t{date}\r\n"
     )
 }
 
-/// The name of the protocol (RFC 3848, and RFC 6531, section 4.3).
+/// The name of the protocol, such as `ESMTPSA` (RFC 3848, and RFC 6531, section 4.3).
 fn protocol(envelope: &Envelope, is_extended: bool) -> String {
     if !is_extended {
         return "SMTP".to_owned();
@@ -39,7 +40,7 @@ fn protocol(envelope: &Envelope, is_extended: bool) -> String {
     format!("{name}{encrypted}{login}")
 }
 
-/// What a client says of itself, as one word: it can begin no comment and no other field.
+/// The name of a client or server as one word, which cannot begin a comment or another field.
 fn word(text: &str) -> String {
     let is_safe = |c: char| c.is_ascii_alphanumeric() || ".-_:[]".contains(c);
     let safe = |c| if is_safe(c) { c } else { '?' };

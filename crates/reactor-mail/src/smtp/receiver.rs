@@ -1,7 +1,7 @@
 //! `SmtpReceiver`: one connection of an SMTP server.
 //!
-//! Commands are processed one after the other: while a Deferred of the delivery is awaited, the
-//! connection is not read, so replies to pipelined commands go out in order.
+//! Commands are processed one after the other: while the receiver waits for a Deferred of the
+//! delivery, the connection is not read, so replies to pipelined commands go out in order.
 
 use std::fmt;
 use std::rc::Rc;
@@ -18,7 +18,7 @@ use super::smtp_reply::SmtpReply;
 use super::smtp_settings::{LoginPolicy, Settings};
 use super::transfer::Transfer;
 
-/// One connection of an [`SmtpServer`](crate::SmtpServer), which makes it.
+/// The protocol of one connection of an [`SmtpServer`](crate::SmtpServer), which makes it.
 ///
 /// # Examples
 ///
@@ -41,31 +41,34 @@ use super::transfer::Transfer;
 /// ```
 pub struct SmtpReceiver {
     pub(super) settings: Rc<Settings>,
-    /// The name that the client has given itself; `None` before EHLO, and again after STARTTLS.
+    /// The name by which the client has introduced itself; `None` before EHLO, and again after
+    /// STARTTLS.
     // Set by EHLO and HELO; MAIL and AUTH need it.
     hello: Option<String>,
-    /// It has said EHLO, not HELO.
+    /// The client has sent EHLO, not HELO.
+    // Set or cleared by each EHLO and HELO.
     pub(super) is_extended: bool,
-    // Set when a password was right; cleared by STARTTLS only. RSET and EHLO leave it.
+    /// The name with which the client has logged in.
+    // Set by a successful login; cleared by STARTTLS only. RSET and EHLO leave it.
     login: Option<String>,
-    /// Set by AUTH while an answer of the client is awaited, which is the next line.
+    /// Set by AUTH while the next line is the client's answer to a challenge; taken by that line.
     exchange: Option<Exchange>,
-    /// Set by MAIL, taken by the end of a message and by RSET.
+    /// Set by MAIL; cleared by the end of the message and by `reset`.
     pub(super) envelope: Option<Envelope>,
-    /// Set by DATA and BDAT, taken by the end of a message and by RSET.
+    /// Set by DATA and the first BDAT; cleared by the end of the message and by `reset`.
     pub(super) transfer: Option<Transfer>,
     errors: u32,
     failed_logins: u32,
-    /// Set if a time limit was reached while a Deferred was awaited: the connection ends after the
-    /// reply, with this one.
-    // Set by `expire` while `is_busy`; never cleared, since the connection ends with it.
+    /// The last reply, if a time limit was reached during a wait: it is sent after the reply to the
+    /// current command, and then the connection is closed.
+    // Set by `expire` while `is_busy`; never cleared, since the connection ends.
     overdue: Option<&'static str>,
-    /// Closes the connection; reset by each frame, and re-armed by itself while a Deferred is
-    /// awaited.
+    /// The idle timer, which closes the connection. Each frame resets it; if it fires while the
+    /// receiver waits for a Deferred, it is started again.
     idle: Option<DelayedCall>,
-    /// A Deferred is awaited, and reading is paused.
-    // Set by `pause`, cleared by `resume`. `resume` calls the rest of the command, which may pause
-    // again: so the flag is tested anew after that call.
+    /// The receiver waits for a Deferred or a timer, and reading is paused.
+    // Set by `pause`, cleared by `resume`. `resume` then calls the rest of the command, which may
+    // pause again, so it tests the flag after that call.
     is_busy: bool,
 }
 
@@ -87,7 +90,7 @@ impl SmtpReceiver {
         }
     }
 
-    /// Sends a reply. After too many that refuse, the connection is closed.
+    /// Sends a reply. Counts replies of 400 and above: at `max_errors` of them, closes the connection.
     pub(super) fn reply(&mut self, cx: &mut Context<'_, Self>, reply: &SmtpReply) {
         cx.write(reply.encode());
         if reply.code() < 400 {
@@ -95,7 +98,7 @@ impl SmtpReceiver {
         }
         self.errors += 1;
         if self.errors >= self.settings.max_errors {
-            // 421 after the refusal itself, which is the reply that the client waits for.
+            // After the refusal itself, which is the reply that the client waits for.
             cx.write("421 4.7.0 too many errors\r\n");
             cx.lose_connection();
         }
@@ -105,8 +108,8 @@ impl SmtpReceiver {
         self.reply(cx, &SmtpReply::new(code, text));
     }
 
-    /// Calls `f` with the result of `deferred`, before the next frame. If `is_owned`, the Deferred
-    /// goes on if the connection ends first; else it is cancelled.
+    /// Calls `f` with the result of `deferred`, before the next frame is processed. If the connection
+    /// ends first, the Deferred goes on if `is_owned`, else it is cancelled.
     pub(super) fn wait_for<T: 'static>(
         &mut self,
         cx: &mut Context<'_, Self>,
@@ -114,8 +117,8 @@ impl SmtpReceiver {
         is_owned: bool,
         f: impl FnOnce(&mut Self, &mut Context<'_, Self>, Result<T>) + 'static,
     ) {
-        // A result that is there needs no pause, and no turn of the loop for each piece of a
-        // message.
+        // If the result is there already, `f` is called at once: a pause would cost a turn of the
+        // loop for each piece of a message.
         let deferred = match deferred.into_result() {
             Ok(result) => return f(self, cx, result),
             Err(deferred) => deferred,
@@ -143,8 +146,8 @@ impl SmtpReceiver {
     ) {
         self.is_busy = false;
         self.reset_idle_timeout();
-        // Before the rest of the command: pauses are counted, and a pause in it must not be undone
-        // here.
+        // Before `f`, which is the rest of the command: if `f` pauses again, this call must not undo
+        // that.
         cx.resume_reading();
         f(self, cx);
         if let (Some(reply), false) = (self.overdue, self.is_busy) {
@@ -152,13 +155,14 @@ impl SmtpReceiver {
         }
     }
 
-    /// A time limit is reached: the connection is closed, or after the reply that is awaited.
+    /// Closes the connection with `reply`, because a time limit is reached. If the client waits for the
+    /// reply to a command, this is done after that reply.
     pub(super) fn expire(&mut self, cx: &mut Context<'_, Self>, reply: &'static str) {
         if self.is_busy {
             self.overdue = Some(reply);
             return;
         }
-        // The message is not complete, and `Message` promises that it is dropped then.
+        // Drops the message, which is not complete, as the documentation of `Message` promises.
         self.reset();
         cx.write(reply);
         cx.lose_connection();
@@ -166,7 +170,7 @@ impl SmtpReceiver {
 
     fn reset_idle_timeout(&self) {
         if let Some(idle) = &self.idle {
-            // Errs only if the timeout has passed: then the connection is being closed.
+            // Errs only if the timer has fired: then the connection is being closed.
             let _ = idle.reset(self.settings.idle_timeout);
         }
     }
@@ -183,7 +187,7 @@ impl SmtpReceiver {
         }));
     }
 
-    // By the filter and not by a flag: so TLS of the endpoint counts as STARTTLS does.
+    // Asks the filter instead of keeping a flag, so that TLS of the endpoint counts like STARTTLS.
     fn is_encrypted(cx: &Context<'_, Self>) -> bool {
         cx.filter_info::<TlsInfo>().is_some()
     }
@@ -205,7 +209,7 @@ impl SmtpReceiver {
                 self.answer(cx, 250, "2.0.0 reset");
             }
             Command::Noop => self.answer(cx, 250, "2.0.0 nothing done"),
-            // What a server says about addresses helps spammers (RFC 5321, section 7.3).
+            // Addresses are not verified, because that would help spammers (RFC 5321, section 7.3).
             Command::Verify => self.answer(cx, 252, "2.1.5 send a message to try"),
             Command::Quit => {
                 self.answer(cx, 221, "2.0.0 goodbye");
@@ -226,7 +230,7 @@ impl SmtpReceiver {
         let mut text = self.settings.name.clone();
         if is_extended {
             let max_size = self.settings.max_size;
-            // Only to EHLO: the reply to HELO has one line.
+            // Only for EHLO: the reply to HELO has one line.
             text.push_str("\nPIPELINING\n8BITMIME\nSMTPUTF8\nCHUNKING\nDSN\nENHANCEDSTATUSCODES");
             text.push_str(&format!("\nSIZE {max_size}"));
             let is_encrypted = Self::is_encrypted(cx);
@@ -247,11 +251,11 @@ impl SmtpReceiver {
         if self.envelope.is_some() {
             return self.answer(cx, 503, "5.5.1 one message at a time");
         }
-        // `None` is less than any `Some`: no announced size is no reason to refuse.
+        // If no size is announced, this does not refuse: `None` is less than any `Some`.
         if mail.size > Some(self.settings.max_size) {
             return self.answer(cx, 552, "5.3.4 the message is too large");
         }
-        // Not yet in `self`: a sender that is refused must not open a transaction.
+        // Stored in `self` only if the sender is accepted: a refused one must not open a transaction.
         let envelope = Envelope {
             peer: cx.peer().clone(),
             hello: hello.clone(),
@@ -280,7 +284,7 @@ impl SmtpReceiver {
         let Some(envelope) = &self.envelope else {
             return self.answer(cx, 503, "5.5.1 say MAIL first");
         };
-        // Chunks have begun: the delivery has seen the recipients.
+        // After the first BDAT, the delivery has got the list of recipients.
         if self.transfer.is_some() {
             return self.answer(cx, 503, "5.5.1 the message has begun");
         }
@@ -293,7 +297,7 @@ impl SmtpReceiver {
         let valid = self.settings.delivery.validate_to(envelope, &recipient);
         self.wait_for(cx, valid, false, |this, cx, valid| match valid {
             Ok(()) => {
-                // Nothing can have taken it: no command was read in between.
+                // Always `Some`, because no command was read in between.
                 if let Some(envelope) = &mut this.envelope {
                     envelope.to.push(recipient);
                 }
@@ -310,14 +314,15 @@ impl SmtpReceiver {
         let Some(tls) = self.settings.tls.clone() else {
             return self.answer(cx, 502, "5.5.1 no TLS here");
         };
-        // Before the filter is there: this reply is the last one in the clear.
+        // Before the filter is inserted: this reply is the last one in the clear.
         self.answer(cx, 220, "2.0.0 go ahead");
-        // Nothing that was said in the clear counts (RFC 3207, section 4.2).
+        // Forgets everything that the client has sent in the clear (RFC 3207, section 4.2).
         self.reset();
         self.hello = None;
         self.login = None;
-        // What has arrived behind the command is read as TLS, which it is not: an attacker who
-        // appends commands ends the connection. `connection_lost` gets the reason.
+        // Bytes that have arrived behind the command are read as TLS. So commands that an attacker
+        // has appended in the clear break the handshake, and are not carried out. The failure is
+        // ignored, because `connection_lost` gets the reason.
         cx.start_tls(tls.filter()).ignore();
     }
 
@@ -336,7 +341,7 @@ impl SmtpReceiver {
         if !self.offers_login(Self::is_encrypted(cx)) {
             return self.answer(cx, 538, "5.7.11 encryption is required");
         }
-        // RFC 4954, section 4: once in a session, and not inside of a transaction.
+        // Only one login in a session, and not inside of a transaction (RFC 4954, section 4).
         if self.hello.is_none() || self.login.is_some() || self.envelope.is_some() {
             return self.answer(cx, 503, "5.5.1 not now");
         }
@@ -366,12 +371,12 @@ impl SmtpReceiver {
         });
     }
 
-    /// Replies after a while, and closes the connection if it is one failure too many.
+    /// Replies after `failed_login_delay`, and closes the connection after `max_failed_logins`.
     fn login_failed(&mut self, cx: &mut Context<'_, Self>, reply: SmtpReply) {
         self.failed_logins += 1;
-        // Not read in the pause: guesses that were sent ahead wait, too.
+        // Reading is paused, so that guesses that were sent ahead wait, too.
         self.pause(cx);
-        // A timer of the connection: it ends with it.
+        // A timer of the connection, which is cancelled when the connection ends.
         cx.call_later(self.settings.failed_login_delay, move |this, cx| {
             this.resume(cx, |this, cx| {
                 this.reply(cx, &reply);
@@ -410,9 +415,9 @@ impl Protocol for SmtpReceiver {
         self.reset_idle_timeout();
         match frame {
             SmtpFrame::Command(line) => match self.exchange.take() {
-                // The line after a challenge is its answer, also if it looks like a command.
+                // The line after a challenge is the answer, even if it looks like a command.
                 Some(exchange) => {
-                    // "?" is no Base64, so the client gets the reply for a bad answer.
+                    // "?" is not valid Base64, so the client gets the reply for a bad answer.
                     let answer = std::str::from_utf8(line).unwrap_or("?");
                     self.go_on_with_login(cx, exchange.answer(answer));
                 }
@@ -439,14 +444,14 @@ impl Protocol for SmtpReceiver {
             Some(SmtpFramingError::LineTooLong { .. }) => "500 5.5.2 the line is too long\r\n",
             _ => "521 5.5.2 lines end in CR LF\r\n",
         };
-        // The connection ends with the error, after this reply: what follows in the input cannot be
-        // told apart, commands from message.
+        // The error closes the connection after this reply, because it is not known whether the rest
+        // of the input is commands or a message.
         cx.write(reply);
         Err(failure)
     }
 
     fn connection_lost(&mut self, _cx: &mut Context<'_, Self>, _reason: ConnectionClosed) {
-        // A message that is not complete is dropped: it is not delivered.
+        // Drops an incomplete message, which is then not delivered.
         self.transfer = None;
     }
 }

@@ -1,4 +1,4 @@
-//! `SmtpServer`: what the connections of an SMTP server have in common.
+//! `SmtpServer`: factory and settings of the connections of an SMTP server.
 
 use std::fmt;
 use std::rc::Rc;
@@ -42,7 +42,7 @@ pub struct SmtpServer {
 }
 
 impl SmtpServer {
-    /// A server that calls itself `name`, without TLS, and in which none may log in.
+    /// A server with the host name `name`, without TLS and without logins.
     pub fn new(name: impl Into<String>, delivery: impl Delivery) -> Self {
         let settings = Settings {
             name: name.into(),
@@ -50,10 +50,10 @@ impl SmtpServer {
             tls: None,
             login: LoginPolicy::Never,
             max_size: 32 * 1024 * 1024,
-            // The least that a server has to take (RFC 5321, section 4.5.3.1.8).
+            // The minimum that a server must accept (RFC 5321, section 4.5.3.1.8).
             max_recipients: 100,
             max_errors: 20,
-            // The least that a server has to wait (RFC 5321, section 4.5.3.2.7).
+            // The minimum that a server must wait (RFC 5321, section 4.5.3.2.7).
             idle_timeout: Duration::from_secs(300),
             message_timeout: Duration::from_secs(3600),
             session_timeout: Duration::from_secs(7200),
@@ -78,9 +78,9 @@ impl SmtpServer {
         self.with(|settings| settings.tls = Some(tls))
     }
 
-    /// Lets clients log in (AUTH PLAIN and LOGIN) once the connection is encrypted;
-    /// [`Delivery::login`] checks them, [`Envelope::login`](crate::Envelope::login) tells which
-    /// one it was.
+    /// Lets clients log in (AUTH PLAIN and LOGIN) once the connection is encrypted.
+    /// [`Delivery::login`] checks the password; [`Envelope::login`](crate::Envelope::login) has the
+    /// name.
     #[must_use]
     pub fn with_login(self) -> Self {
         self.with(|settings| settings.login = LoginPolicy::Encrypted)
@@ -93,60 +93,61 @@ impl SmtpServer {
         self.with(|settings| settings.login = LoginPolicy::Always)
     }
 
-    /// How many bytes a message may have: 32 MiB unless this is set.
+    /// Most bytes of a message: 32 MiB unless this is set.
     #[must_use]
     pub fn with_max_size(self, bytes: u64) -> Self {
         self.with(|settings| settings.max_size = bytes)
     }
 
-    /// How many recipients a message may have: 100 unless this is set.
+    /// Most recipients of a message: 100 unless this is set.
     #[must_use]
     pub fn with_max_recipients(self, recipients: usize) -> Self {
         self.with(|settings| settings.max_recipients = recipients)
     }
 
-    /// How many commands of a connection may be refused before it is closed: 20 unless this is set.
+    /// Number of refused commands after which the connection is closed: 20 unless this is set.
     #[must_use]
     pub fn with_max_errors(self, errors: u32) -> Self {
         self.with(|settings| settings.max_errors = errors)
     }
 
-    /// How long a client may send nothing: 5 minutes unless this is set.
+    /// Time after which a connection is closed if the client sends nothing: 5 minutes unless this is
+    /// set.
     #[must_use]
     pub fn with_idle_timeout(self, timeout: Duration) -> Self {
         self.with(|settings| settings.idle_timeout = timeout)
     }
 
-    /// How long a message may take, from DATA or its first chunk to its end: an hour unless this is
-    /// set. A client that sends a byte now and then is never silent, but would never end.
+    /// Most time for a message, from DATA or its first chunk to its end: 1 hour unless this is set. The
+    /// idle timeout does not stop a client that sends a byte now and then; this limit does.
     #[must_use]
     pub fn with_message_timeout(self, timeout: Duration) -> Self {
         self.with(|settings| settings.message_timeout = timeout)
     }
 
-    /// How long a connection may last: 2 hours unless this is set. A message that is being
-    /// delivered then is delivered.
+    /// Most time for a connection: 2 hours unless this is set. If a message is being delivered at that
+    /// time, the connection is closed after the reply to it.
     #[must_use]
     pub fn with_session_timeout(self, timeout: Duration) -> Self {
         self.with(|settings| settings.session_timeout = timeout)
     }
 
-    /// How many logins of a connection may fail before it is closed: 3 unless this is set.
+    /// Number of failed logins after which the connection is closed: 3 unless this is set.
     #[must_use]
     pub fn with_max_failed_logins(self, logins: u32) -> Self {
         self.with(|settings| settings.max_failed_logins = logins)
     }
 
-    /// How long a client waits for the reply to a login that failed: 2 seconds unless this is set.
-    /// A program that guesses passwords needs that time for each. Many connections at once are
-    /// quicker: bound them with [`ConnectionLimits`](reactor::endpoint::ConnectionLimits).
+    /// Delay of the reply to a failed login: 2 seconds unless this is set. It slows down programs that
+    /// guess passwords. They can still guess over many connections at once: limit those with
+    /// [`ConnectionLimits`](reactor::endpoint::ConnectionLimits).
     #[must_use]
     pub fn with_failed_login_delay(self, delay: Duration) -> Self {
         self.with(|settings| settings.failed_login_delay = delay)
     }
 
-    /// Puts no `Received` header before messages. By default there is one, as RFC 5321 wants it: it
-    /// names the client, its address and the time, and the recipient if there is only one.
+    /// Puts no `Received` header before messages. By default there is one, as RFC 5321 demands. It has
+    /// the name and the address of the client, the time, and the recipient if there is only one.
     #[must_use]
     pub fn without_received_header(self) -> Self {
         self.with(|settings| settings.has_received_header = false)

@@ -8,8 +8,8 @@ use super::smtp_reply::SmtpReply;
 
 /// Why [`send_mail`](crate::send_mail) or an [`SmtpClient`](crate::SmtpClient) has failed.
 ///
-/// What connecting fails with, a failed TLS handshake and a lost connection keep their own types:
-/// none of these is permanent.
+/// A failure to connect, a failed TLS handshake and a lost connection have errors of their own types
+/// instead of this one. None of these failures is permanent.
 ///
 /// # Examples
 ///
@@ -40,7 +40,7 @@ pub enum SmtpError {
     Refused {
         /// The command: `MAIL` for example, `connect` for the greeting, or `message`.
         command: &'static str,
-        /// Its reply.
+        /// The server's reply.
         reply: SmtpReply,
     },
     /// The server has refused each recipient.
@@ -53,43 +53,44 @@ pub enum SmtpError {
         /// The extension.
         extension: &'static str,
     },
-    /// The message is larger than the server takes, by what it has announced.
+    /// The message is larger than the size that the server has announced as its limit.
     TooLarge {
-        /// The most bytes that it takes.
+        /// The most bytes that the server accepts.
         limit: u64,
     },
-    /// The connection is not encrypted, which was asked for, or which a login needs: neither
-    /// message nor password was sent.
+    /// The connection is not encrypted, although the client was set up to require that, or a login
+    /// requires it. Neither message nor password was sent.
     NotEncrypted,
-    /// The server has refused name or password. It is not the message's fault, so this is not
-    /// permanent.
+    /// The server has refused name or password. This is not permanent, because the same message may
+    /// be sent with another login.
     LoginRefused {
-        /// Its reply.
+        /// The server's reply.
         reply: SmtpReply,
     },
-    /// The domain of the recipients does not exist, or has no server (`mx`).
+    /// The domain of the recipients does not exist, or has no server. (Only `MxClient`.)
     NoSuchDomain {
         /// The domain.
         domain: String,
     },
-    /// The domain of the recipients says that it takes no mail (RFC 7505; `mx`).
+    /// The domain of the recipients declares that it accepts no mail (RFC 7505). (Only `MxClient`.)
     NullMx {
         /// The domain.
         domain: String,
     },
-    /// This side is the most preferred server of the domain: mail would come back to it (`mx`).
+    /// This side is itself the most preferred server of the domain, so mail would come back to it.
+    /// (Only `MxClient`.)
     MailLoop {
         /// The domain.
         domain: String,
     },
-    /// The server has sent something that is no reply, or that nothing had asked for.
+    /// The server has sent a line that is not a valid reply, or a reply without a command.
     BadReply,
-    /// The server has closed the connection before the end.
+    /// The server has closed the connection before the message was sent.
     HungUp,
 }
 
 impl SmtpError {
-    /// Whether the same message will fail again, so that it is of no use to retry later.
+    /// Whether the same message would fail again, so that retrying later is useless.
     pub fn is_permanent(&self) -> bool {
         match self {
             Self::InvalidAddress { .. }
@@ -101,7 +102,7 @@ impl SmtpError {
             | Self::MailLoop { .. } => true,
             Self::Refused { reply, .. } => reply.is_permanent(),
             Self::AllRefused { refused } => refused.iter().all(|(_, reply)| reply.is_permanent()),
-            // An attacker may have taken the offer of STARTTLS away.
+            // `NotEncrypted`: an attacker may have removed STARTTLS from the server's reply.
             Self::NotEncrypted | Self::LoginRefused { .. } | Self::BadReply | Self::HungUp => false,
         }
     }

@@ -1,13 +1,13 @@
-//! `SmtpReply`: what an SMTP server answers to a command.
+//! `SmtpReply`: the reply of an SMTP server to a command.
 
 use std::error::Error;
 use std::fmt;
 
-/// What an SMTP server answers to a command: a code and a text, which begins with an enhanced
-/// status code (RFC 3463) as a rule.
+/// The reply of an SMTP server to a command: a code and a text, which usually begins with an enhanced
+/// status code (RFC 3463).
 ///
-/// As the failure of a Deferred of [`Delivery`](crate::Delivery), it is the reply that the client
-/// gets; any other failure is "451 4.3.0", and its text stays here.
+/// If a Deferred of [`Delivery`](crate::Delivery) fails with an `SmtpReply`, the client gets that
+/// reply. For any other failure, it gets "451 4.3.0"; the text of the failure is only logged.
 ///
 /// # Examples
 ///
@@ -33,35 +33,35 @@ impl SmtpReply {
         }
     }
 
-    /// Its code, such as 250.
+    /// The code, such as 250.
     pub fn code(&self) -> u16 {
         self.code
     }
 
-    /// Its text without the code; if it has several lines, `\n` is between them.
+    /// The text without the code; if it has several lines, `\n` is between them.
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// Whether it says that the command is done: 2xx.
+    /// Whether the command has succeeded: 2xx.
     pub fn is_positive(&self) -> bool {
         self.code / 100 == 2
     }
 
-    /// Whether it says that the same command will fail again: 5xx.
+    /// Whether the same command would fail again: 5xx.
     pub fn is_permanent(&self) -> bool {
         self.code / 100 == 5
     }
 
-    /// As it is sent, line ends included. A control character in the text becomes a space: none
-    /// can end a line.
+    /// The reply as it is sent, with line ends. Control characters in the text become spaces, so that
+    /// they cannot end a line.
     pub(crate) fn encode(&self) -> String {
         let mut encoded = String::with_capacity(self.text.len() + 6);
         let mut lines = self.text.split('\n').peekable();
         while let Some(line) = lines.next() {
             let separator = if lines.peek().is_some() { '-' } else { ' ' };
             encoded.push_str(&format!("{:03}{separator}", self.code));
-            // The text may have parts of what a client has sent.
+            // The text may contain input from the client.
             encoded.extend(line.chars().map(|c| if c.is_control() { ' ' } else { c }));
             encoded.push_str("\r\n");
         }

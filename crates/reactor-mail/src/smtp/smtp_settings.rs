@@ -1,4 +1,4 @@
-//! `Settings`: what the program has chosen for the connections of an SMTP server.
+//! `Settings`: the settings of an SMTP server, which its connections share.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -24,7 +24,7 @@ pub(super) struct Settings {
     pub(super) has_received_header: bool,
 }
 
-/// Whether clients may log in.
+/// When clients may log in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum LoginPolicy {
     Never,

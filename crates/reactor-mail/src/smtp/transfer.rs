@@ -1,4 +1,4 @@
-//! `Transfer`: a message that an SMTP client sends, by DATA or BDAT.
+//! `Transfer`: state of a message that an SMTP client is sending, by DATA or BDAT.
 
 use deferred::DelayedCall;
 use memchr::memchr2_iter;
@@ -6,37 +6,39 @@ use memchr::memchr2_iter;
 use super::delivery::Message;
 use super::smtp_reply::SmtpReply;
 
-/// A message that comes in.
+/// A message that is being received.
 pub(super) struct Transfer {
-    /// What takes it; or the reply with which it was refused: its pieces are discarded.
-    // Changes from `Ok` to `Err` at the first refusal, and never back: so the first one is the
-    // reply.
+    /// The delivery's `Message`, which gets the pieces; or the reply that refuses the message, whose
+    /// further pieces are discarded.
+    // Changes from `Ok` to `Err` at the first refusal, and never back, so that the client gets the
+    // first refusal.
     pub(super) message: Result<Box<dyn Message>, SmtpReply>,
-    /// Bytes that have come.
+    /// Number of bytes received so far.
     pub(super) size: u64,
-    /// The chunk that comes is the last one.
-    // Set by each BDAT, before its bytes come; stays `false` with DATA, which ends by the dot.
+    /// The current chunk is the last one.
+    // Set by BDAT with LAST, before the bytes of the chunk; stays `false` with DATA, which ends at
+    // the dot.
     pub(super) is_last: bool,
-    /// The last chunk has ended in a CR: an LF is to follow.
-    // Set and cleared at the end of each piece of a chunk.
+    /// The last piece has ended in a CR, so an LF must follow.
+    // Assigned at the end of each piece of a chunk; stays `false` with DATA.
     pub(super) has_cr: bool,
     pub(super) _deadline: Deadline,
 }
 
-/// The time limit of a message, which ends with it.
+/// The timer of a message's time limit, which the drop cancels.
 pub(super) struct Deadline(pub(super) DelayedCall);
 
 impl Drop for Deadline {
     fn drop(&mut self) {
-        // Does nothing if it has passed: the connection is being closed then.
+        // Does nothing if the timer has fired: then the connection is being closed.
         self.0.cancel();
     }
 }
 
 impl Transfer {
-    /// Refuses the message if a CR or LF stands alone in it: a chunk may hold text only, because
-    /// BINARYMIME is not offered (RFC 3030, section 3), and a server that gets the message by DATA
-    /// might see an end in it.
+    /// Refuses the message if a CR or LF stands alone in this piece of a chunk. A chunk may have text
+    /// only, because BINARYMIME is not offered (RFC 3030, section 3); and if the message is passed on
+    /// by DATA, another server might take such a line end for the end of the message.
     pub(super) fn check_line_ends(&mut self, chunk: &[u8]) {
         let Some(last) = chunk.last() else {
             return;

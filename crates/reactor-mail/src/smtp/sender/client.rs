@@ -1,4 +1,4 @@
-//! `SmtpClient`: messages to one server, over a connection that is kept.
+//! `SmtpClient`: sends messages to one server, over a connection that is kept.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -15,23 +15,24 @@ use super::sent::Sent;
 use super::session::Session;
 use crate::smtp::smtp_error::SmtpError;
 
-/// How long a connection is kept that has no message.
+/// Time for which a connection is kept without a message.
 const IDLE_TIME: Duration = Duration::from_secs(30);
 
 /// A client of one SMTP server, which sends messages one after the other over a connection that it
 /// keeps. (Twisted: `ESMTPSenderFactory`, for one message.)
 ///
-/// It connects for the first message, and again if the server has closed the connection in the
-/// meantime. After [some time](Self::with_idle_time) without a message, and when the last clone is
-/// dropped, it says QUIT. Clones share the connection.
+/// It connects for the first message, and again if the server has closed the connection since the
+/// last one. After [`with_idle_time`](Self::with_idle_time) without a message, and when the last clone
+/// is dropped, it sends QUIT and closes the connection. Clones share the connection.
 ///
 /// # TLS and login
 ///
-/// By default, a message is sent as the endpoint connects, without STARTTLS. For submission (port
-/// 587), use [`with_tls`](Self::with_tls) and [`with_login`](Self::with_login); for port 465, where
-/// TLS begins at once, the endpoint of
+/// By default, STARTTLS is not used, so a message is encrypted only if the endpoint uses TLS. For
+/// submission (port 587), use [`with_tls`](Self::with_tls) and [`with_login`](Self::with_login); for
+/// port 465, where TLS begins at once, the endpoint of
 /// [`TlsClient::endpoint`](reactor_tls::TlsClient::endpoint). A password is never sent in the clear,
-/// unless [the name says so](Self::dangerously_with_login_in_the_clear).
+/// except with
+/// [`dangerously_with_login_in_the_clear`](Self::dangerously_with_login_in_the_clear).
 ///
 /// # Examples
 ///
@@ -80,8 +81,8 @@ struct Settings {
 }
 
 impl SmtpClient {
-    /// A client of `server`, which is what [`connect_tcp`](ReactorHandle::connect_tcp) takes. It
-    /// does not connect yet.
+    /// A client of `server`: an address or endpoint, as for
+    /// [`connect_tcp`](ReactorHandle::connect_tcp). It does not connect yet.
     pub fn new(reactor: &ReactorHandle, server: impl ClientEndpoint + 'static) -> Self {
         let settings = Settings {
             reactor: reactor.clone(),
@@ -95,10 +96,11 @@ impl SmtpClient {
         }
     }
 
-    /// Another client: it has a connection of its own.
+    /// Changes the settings. The result has a connection of its own.
     fn with(mut self, change: impl FnOnce(&mut Settings)) -> Self {
         change(Rc::make_mut(&mut self.settings));
-        // The connection of the client before has other settings: it may be without TLS or a login.
+        // A connection that clones share was opened with the old settings, perhaps without TLS or a
+        // login.
         self.kept = Rc::default();
         self
     }
@@ -107,24 +109,24 @@ impl SmtpClient {
         self.with(|settings| change(Rc::make_mut(&mut settings.options)))
     }
 
-    /// Encrypts by STARTTLS; `name` is the host name that the certificate of the server must be
-    /// for. A server that does not offer STARTTLS gets no message: an attacker could have taken
-    /// the offer away. An endpoint with TLS is encrypted already.
+    /// Encrypts by STARTTLS; the certificate of the server must be valid for the host name `name`. A
+    /// server that does not offer STARTTLS gets no message, because an attacker could have removed
+    /// the offer. If the endpoint uses TLS already, STARTTLS is not used.
     ///
     /// # Errors
     ///
-    /// `name` is no host name.
+    /// If `name` is not a valid host name.
     pub fn with_tls(self, tls: TlsClient, name: &str) -> Result<Self, TlsConfigError> {
         self.with_start_tls(tls, name, true)
     }
 
-    /// As [`with_tls`](Self::with_tls), but to a server that does not offer STARTTLS, messages go
-    /// in the clear. It is for servers that take mail for their own users, many of which have no
-    /// valid certificate. With a login, encryption is still needed.
+    /// As [`with_tls`](Self::with_tls), but messages go in the clear to a server that does not offer
+    /// STARTTLS: for servers that receive mail for their own users, some of which have no TLS. A
+    /// login still requires encryption.
     ///
     /// # Errors
     ///
-    /// `name` is no host name.
+    /// If `name` is not a valid host name.
     pub fn with_tls_if_offered(self, tls: TlsClient, name: &str) -> Result<Self, TlsConfigError> {
         self.with_start_tls(tls, name, false)
     }
@@ -135,7 +137,8 @@ impl SmtpClient {
         name: &str,
         is_required: bool,
     ) -> Result<Self, TlsConfigError> {
-        // Only to find a wrong name here, and not at the first message.
+        // The filter is dropped: it is made only to find an invalid name here, and not at the first
+        // message.
         client.filter(name)?; // checks the name
         let name = name.to_owned();
         let tls = StartTlsOptions {
@@ -173,29 +176,29 @@ impl SmtpClient {
         self.with_options(|options| options.login = Some(login))
     }
 
-    /// The name that this side gives itself (EHLO). Unless this is set, it is the address from
-    /// which it connects; a server that takes mail for its users expects the name of a host.
+    /// The name by which the client introduces itself (EHLO). Unless this is set, it is the local IP
+    /// address of the connection. Servers that receive mail for their own users expect a host name.
     #[must_use]
     pub fn with_hello(self, name: impl Into<String>) -> Self {
         self.with_options(|options| options.hello = Some(name.into()))
     }
 
-    /// How long the connection is kept without a message: 30 seconds unless this is set, and 10
-    /// minutes at most.
+    /// Time for which the connection is kept without a message: 30 seconds unless this is set. It is
+    /// closed after 10 minutes in any case.
     #[must_use]
     pub fn with_idle_time(self, time: Duration) -> Self {
         self.with(|settings| settings.idle_time = time)
     }
 
-    /// Sends a message, after those before it, as [`send_mail`](crate::send_mail) does. Cancelling
-    /// closes the connection if the message is being sent.
+    /// Sends a message as [`send_mail`](crate::send_mail) does, after the earlier messages of this
+    /// client. Cancelling closes the connection if this message is being sent.
     ///
     /// If a kept connection turns out to be closed before the message has begun, the message is
     /// sent over a new one.
     ///
     /// # Errors
     ///
-    /// As those of [`send_mail`](crate::send_mail). The client remains of use.
+    /// As those of [`send_mail`](crate::send_mail). Further messages can be sent after an error.
     #[doc(alias = "sendmail")]
     pub fn send(&self, from: &str, to: &[&str], message: impl AsRef<[u8]>) -> Deferred<Sent> {
         let mail = match Mail::new(from, to, message.as_ref()) {
@@ -210,8 +213,8 @@ impl SmtpClient {
         })
     }
 
-    /// Says QUIT after the messages before, and fires when the connection is closed. A message
-    /// after that opens a new one.
+    /// Sends QUIT after the earlier messages. The Deferred fires when the connection is closed. A
+    /// later message opens a new connection.
     pub fn quit(&self) -> Deferred<()> {
         let kept = Rc::clone(&self.kept);
         inline_callbacks(async move {
@@ -234,15 +237,15 @@ impl fmt::Debug for SmtpClient {
     }
 }
 
-/// The connection of a client, for the next message.
+/// The connection of a client, kept for the next message.
 #[derive(Default)]
 struct Kept {
     /// Held while a message is being sent.
-    // With it, `session` and `idle` change only in one send or quit at a time, and in the timer.
+    // So only one `send` or `quit` at a time changes `session` and `idle`, besides the timer.
     lock: DeferredLock,
     /// Taken by each message, and put back if it can be used again.
     session: RefCell<Option<Session>>,
-    /// Ends the session that is kept.
+    /// The timer that ends the kept session.
     idle: RefCell<Option<DelayedCall>>,
 }
 
@@ -252,8 +255,8 @@ impl Kept {
         // in the middle of a message.
         if let Some(session) = self.take().filter(Session::is_open) {
             let result = session.send(mail).await;
-            // A server closes idle connections when it likes, so that is no failure of the message.
-            // With the message in doubt, a second attempt could deliver it twice.
+            // The server may have closed the idle connection, which is no reason for the message to
+            // fail, so it is sent again. Not if it is in doubt, since it could be delivered twice.
             let was_stale = result.as_ref().is_err_and(is_lost) && !session.is_in_doubt();
             if !was_stale {
                 self.keep(session, settings);
@@ -274,7 +277,7 @@ impl Kept {
 
     fn take(&self) -> Option<Session> {
         if let Some(idle) = self.idle.take() {
-            // Does nothing if it has run: then there is no session.
+            // Does nothing if the timer has fired: then there is no session.
             idle.cancel();
         }
         self.session.take()
@@ -285,10 +288,10 @@ impl Kept {
             return;
         }
         self.session.replace(Some(session));
-        // Weak: the timer must not keep the client, whose drop says QUIT.
+        // Weak: the timer must not keep the client alive, whose drop sends QUIT.
         let kept = Rc::downgrade(self);
         let quit = move || {
-            // No send can be on its way: it would have taken the session, and cancelled this timer.
+            // No `send` can be running: it would have taken the session, and cancelled this timer.
             if let Some(session) = kept.upgrade().and_then(|kept| kept.take()) {
                 session.quit();
             }
@@ -306,7 +309,7 @@ impl Drop for Kept {
     }
 }
 
-/// Whether the connection had been closed, or was being closed.
+/// Whether the failure means that the server has closed the connection, or is closing it.
 fn is_lost(failure: &Failure) -> bool {
     let is_goodbye = |error: &SmtpError| match error {
         SmtpError::Refused { reply, .. } => reply.code() == 421,

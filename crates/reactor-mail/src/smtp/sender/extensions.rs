@@ -1,21 +1,21 @@
-//! `Extensions`: what a server offers in its reply to EHLO.
+//! `Extensions`: the extensions that a server offers in its reply to EHLO.
 
 use crate::smtp::smtp_reply::SmtpReply;
 
-/// What a server offers; nothing if it knows only HELO.
+/// The extensions of a server; none if it knows only HELO.
 #[derive(Default)]
 pub(super) struct Extensions {
-    /// Keyword and parameters of each.
+    /// Keyword, in upper case, and parameters of each extension.
     offered: Vec<(String, String)>,
 }
 
 impl Extensions {
-    /// Those that the reply to EHLO lists.
+    /// The extensions that the reply to EHLO lists.
     pub(super) fn of(reply: &SmtpReply) -> Self {
         // The first line is the name of the server.
         let offered = reply.text().lines().skip(1).map(|line| {
             let (keyword, parameters) = line.split_once(' ').unwrap_or((line, ""));
-            // Keywords have no case (RFC 5321, section 4.1.1.1).
+            // Case does not matter in keywords (RFC 5321, section 4.1.1.1).
             (keyword.to_ascii_uppercase(), parameters.to_owned())
         });
         Self {

@@ -6,7 +6,7 @@ use super::extensions::Extensions;
 use crate::smtp::address::MailAddress;
 use crate::smtp::smtp_error::SmtpError;
 
-/// A message, and from whom it goes to whom.
+/// A message with its sender and recipients.
 pub(super) struct Mail {
     /// `None` for a bounce.
     from: Option<MailAddress>,
@@ -17,11 +17,11 @@ pub(super) struct Mail {
     is_utf8: bool,
 }
 
-/// A message as DATA takes it.
+/// A message in the form that is sent after DATA.
 pub(super) struct Encoded {
-    /// With dots for the transport, and the end.
+    /// The bytes to send, including the added dots and the line with a dot at the end.
     pub(super) bytes: Vec<u8>,
-    /// Bytes without the dots and the end (RFC 1870, section 5).
+    /// Number of bytes without the added dots and that last line (RFC 1870, section 5).
     size: u64,
 }
 
@@ -51,12 +51,16 @@ impl Mail {
     }
 
     /// The MAIL command, with the parameters that the server understands.
+    ///
+    /// # Errors
+    ///
+    /// If the message is too large for the server, or needs an extension that the server lacks.
     pub(super) fn command(&self, extensions: &Extensions) -> Result<String, SmtpError> {
         let from = self.from.as_ref().map_or("", MailAddress::as_str);
         let mut command = format!("MAIL FROM:<{from}>");
         if let Some(limit) = extensions.value("SIZE") {
             let size = self.encoded.size;
-            // 0, and a limit that is missing, say nothing.
+            // If the limit is 0 or missing, the server has announced none.
             if let Some(limit) = limit
                 .parse()
                 .ok()
@@ -88,8 +92,8 @@ fn parse(text: &str) -> Result<MailAddress, SmtpError> {
 
 /// Whether the header of a message has UTF-8, which only a server with SMTPUTF8 may get (RFC 6531,
 /// section 3.2).
-// The headers of its parts are not looked at: a part of the body begins with them, and which bytes do
-// is known only to a parser of MIME.
+// The headers of MIME parts, which are in the body, are not searched: only a parser of MIME could find
+// them.
 fn has_utf8_header(encoded: &[u8]) -> bool {
     let end = memmem::find(encoded, b"\r\n\r\n").unwrap_or(encoded.len());
     // A message that begins with an empty line has no header.
@@ -97,13 +101,15 @@ fn has_utf8_header(encoded: &[u8]) -> bool {
         true => &[],
         false => &encoded[..end],
     };
-    // Bytes in another encoding are not allowed in a header at all, and SMTPUTF8 does not make them so.
+    // Bytes above 127 that are not UTF-8 are not allowed in a header, not even with SMTPUTF8, so the
+    // extension is not needed for them.
     !header.is_ascii() && str::from_utf8(header).is_ok()
 }
 
-/// `message` as DATA takes it: each line ends in CR LF, and one that begins with a dot gets another.
+/// Encodes `message` for DATA: each line ends in CR LF, and a line that begins with a dot gets another
+/// dot.
 fn encode(message: &[u8]) -> Encoded {
-    // Room for a CR with each line of 32 bytes; with more, it grows.
+    // Room for one added byte per 32 bytes; if more are added, the vector grows.
     let mut bytes = Vec::with_capacity(message.len() + message.len() / 32 + 16);
     let (mut rest, mut dots) = (message, 0);
     while !rest.is_empty() {
@@ -113,8 +119,8 @@ fn encode(message: &[u8]) -> Encoded {
             dots += 1;
         }
         bytes.extend_from_slice(&rest[..end]);
-        // Also behind a last line without an end: the dot that ends the message needs a line of its
-        // own.
+        // Also behind a last line without an end, because the dot that ends the message needs a line
+        // of its own.
         bytes.extend_from_slice(b"\r\n");
         let is_crlf = rest[end..].starts_with(b"\r\n");
         rest = rest

@@ -1,4 +1,4 @@
-//! Sending: one message, or several over a connection that is kept.
+//! SMTP clients: send one message, or several over a connection that is kept.
 
 mod client;
 mod extensions;

@@ -1,4 +1,4 @@
-//! `MxClient`: mail to the servers of a domain.
+//! `MxClient`: sends mail to the servers of a domain.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -21,12 +21,12 @@ use crate::smtp::smtp_error::SmtpError;
 // RFC 5321 (section 5.1) allows a limit.
 const MAX_SERVERS: usize = 10;
 
-/// Sends mail to the servers of its recipients' domain, which the DNS knows (`MX`). (Twisted:
+/// Sends mail to the servers of its recipients' domain, which it looks up in the DNS (`MX`). (Twisted:
 /// `MXCalculator`, `SmartHostSMTPRelayingManager`.)
 ///
-/// The servers are tried in the order of their preference, those of equal preference in a random
-/// one, until one takes or finally refuses the message; 10 at most. A domain without `MX` records
-/// is its own server. The names of servers are resolved by the resolver of the reactor.
+/// The servers are tried in the order of their preference, those of equal preference in random
+/// order, until one accepts or permanently refuses the message; 10 at most. A domain without `MX`
+/// records is its own server. The resolver of the reactor resolves the names of the servers.
 ///
 /// # Examples
 ///
@@ -60,7 +60,7 @@ struct Settings {
 }
 
 impl MxClient {
-    /// A client that looks up servers by `dns`, and connects to their port 25.
+    /// A client that looks up servers with `dns`, and connects to their port 25.
     pub fn new(reactor: &ReactorHandle, dns: &Dns) -> Self {
         let settings = Settings {
             reactor: reactor.clone(),
@@ -79,9 +79,9 @@ impl MxClient {
         self
     }
 
-    /// The name that this side gives itself (EHLO), which should be a name of its address. If it is
-    /// one of the servers of a domain, only those that are preferred to it get the message, so that
-    /// mail does not go round in circles.
+    /// The name by which the client introduces itself (EHLO), which should be a host name that resolves
+    /// to its address. If this is the name of one of the domain's servers, only servers that are
+    /// preferred to it are tried, so that mail does not loop.
     #[must_use]
     pub fn with_hello(self, name: impl Into<String>) -> Self {
         self.with(|settings| settings.hello = Some(name.into()))
@@ -89,10 +89,10 @@ impl MxClient {
 
     /// Encrypts by STARTTLS where it is offered.
     ///
-    /// `tls` decides about certificates; one that is not valid counts as a server that cannot be
-    /// reached. Many servers of mail have none that is valid: without another policy, a client that
-    /// accepts any certificate is still better than none, because reading then takes an active
-    /// attacker.
+    /// `tls` checks the certificates; a server with a certificate that it refuses counts as not
+    /// reachable. Many mail servers have no valid certificate. Unless you have a policy about them, a
+    /// `TlsClient` that accepts any certificate is better than no TLS, because only an active attacker
+    /// can then read the mail.
     #[must_use]
     pub fn with_tls_if_offered(self, tls: TlsClient) -> Self {
         self.with(|settings| settings.tls = Some(tls))
@@ -104,15 +104,15 @@ impl MxClient {
         self.with(|settings| settings.port = port)
     }
 
-    /// Sends a message to recipients whose mail the servers of `domain` take: the part of their
-    /// addresses behind the `@`, also an address in brackets.
+    /// Sends a message to recipients of one domain. `domain` is the part of their addresses behind the
+    /// `@`, which may also be an IP address in brackets.
     ///
     /// # Errors
     ///
     /// Through the Deferred: as those of [`send_mail`](crate::send_mail), and [`LookupError`].
     /// [`SmtpError::NoSuchDomain`], [`NullMx`](SmtpError::NullMx) and
-    /// [`MailLoop`](SmtpError::MailLoop) are permanent. If all servers have failed, it is the error
-    /// of the last one, or of the last one with an error that is not permanent.
+    /// [`MailLoop`](SmtpError::MailLoop) are permanent. If all servers have failed, the error is that
+    /// of the last server whose error is not permanent, or of the last server if all are permanent.
     pub fn send(
         &self,
         domain: &str,
@@ -147,11 +147,11 @@ impl Settings {
         if let Some(address) = address_literal(domain) {
             return Ok(vec![address.to_string()]);
         }
-        // In full: the search list is not for mail.
+        // With a dot at the end, so that the search list is not used.
         let name = format!("{}.", domain.trim_end_matches('.'));
         let domain = || domain.to_owned();
         match self.dns.lookup_mx(&self.reactor, &name).await {
-            // Before the order, which leaves the root out (RFC 7505).
+            // Only the root as server (RFC 7505). Tested before `in_order`, which leaves the root out.
             Ok(records) if records.iter().all(|mx| mx.exchange.is_root()) => {
                 Err(SmtpError::NullMx { domain: domain() }.into())
             }
@@ -163,8 +163,8 @@ impl Settings {
                 Ok(servers)
             }
             Err(failure) => match lookup_kind(&failure) {
-                // The implicit MX (RFC 5321, section 5.1): only if there is no MX record. A failed
-                // look-up is no proof of that, and is retried later.
+                // The implicit MX (RFC 5321, section 5.1), only if there is no MX record. A failed
+                // look-up does not prove that, so it fails, with an error that is not permanent.
                 Some(LookupErrorKind::NoRecords) if self.has_address(&name).await? => {
                     Ok(vec![domain()])
                 }
@@ -180,7 +180,7 @@ impl Settings {
         let reactor = &self.reactor;
         let v4 = self.dns.lookup_a(reactor, name).map_ok(drop);
         let v6 = self.dns.lookup_aaaa(reactor, name).map_ok(drop);
-        // Both questions are on their way by now: a look-up begins when it is called.
+        // Both look-ups run at the same time, because a look-up begins when it is called.
         let (v4, v6) = (v4.await, v6.await);
         if v4.is_ok() || v6.is_ok() {
             return Ok(true);
@@ -205,12 +205,13 @@ impl Settings {
                 Err(Attempt::Next(failure)) => failure,
             };
             tracing::debug!(target: "reactor_mail", server, %failure, "a server did not take a message");
-            // One that may take it later outweighs those that never will.
+            // An error that is not permanent takes precedence, because that server may accept the
+            // message later.
             if !is_permanent(&failure) || worst.as_ref().is_none_or(is_permanent) {
                 worst = Some(failure);
             }
         }
-        // Never: there is at least one server.
+        // Always `Some`, because there is at least one server.
         Err(worst.unwrap_or_else(|| SmtpError::HungUp.into()))
     }
 
@@ -218,7 +219,7 @@ impl Settings {
         let tls = self.tls.as_ref().map(|client| StartTlsOptions {
             client: client.clone(),
             name: server.to_owned(),
-            // Opportunistic (RFC 7435): by default, servers of other domains need not have TLS.
+            // Opportunistic (RFC 7435): servers of other domains need not offer TLS.
             is_required: false,
         });
         let options = Options {
@@ -235,7 +236,7 @@ impl Settings {
             }
         })?;
         let result = session.send(mail).await;
-        // The session has no use behind this message; QUIT does nothing if it has been aborted.
+        // The session is not needed after this message. QUIT does nothing if it has been aborted.
         let is_in_doubt = session.is_in_doubt();
         session.quit();
         result.map_err(|failure| {
@@ -245,7 +246,8 @@ impl Settings {
                 Some(error) => error.is_permanent(),
                 None => failure.is::<Cancelled>(),
             };
-            // A message that one server may have taken is not offered to the next one.
+            // A message that this server may have accepted is not sent to the next one. A refusal of
+            // the message shows that this server has not accepted it.
             let is_lost =
                 is_in_doubt && !matches!(failure.check(), Some(SmtpError::Refused { .. }));
             if is_refused || is_lost {
@@ -257,10 +259,11 @@ impl Settings {
     }
 }
 
-/// A server that has not taken the message.
+/// Why a server has not accepted the message.
 enum Attempt {
-    /// The next one might.
+    /// The next server is tried.
     Next(Failure),
+    /// No other server is tried.
     Final(Failure),
 }
 
@@ -272,7 +275,7 @@ fn lookup_kind(failure: &Failure) -> Option<LookupErrorKind> {
     failure.check().map(LookupError::kind)
 }
 
-/// The address in brackets that stands for a domain (RFC 5321, section 4.1.3).
+/// The IP address of a domain that is an address in brackets (RFC 5321, section 4.1.3).
 fn address_literal(domain: &str) -> Option<IpAddr> {
     let text = domain.strip_prefix('[')?.strip_suffix(']')?;
     match text.split_at_checked(5) {
@@ -283,16 +286,16 @@ fn address_literal(domain: &str) -> Option<IpAddr> {
     }
 }
 
-/// By preference, equal ones at random. If `own` is among them, it and those that are not preferred
-/// to it are left out (RFC 5321, section 5.1).
+/// The names of the servers by preference, those of equal preference in random order. If `own` is
+/// among them, it and the servers that are not preferred to it are left out (RFC 5321, section 5.1).
 fn in_order(mut records: Vec<MX>, own: Option<&str>) -> Vec<String> {
     records.retain(|mx| !mx.exchange.is_root());
-    // Before the stable sort, which keeps the random order among equal ones.
+    // Before the stable sort, which keeps the random order of equal preferences.
     records.shuffle(&mut rand::rng());
     records.sort_by_key(|mx| mx.preference); // stable
     let named = records.into_iter().map(|mx| {
         let mut name = mx.exchange;
-        // As certificates and a configured name have it: without the dot.
+        // Without the dot at the end, as in certificates and in `own`.
         name.set_fqdn(false);
         (mx.preference, name.to_ascii())
     });

@@ -1,13 +1,13 @@
-//! `Options`: how a client opens a connection.
+//! `Options`: settings with which a client opens a connection.
 
 use std::fmt;
 
 use reactor_tls::TlsClient;
 
-/// What is done before the first message of a connection.
+/// Settings for the steps before the first message of a connection.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Options {
-    /// The name in EHLO; without one, the address of this side.
+    /// The name in EHLO; if `None`, the local IP address.
     pub(super) hello: Option<String>,
     pub(super) tls: Option<StartTlsOptions>,
     pub(super) login: Option<Login>,
@@ -17,9 +17,9 @@ pub(super) struct Options {
 #[derive(Clone, Debug)]
 pub(super) struct StartTlsOptions {
     pub(super) client: TlsClient,
-    /// The name that the certificate must be for.
+    /// The host name for which the certificate must be valid.
     pub(super) name: String,
-    /// A server that does not offer STARTTLS gets no message.
+    /// If the server does not offer STARTTLS, the connection fails; else it is used in the clear.
     pub(super) is_required: bool,
 }
 
@@ -27,7 +27,7 @@ pub(super) struct StartTlsOptions {
 pub(super) struct Login {
     pub(super) name: String,
     pub(super) password: String,
-    /// Allowed without encryption.
+    /// The login is allowed without encryption.
     pub(super) in_the_clear: bool,
 }
 

@@ -1,4 +1,5 @@
-//! `Replies`: the connection of a client, as the replies to what it has sent.
+//! `Conversation`: a connection on which commands are sent and their replies awaited; `Replies` is its
+//! protocol.
 
 use std::cell::{Cell, RefCell};
 use std::mem;
@@ -12,13 +13,14 @@ use reactor::{ReactorHandle, filter::Filter};
 use crate::smtp::smtp_error::SmtpError;
 use crate::smtp::smtp_reply::SmtpReply;
 
-/// How long a server may take for a reply (RFC 5321, section 4.5.3.2, has up to 10 minutes).
+/// Time after which a connection is closed if nothing is received. The timeouts in RFC 5321, section
+/// 4.5.3.2, are 10 minutes at most.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(600);
 /// Most lines of a reply.
 // Replies to EHLO are the longest, with a line for each extension.
 const MAX_REPLY_LINES: usize = 100;
 
-/// A connection to a server: text that is sent, and the replies to it.
+/// A connection to a server, on which commands are sent and their replies awaited.
 #[derive(Clone)]
 pub(super) struct Conversation {
     shared: Rc<Shared>,
@@ -28,19 +30,20 @@ pub(super) struct Conversation {
 struct Shared {
     /// Set by `connection_made`, taken by `connection_lost`.
     connection: RefCell<Option<Connection<Replies>>>,
-    // One at a time: a session sends one message, and each command waits for the one before. Taken
-    // out before its trigger fires, since the code behind it may send the next command at once.
+    // Only one: a session sends one message at a time, and each exchange waits for the one before.
+    // Taken before its trigger fires, since a callback may send the next command at once.
     waiter: RefCell<Option<Waiter>>,
-    /// No further reply can come: it was lost, or is being closed.
+    /// No further reply is expected: the connection is lost or being closed.
     // Set by QUIT, by an abort, by a reply that ends the session and by `connection_lost`; never
     // cleared.
     has_ended: Cell<bool>,
 }
 
-/// Set while replies are awaited.
+/// Collects the replies to commands.
 struct Waiter {
-    /// The last command that was sent.
+    /// The last of the commands.
     command: &'static str,
+    /// Number of replies to wait for.
     count: usize,
     replies: Vec<SmtpReply>,
     done: Trigger<Vec<SmtpReply>>,
@@ -55,7 +58,7 @@ impl Conversation {
         let this = Self {
             shared: Rc::default(),
         };
-        // The greeting may come with the connection.
+        // Before connecting, because the greeting may arrive together with the connection.
         let greeting = this.wait("connect", 1);
         let replies = Replies {
             shared: Rc::clone(&this.shared),
@@ -66,7 +69,7 @@ impl Conversation {
             .add_both(|connected| match connected {
                 Ok(_) => greeting.map_ok(|mut replies| (this, replies.remove(0))),
                 Err(failure) => {
-                    // It goes with the attempt.
+                    // The attempt has failed, so its greeting is not needed.
                     greeting.ignore();
                     fail(failure)
                 }
@@ -81,13 +84,14 @@ impl Conversation {
         self.shared.has_ended.get()
     }
 
-    /// The next `count` replies, the last one of which answers `command`. One of code 421 ends the
-    /// conversation.
+    /// Waits for the next `count` replies, the last of which is that to `command`. A reply with code
+    /// 421 ends the conversation. Cancelling aborts the connection.
     pub(super) fn wait(&self, command: &'static str, count: usize) -> Deferred<Vec<SmtpReply>> {
         if self.has_ended() {
             return fail(SmtpError::HungUp);
         }
-        // Weak: the canceller is in the Deferred of a waiter, which `shared` owns.
+        // Weak, to avoid a cycle: `shared` owns the waiter, whose trigger belongs to the Deferred with
+        // the canceller.
         let shared = Rc::downgrade(&self.shared);
         let (done, replies) = Deferred::with_canceller(move |_| abort(&shared));
         let waiter = Waiter {
@@ -96,25 +100,25 @@ impl Conversation {
             replies: Vec::with_capacity(count),
             done,
         };
-        // Put back for `end`, which fails it.
         self.shared.waiter.replace(Some(waiter));
         replies
     }
 
-    /// Sends commands, and gives the replies.
+    /// Sends `text`, which is one or more commands, and waits for `count` replies. `command` names the
+    /// last one.
     pub(super) fn exchange(
         &self,
         command: &'static str,
         text: impl AsRef<[u8]>,
         count: usize,
     ) -> Deferred<Vec<SmtpReply>> {
-        // Before the command goes out, so that there is a waiter for the reply.
+        // Before the command is sent, so that there is a waiter for the reply.
         let replies = self.wait(command, count);
         self.send(text);
         replies
     }
 
-    /// Sends one command, `text`, which begins with `command`, and gives the reply.
+    /// Sends one command, `text`, and waits for its reply. `command` names it in errors.
     pub(super) fn command(
         &self,
         command: &'static str,
@@ -126,7 +130,7 @@ impl Conversation {
 
     fn send(&self, text: impl AsRef<[u8]>) {
         if let Some(connection) = self.connection() {
-            // `Gone` if it is over: then `connection_lost` tells the waiter.
+            // Errs with `Gone` if the connection has ended; then `connection_lost` fails the waiter.
             let _ = connection.write(text);
         }
     }
@@ -139,9 +143,10 @@ impl Conversation {
         }
     }
 
-    /// Says goodbye, and closes the connection when that is sent.
+    /// Sends QUIT, and closes the connection when that is sent. Does nothing if the conversation has
+    /// ended.
     pub(super) fn quit(&self) {
-        // First, so that the reply to QUIT and the close count as asked for.
+        // Set first, so that `received` ignores the reply to QUIT.
         if self.shared.has_ended.replace(true) {
             return;
         }
@@ -160,7 +165,7 @@ impl Conversation {
 fn abort(shared: &Weak<Shared>) {
     if let Some(shared) = shared.upgrade() {
         shared.has_ended.set(true);
-        // Cloned, so that nothing is borrowed while the connection is aborted.
+        // Cloned, so that the cell is not borrowed while the connection is aborted.
         let connection = shared.connection.borrow().clone();
         if let Some(connection) = connection {
             connection.abort();
@@ -171,22 +176,22 @@ fn abort(shared: &Weak<Shared>) {
 /// The protocol of a [`Conversation`].
 pub(super) struct Replies {
     shared: Rc<Shared>,
-    /// Lines of a reply whose last one has not come.
+    /// The lines received so far of a reply that is not complete.
     lines: Vec<String>,
 }
 
 impl Replies {
-    /// Ends the conversation; a waiter gets `error`.
+    /// Ends the conversation; the waiter, if there is one, fails with `error`.
     fn end(&self, cx: &mut Context<'_, Self>, error: SmtpError) {
         self.shared.has_ended.set(true);
-        // Before the waiter gets its error: what it does then finds a connection that closes.
+        // Before the waiter fails, so that its callbacks find a connection that is being closed.
         cx.lose_connection();
         self.fail(Failure::new(error));
     }
 
     fn fail(&self, failure: Failure) {
         if let Some(waiter) = self.shared.waiter.take() {
-            // Errs if it was cancelled: then the connection is being aborted.
+            // Errs if the Deferred was cancelled: then the connection is being aborted.
             let _ = waiter.done.errback(failure);
         }
     }
@@ -197,6 +202,7 @@ impl Replies {
         };
         if reply.code() == 421 {
             let command = waiter.command;
+            // Put back for `end`, which fails it.
             self.shared.waiter.replace(Some(waiter));
             return self.end(cx, SmtpError::Refused { command, reply });
         }
@@ -205,7 +211,7 @@ impl Replies {
             self.shared.waiter.replace(Some(waiter));
             return;
         }
-        // Errs if it was cancelled: then the connection is being aborted.
+        // Errs if the Deferred was cancelled: then the connection is being aborted.
         let _ = waiter.done.callback(waiter.replies);
     }
 }
@@ -226,15 +232,16 @@ impl Protocol for Replies {
         let is_awaited = self.shared.waiter.borrow().is_some();
         let parsed = parse(line).filter(|_| is_awaited && self.lines.len() < MAX_REPLY_LINES);
         let Some((code, has_more, text)) = parsed else {
-            // Unasked for, as what an attacker appends to the reply to STARTTLS; or an end that
-            // the server announces (421).
+            // An invalid line, a reply that is too long, or a line without a waiter: one that an
+            // attacker has appended to the reply to STARTTLS, or a 421 with which the server announces
+            // that it closes the connection.
             self.end(cx, SmtpError::BadReply);
             return Ok(());
         };
         self.lines.push(text);
         if !has_more {
-            // All lines have the same code (RFC 5321, section 4.2.1); that of the last one is
-            // taken.
+            // All lines have the same code (RFC 5321, section 4.2.1), so the code of the last line is
+            // used.
             let reply = SmtpReply::new(code, mem::take(&mut self.lines).join("\n"));
             self.replied(cx, reply);
         }
@@ -259,8 +266,8 @@ fn parse(line: &[u8]) -> Option<(u16, bool, String)> {
     let (has_more, text) = match rest {
         [b'-', text @ ..] => (true, text),
         [b' ', text @ ..] => (false, text),
-        // A code without a text: not by the grammar, but RFC 5321 (section 4.2) asks clients to
-        // take it.
+        // A code without a text. The grammar does not allow it, but RFC 5321 (section 4.2) asks
+        // clients to accept it.
         [] => (false, rest),
         _ => return None,
     };

@@ -1,4 +1,4 @@
-//! `send_mail`: hands a message to an SMTP server.
+//! `send_mail`: sends one message through an SMTP server.
 
 use std::rc::Rc;
 
@@ -10,18 +10,19 @@ use super::options::Options;
 use super::sent::Sent;
 use super::session::Session;
 
-/// Sends a message by an SMTP server: `message` with its headers, to the addresses of `to`. `from`
-/// may be empty, for a bounce. (Twisted: `sendmail`.)
+/// Sends a message through an SMTP server: `message`, which includes its headers, to the addresses in
+/// `to`. `from` may be empty, for a bounce. (Twisted: `sendmail`.)
 ///
-/// `server` is what [`connect_tcp`](ReactorHandle::connect_tcp) takes; for TLS from the beginning
-/// (port 465), the [endpoint of a `TlsClient`](reactor_tls::TlsClient::endpoint). For STARTTLS, a
-/// login, or several messages, take an [`SmtpClient`](crate::SmtpClient). A line end that is a CR or LF alone becomes CR LF, so that no end can be smuggled
-/// in. Cancelling aborts the connection.
+/// `server` is an address or endpoint, as for [`connect_tcp`](ReactorHandle::connect_tcp); for TLS
+/// from the beginning (port 465), the
+/// [endpoint of a `TlsClient`](reactor_tls::TlsClient::endpoint). For STARTTLS, a login, or several
+/// messages, use an [`SmtpClient`](crate::SmtpClient). A CR or LF that stands alone in `message`
+/// becomes CR LF, so that the message cannot contain its own end. Cancelling aborts the connection.
 ///
 /// # Errors
 ///
-/// Through the Deferred: [`SmtpError`](crate::SmtpError), and what connecting and a lost connection fail with. That
-/// some recipients were refused is no failure: [`Sent::refused`] has them.
+/// Through the Deferred: [`SmtpError`](crate::SmtpError), and the errors of a failed or lost
+/// connection. If only some recipients are refused, that is not an error: [`Sent::refused`] has them.
 ///
 /// # Examples
 ///
@@ -71,7 +72,7 @@ pub fn send_mail(
     inline_callbacks(async move {
         let session = opening.await?;
         let sent = session.send(&mail).await;
-        // Without waiting for the reply: the message is delivered or not by now.
+        // The reply to QUIT is not awaited: whether the message was sent is known by now.
         session.quit();
         sent
     })

@@ -1,9 +1,9 @@
-//! `Sent`: what became of a message.
+//! `Sent`: the result of sending a message.
 
 use crate::smtp::address::MailAddress;
 use crate::smtp::smtp_reply::SmtpReply;
 
-/// What became of a message that a server has taken.
+/// The result of sending a message that the server has accepted.
 ///
 /// # Examples
 ///
@@ -19,8 +19,8 @@ use crate::smtp::smtp_reply::SmtpReply;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Sent {
-    /// The reply with which the server took the message.
+    /// The reply with which the server accepted the message.
     pub reply: SmtpReply,
-    /// The recipients that were refused; the message goes to the others.
+    /// The recipients that the server refused, with its replies. The message goes to the others.
     pub refused: Vec<(MailAddress, SmtpReply)>,
 }

@@ -1,4 +1,4 @@
-//! `Session`: a connection that is ready for messages: greeted, encrypted, logged in.
+//! `Session`: a connection that is ready for messages, after EHLO, STARTTLS and AUTH.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -18,31 +18,31 @@ use crate::smtp::address;
 use crate::smtp::smtp_error::SmtpError;
 use crate::smtp::smtp_reply::SmtpReply;
 
-/// How much of a message is written at once; the next piece waits until there is room.
+/// Bytes of a message that are written at once. The next piece is written when the connection has room.
 const PIECE: usize = 64 * 1024;
 
 /// A connection that is ready for messages.
 pub(super) struct Session {
     conversation: Conversation,
     extensions: Extensions,
-    /// Set by MAIL, cleared when the server has taken the message: a transaction is open, and
-    /// RSET must end it.
-    // Set before MAIL goes out, as its reply may be lost; a RSET without a transaction is harmless.
+    /// A transaction may be open, so RSET must come before the next MAIL.
+    // Set before MAIL is sent, since its reply may be lost; cleared when the server has accepted the
+    // message. An RSET without a transaction is harmless.
     needs_reset: Cell<bool>,
-    /// Set when the first byte of a message goes out, which the server may have taken then.
-    // Cleared at the beginning of the next message only: a refusal leaves it, and the callers look
-    // at the error, too.
+    /// The server may have accepted the last message.
+    // Set before the first byte of a message is sent; cleared only at the beginning of the next
+    // message. It stays set after a refusal, so callers must check the error, too.
     is_in_doubt: Cell<bool>,
 }
 
 impl Session {
-    /// Connects and gets ready. The attempt begins before this returns.
+    /// Connects, and prepares the connection for messages. The attempt begins before this returns.
     pub(super) fn open(
         reactor: &ReactorHandle,
         server: &impl ClientEndpoint,
         options: Rc<Options>,
     ) -> Deferred<Self> {
-        // Outside of the body, which could not borrow `server` for as long as it runs.
+        // Outside of the async block, which cannot borrow `server`.
         let beginning = Conversation::begin(reactor, server);
         inline_callbacks(async move {
             let (conversation, greeting) = beginning.await?;
@@ -64,8 +64,8 @@ impl Session {
     /// Sends one message.
     pub(super) async fn send(&self, mail: &Mail) -> Result<Sent> {
         let result = self.transact(mail).await;
-        // After these errors, each command has its reply, and the next message can begin with RSET.
-        // After any other, it is not known what the server still waits for.
+        // After these errors, each command has got its reply, and the next message can begin with
+        // RSET. After any other error, the state of the server is not known.
         let is_usable = match &result {
             Ok(_) => true,
             Err(failure) => matches!(
@@ -87,22 +87,22 @@ impl Session {
     async fn transact(&self, mail: &Mail) -> Result<Sent> {
         let conversation = &self.conversation;
         self.is_in_doubt.set(false);
-        // Before RSET: a message that does not fit the server costs no command.
+        // Before RSET, so that nothing is sent for a message that this server cannot accept.
         let command = mail.command(&self.extensions)?;
         if self.needs_reset.get() {
             accept("RSET", conversation.command("RSET", "RSET\r\n").await?)?;
         }
         self.needs_reset.set(true);
         let recipients = mail.to.iter().map(|to| format!("RCPT TO:<{to}>\r\n"));
-        // DATA is not sent with them, although RFC 2920 allows it: a server that has refused all
-        // recipients might accept it, and wait for a message.
+        // DATA is not sent together with these commands, although RFC 2920 allows it: a server that
+        // has refused all recipients might still accept DATA, and wait for a message.
         let replies = if self.extensions.value("PIPELINING").is_some() {
             let text = std::iter::once(command).chain(recipients);
             let text = text.collect::<String>();
             let mut replies = conversation
                 .exchange("RCPT", text, mail.to.len() + 1)
                 .await?;
-            // After all replies have come: the conversation is in step again, whatever MAIL got.
+            // Checked only when all replies have arrived, so that none is left for the next command.
             accept("MAIL", replies.remove(0))?;
             replies
         } else {
@@ -129,10 +129,10 @@ impl Session {
         Ok(Sent { reply, refused })
     }
 
-    /// Writes a message as fast as the server takes it, and gives the reply.
+    /// Writes a message as fast as the server reads it, and returns the reply.
     async fn write(&self, bytes: &[u8]) -> Result<SmtpReply> {
         self.is_in_doubt.set(true);
-        // Before the first byte: a server may refuse a message in the middle of it.
+        // Before the first byte, because a server may refuse a message before its end.
         let reply = self.conversation.wait("message", 1);
         for piece in bytes.chunks(PIECE) {
             let Some(connection) = self.conversation.connection() else {
@@ -142,10 +142,10 @@ impl Session {
                 if failure.is::<Cancelled>() {
                     reply.cancel();
                 }
-                // The connection is over, and `reply` fails with the reason.
+                // The connection has ended, and `reply` fails with the reason.
                 break;
             }
-            // `Gone` if it is over: `reply` says why.
+            // Errs with `Gone` if the connection has ended; then `reply` fails with the reason.
             let _ = connection.write(piece);
         }
         Ok(reply.await?.remove(0))
@@ -161,12 +161,12 @@ impl Session {
         self.is_in_doubt.get()
     }
 
-    /// Says goodbye.
+    /// Sends QUIT and closes the connection.
     pub(super) fn quit(&self) {
         self.conversation.quit();
     }
 
-    /// Fires when the connection is over.
+    /// Fires when the connection has ended.
     pub(super) fn closed(&self) -> Deferred<()> {
         match self.conversation.connection() {
             Some(connection) => connection.closed().map_ok(drop),
@@ -175,7 +175,7 @@ impl Session {
     }
 }
 
-/// EHLO, STARTTLS and AUTH.
+/// Prepares a connection for messages: EHLO, STARTTLS and AUTH.
 async fn prepare(
     conversation: &Conversation,
     greeting: SmtpReply,
@@ -188,10 +188,10 @@ async fn prepare(
             let reply = conversation.command("STARTTLS", "STARTTLS\r\n").await?;
             accept("STARTTLS", reply)?;
             let filter = tls.client.filter(&tls.name)?;
-            // Whatever has arrived behind the reply is read as TLS, which it is not.
+            // Bytes that an attacker has appended to the reply are read as TLS, so the handshake fails.
             conversation.insert_filter(filter).await?;
-            // What was offered in the clear does not count (RFC 3207, section 4.2).
-            // Mechanisms differ, too: many servers offer AUTH only under TLS.
+            // The extensions that were offered in the clear must be forgotten (RFC 3207, section 4.2).
+            // Besides, many servers offer AUTH only under TLS.
             extensions = hello(conversation, options).await?;
         } else if tls.is_required {
             return Err(SmtpError::NotEncrypted.into());
@@ -219,14 +219,13 @@ async fn hello(conversation: &Conversation, options: &Options) -> Result<Extensi
         (None, Some(ip)) => address::literal(ip),
         (None, None) => "localhost".to_owned(),
     };
-    // The name is set by the user, and would end the command.
+    // The user sets the name; these characters would end it, or the command.
     if name.contains(|character: char| character.is_control() || character == ' ') {
         return Err(SmtpError::InvalidAddress { address: name }.into());
     }
     let command = format!("EHLO {name}\r\n");
     let reply = conversation.command("EHLO", command).await?;
-    // A server that does not know EHLO says 5xx. With 4xx, it has no time now, and HELO helps
-    // nothing.
+    // A server that does not know EHLO replies 5xx. After 4xx, HELO would fail, too.
     if !reply.is_permanent() {
         return Ok(Extensions::of(&accept("EHLO", reply)?));
     }
@@ -252,8 +251,8 @@ async fn log_in(conversation: &Conversation, extensions: &Extensions, login: &Lo
     let last = replies.len() - 1;
     for (index, line) in replies.into_iter().enumerate() {
         let reply = conversation.command("AUTH", line).await?;
-        // 334 asks for more; only behind the last line, a positive reply means that the login is
-        // done.
+        // 334 asks for the next line. The login has succeeded only if the reply to the last line is
+        // positive.
         let is_expected = if index == last {
             reply.is_positive()
         } else {
@@ -266,7 +265,7 @@ async fn log_in(conversation: &Conversation, extensions: &Extensions, login: &Lo
     Ok(())
 }
 
-/// `reply`, unless it refuses `command`.
+/// Returns `reply` if it is positive, else the error that `command` was refused.
 fn accept(command: &'static str, reply: SmtpReply) -> Result<SmtpReply> {
     if reply.is_positive() {
         Ok(reply)
