@@ -38,7 +38,7 @@
 //! - **Both ways to `async`**: a Deferred is a future, and [`inline_callbacks`] runs an
 //!   `async` body as a Deferred.
 //!
-//! It is not for you if all your code is `async` already and one executor runs it.
+//! The crate is not for you if all your code is `async` already and one executor runs it.
 //!
 //! # What you need first
 //!

@@ -125,7 +125,7 @@ impl TlsClientBuilder {
     ///
     /// # Errors
     ///
-    /// The key is not that of the certificate, or the crate was built without the feature that the
+    /// The key does not fit the certificate, or the crate was built without the feature that the
     /// configuration needs.
     pub fn build(self) -> Result<TlsClient, TlsConfigError> {
         if matches!(self.verification, Verification::None) {

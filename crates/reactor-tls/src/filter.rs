@@ -22,7 +22,7 @@ use crate::identity::Identity;
 use crate::info::TlsInfo;
 use crate::server::{ClientHello, TlsServer};
 
-/// First bytes of HTTP requests and answers.
+/// Beginnings of HTTP requests and answers.
 const HTTP: [&[u8]; 9] = [
     b"GET ",
     b"HEAD ",

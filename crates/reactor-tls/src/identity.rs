@@ -33,7 +33,7 @@ impl Identity {
     ///
     /// # Errors
     ///
-    /// The texts have no such sections, or the key is not that of the certificate.
+    /// The texts have no such sections, or the key does not fit the certificate.
     pub fn from_pem(
         certificates: impl AsRef<[u8]>,
         key: impl AsRef<[u8]>,
@@ -61,8 +61,8 @@ impl Identity {
 
     fn read(files: Arc<(PathBuf, PathBuf)>) -> Result<Self, TlsConfigError> {
         let (certificates, key) = &*files;
-        // If a renewal replaces the files between the two reads, `from_pem` refuses a key that is
-        // not that of the certificate.
+        // If a renewal replaces the files between the two reads, `from_pem` refuses the key, which
+        // does not fit the certificate.
         let pair = KeyPair::from_pem(&read(certificates)?, &read(key)?)?;
         Ok(Self {
             pair: Arc::new(pair),

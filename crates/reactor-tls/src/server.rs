@@ -91,7 +91,7 @@ impl TlsServer {
     ///
     /// # Errors
     ///
-    /// A file cannot be read, or a key is not that of its certificate. Then nothing has changed.
+    /// A file cannot be read, or a key does not fit its certificate. Then nothing has changed.
     pub fn reload(&self) -> Result<(), TlsConfigError> {
         let shared = &self.shared;
         // A poisoned lock is fine: the value is replaced in one step, so a panic cannot leave half
@@ -242,7 +242,7 @@ impl TlsServerBuilder {
     ///
     /// # Errors
     ///
-    /// The server has no certificate, a key is not that of its certificate, or the crate was built
+    /// The server has no certificate, a key does not fit its certificate, or the crate was built
     /// without the feature that the configuration needs.
     pub fn build(self) -> Result<TlsServer, TlsConfigError> {
         let Self {

@@ -137,7 +137,7 @@ struct Tasks {
 const FREE: u8 = 0;
 /// The chains that the task awaits are being cancelled.
 const ASKED: u8 = 1;
-/// The same, and the cancel has reached the task again.
+/// As [`ASKED`], and the cancel has reached the task again.
 const REACHED_AGAIN: u8 = 2;
 
 impl Tasks {

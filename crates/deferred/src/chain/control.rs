@@ -73,7 +73,7 @@ impl<M: Flavour> Clone for Control<M> {
 /// The state of a chain, after a run of the abandonments that are in the queue.
 pub(crate) fn look<M: Flavour>(core: &CoreRef<M>) -> State {
     let seen = core.with(|state| state.seen());
-    // A pending abandonment may be that of this very chain.
+    // A pending abandonment may concern this very chain.
     if seen != State::Done && run_pending() > 0 {
         return core.with(|state| state.seen());
     }

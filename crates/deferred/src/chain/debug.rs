@@ -75,7 +75,7 @@ impl fmt::Debug for Places<'_> {
 impl<M: Flavour, T: Fits<M>> Receiver<M, T> {
     /// The `Debug` of a Deferred.
     pub(crate) fn debug(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // An abandonment that waits in this thread's queue may be that of this chain.
+        // An abandonment that waits in this thread's queue may concern this chain.
         run_pending();
         let mut out = f.debug_struct("Deferred");
         let link = match self {

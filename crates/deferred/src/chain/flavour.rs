@@ -28,7 +28,7 @@ pub(crate) enum Waited<'a, M: Storage> {
 pub(crate) trait Flavour: Storage {
     /// The lock of what several handles share.
     type Lock<X>;
-    /// One of several handles to what is behind such a lock.
+    /// One of several handles to a value behind such a lock.
     type Handle<X: 'static>: Clone + Deref<Target = Self::Lock<X>> + 'static;
 
     fn call_canceller(canceller: Self::Canceller, core: CoreRef<Self>);

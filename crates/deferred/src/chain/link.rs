@@ -80,7 +80,7 @@ impl<T: 'static> LinkedReceiver<Local, T> {
         }
     }
 
-    /// Makes the chain wake `waker`, that of another future inside of `task`, when all stages
+    /// Makes the chain wake `waker`, the waker of another future inside of `task`, when all stages
     /// have run.
     pub(crate) fn set_nested(&self, waker: &Waker, task: &SharedTask) {
         let is_set = self.core.with(|state| {

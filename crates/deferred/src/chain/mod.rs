@@ -11,7 +11,7 @@
 //! a chain is doing), `raw` (how stages and values are kept without their types), `poller`, `task`
 //! (async tasks that await chains), `work_queue`, `flavour` (one thread or several),
 //! `wait_graph` and `wait` (how chains wait for one another), `link`, `run` (the loop),
-//! `trampoline` (what waits for its turn), `cancel`, `control`, `receiver` and `sender`
+//! `trampoline` (drops and hand-overs in turn), `cancel`, `control`, `receiver` and `sender`
 //! (what the public types are made of), `debug`, and the flavours `local` and `shared`.
 
 mod address_map;

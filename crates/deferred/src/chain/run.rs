@@ -51,7 +51,7 @@ pub(crate) enum Step<M: Flavour, U> {
     Done(Result<U>),
     /// The chain is to wait for the result of this one.
     Wait(LinkedReceiver<M, U>),
-    /// That chain is to be run, and then the result is this value.
+    /// The other chain is to be run first; the result is this value.
     Run(OwnedRunGuard<M>, U),
 }
 

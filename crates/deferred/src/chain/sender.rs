@@ -127,7 +127,7 @@ impl<M: Flavour, T: Fits<M>> Sender<M, T> {
 
     pub(crate) fn is_fired(&self) -> bool {
         let look = || self.core.with(|state| state.phase() != Phase::Unfired);
-        // An abandonment that waits in this thread's queue may be that of this chain.
+        // An abandonment that waits in this thread's queue may concern this chain.
         look() || (run_pending() > 0 && look())
     }
 

@@ -8,7 +8,7 @@ use crate::error::WaitCycle;
 use crate::failure::Failure;
 use crate::panics::drop_contained;
 
-/// Makes the chain of `guard` take over the result of `inner`: at once if it is there, else
+/// Makes the chain of `guard` take over the result of `inner`: at once if `inner` has one, else
 /// when it comes.
 pub(super) fn wait_for<'a, M: Flavour>(
     mut guard: RunGuard<'a, M>,

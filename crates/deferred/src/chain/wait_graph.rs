@@ -236,7 +236,7 @@ pub(crate) fn task_waits(task: &SharedTask, inner: &CoreRef<Local>) {
     }
 }
 
-/// Shares `poller`, that of `task`, which has gone to sleep for the first time.
+/// Shares `poller`, the poller of `task`, which has gone to sleep for the first time.
 pub(crate) fn task_sleeps(task: &SharedTask, poller: &Arc<Poller>) {
     share_poller(Waiter::Task(task.clone()), poller);
 }

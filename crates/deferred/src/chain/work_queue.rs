@@ -13,7 +13,7 @@ pub(super) enum Job<M: Storage> {
     Discard(Box<Remains<M>>),
 }
 
-/// One per thread.
+/// The work queue of one thread, for the chains of one flavour.
 pub(crate) struct WorkQueue<M: Storage> {
     /// Jobs that were added before the job on the stack began.
     pub(super) tasks: RefCell<VecDeque<Job<M>>>,

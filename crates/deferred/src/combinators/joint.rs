@@ -29,7 +29,7 @@ pub(crate) enum OnCancel {
     /// The results of its parts, which are cancelled too. If one of them has no result yet,
     /// because it is paused, the combination waits.
     PartsDecide,
-    /// The same, but the combination does not wait: if the parts leave it unfired, it fails
+    /// As `PartsDecide`, but the combination does not wait: if the parts leave it unfired, it fails
     /// with `Cancelled`.
     PartsOrCancelled,
 }
@@ -349,7 +349,7 @@ where
         Ok(Some(combined)) => Step::Run(combined, ()),
         Ok(None) => Step::Done(Ok(())),
         Err(late) => {
-            // It was cancelled while a part was paused.
+            // The combination was cancelled while a part was paused, so it has a result already.
             drop_contained(late);
             Step::Done(Ok(()))
         }

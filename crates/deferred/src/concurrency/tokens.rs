@@ -84,7 +84,7 @@ impl<M: Flavour, G: Fits<M> + From<Token<M, G>>> Tokens<M, G> {
         }
     }
 
-    /// Calls `f` with a token held until its outcome is there.
+    /// Calls `f` with a token that is held until the outcome of `f` is there.
     pub(crate) fn run<U, F>(&self, f: F, called_at: CallSite) -> Receiver<M, U>
     where
         M: WaitsIn<TokenState<M, G>>,
@@ -133,7 +133,7 @@ impl<M: Flavour, G: Fits<M> + From<Self>> fmt::Debug for Token<M, G> {
     }
 }
 
-/// Stage that calls `F` with a token held until its outcome is there.
+/// Stage that calls `F` with a token that is held until the outcome of `F` is there.
 pub(crate) struct Holding<F> {
     f: F,
     called_at: CallSite,

@@ -57,7 +57,7 @@ impl Failure {
     pub fn context(self, text: impl Into<String>) -> Self {
         let text = text.into();
         let inner = match Arc::try_unwrap(self.inner) {
-            // Not shared: the story goes on under the text.
+            // Not shared: the failure keeps its story, and only the error changes.
             Ok(inner) => Inner {
                 error: Box::new(Context {
                     text,

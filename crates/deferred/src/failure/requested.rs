@@ -123,7 +123,7 @@ pub(super) fn is_requested<E: Error + 'static>() -> bool {
         || found == TypeId::of::<TimedOut>()
 }
 
-/// The same of an error whose type is known at run time only.
+/// As [`is_requested`], for an error whose type is known at run time only.
 pub(super) fn is_requested_box(error: &(dyn Error + Send + Sync + 'static)) -> bool {
     error.is::<Cancelled>() || error.is::<Abandoned>() || error.is::<TimedOut>()
 }

@@ -392,7 +392,7 @@ fn poll_once(
     polled
 }
 
-/// Puts a task to sleep, a clone of whose waker is kept elsewhere: the thread keeps the task
+/// Puts a task to sleep, because a clone of its waker is kept elsewhere: the thread keeps the task
 /// until the last clone is dropped.
 fn sleep(task: &SharedPolledTask, own: OwnWaker) {
     let shared = own.into_shared();

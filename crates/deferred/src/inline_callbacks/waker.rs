@@ -36,7 +36,7 @@ pub(super) type Hook = Arc<dyn Fn() + Send + Sync>;
 /// lets go of the task.
 pub(super) struct TaskWaker {
     inbox: Arc<Inbox>,
-    /// It is in the inbox. Set by a wake, cleared when the thread takes it out.
+    /// Whether the waker is in the inbox. Set by a wake, cleared when the thread takes it out.
     is_woken: AtomicBool,
     /// Where the thread keeps the task; [`NOT_KEPT`] if it does not. Only that thread
     /// changes it, while there is a clone.

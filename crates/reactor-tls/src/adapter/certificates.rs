@@ -85,7 +85,7 @@ impl KeyPair {
             key,
             certified: OnceLock::new(),
         };
-        // Fails here if the key is not that of the certificate, not at the first handshake.
+        // Fails here if the key does not fit the certificate, not at the first handshake.
         pair.certified(&*provider(None)?)?;
         Ok(pair)
     }

@@ -57,7 +57,7 @@ pub(crate) fn client(
     };
     let mut config = match identity {
         Some(pair) => {
-            // Fails here if the key is not that of the certificate.
+            // Fails here if the key does not fit the certificate.
             pair.certified(&provider)?;
             builder
                 .with_client_auth_cert(pair.chain.clone(), pair.key.clone_key())

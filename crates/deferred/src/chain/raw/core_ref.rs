@@ -56,7 +56,7 @@ impl<M: Storage> CoreRef<M> {
     #[inline(always)]
     pub(crate) fn new_pair(triggers: u32, made_at: CallSite) -> (Self, Self) {
         let first = Self::with_references(2, triggers, made_at);
-        // This is the second.
+        // The second of the two references that were counted.
         let second = Self {
             block: first.block,
             owned: PhantomData,
@@ -64,7 +64,7 @@ impl<M: Storage> CoreRef<M> {
         (first, second)
     }
 
-    /// One of `strong` references to a new core.
+    /// Makes a new core that counts `strong` references, and returns the first of them.
     #[inline(always)]
     fn with_references(strong: u32, triggers: u32, made_at: CallSite) -> Self {
         let block = free_list::take::<M>().into_block();

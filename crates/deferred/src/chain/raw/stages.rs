@@ -134,12 +134,12 @@ impl<C: RunsStages, T: 'static, S: Queued<C, T>> QueuedAs<C, T, S> {
     };
 
     /// # Safety
-    /// `record` is one of an `S`, and the first of the queue of `core`; the stages and
-    /// the slot of that are the caller's.
+    /// `record` holds an `S`, and is the first of the queue of `core`; the caller has exclusive
+    /// access to the stages and the slot of `core`.
     unsafe fn run_at(record: *mut Word, core: &C) -> C::Flow {
         // SAFETY: by contract; the next line removes it before any other code runs.
         let stage = unsafe { StageOf::<S>::take(record) };
-        // SAFETY: the stages are the caller's by contract. It is done here and not by the
+        // SAFETY: the caller has exclusive access, by contract. It is done here and not by the
         // caller, because here the size is a constant.
         unsafe { (*core.stages()).head = record.wrapping_add(StageOf::<S>::WORDS) };
         // SAFETY: by contract.
@@ -169,8 +169,8 @@ impl<C: RunsStages> First<C> {
     /// Takes it off the queue and runs it.
     ///
     /// # Safety
-    /// It is the first of the queue of `core`; the stages and the slot of that are the
-    /// caller's.
+    /// It is the first of the queue of `core`; the caller has exclusive access to the stages and
+    /// the slot of `core`.
     #[inline(always)]
     pub(super) unsafe fn run(self, core: &C) -> C::Flow {
         // SAFETY: by contract.

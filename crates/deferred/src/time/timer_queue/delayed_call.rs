@@ -129,7 +129,7 @@ impl DelayedCall {
 
     fn status(&self) -> Status {
         let status = self.queue.as_ref().map(|queue| queue.status(self.key));
-        // One without a queue was never scheduled.
+        // Without a queue, the call was never scheduled.
         status.unwrap_or(Status::Cancelled)
     }
 

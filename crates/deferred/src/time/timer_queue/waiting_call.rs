@@ -30,7 +30,7 @@ pub struct WaitingCall {
     /// The time at which it is due, since the clock's start.
     pub due: Duration,
     /// The function in which its closure stands, with its path; or the function that is called. A
-    /// call through [`Clock`](crate::Clock), as that of a timeout, is a box, whose closure has no
+    /// call through [`Clock`](crate::Clock), such as a timeout, is a box, whose closure has no
     /// name. The compiler may change how it writes this from one version to the next.
     pub function: &'static str,
 }

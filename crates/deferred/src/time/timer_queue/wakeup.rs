@@ -40,7 +40,7 @@ use super::queue::{Queue, to_nanos};
 pub struct Wakeup {
     queue: Weak<Queue>,
     due: Duration,
-    /// Which wakeup of its queue.
+    /// The number of this wakeup among those of its queue.
     number: u64,
 }
 

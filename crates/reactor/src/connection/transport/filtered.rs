@@ -260,7 +260,7 @@ impl Transport {
             let before = plain.waiting() + out_waits;
             let buffered = before + rest.len();
             if before <= limits.max_buffered {
-                // One write of any size.
+                // One write of any size is accepted.
                 plain.set_allowance(rest.len().saturating_sub(limits.max_buffered));
             } else if buffered > limits.most().saturating_add(plain.allowance()) {
                 return Some(buffered);
@@ -449,7 +449,7 @@ impl Transport {
             .unwrap_or(0)
     }
 
-    /// Forgets what waits for the filters: nothing can be sent any more.
+    /// Discards the output that waits for the filters, when nothing can be sent any more.
     pub(super) fn discard_plain(&self) {
         self.look_at_filters(|filtered| std::mem::take(&mut filtered.plain).discard(&self.core));
     }

@@ -111,7 +111,7 @@ impl Transport {
             && self.is_alive()
     }
 
-    /// Reads, and discards what comes.
+    /// Reads input, and discards it.
     #[cold]
     pub(in crate::connection) fn discard_input(&self) {
         let mut buffer = self.core.buffers.take_read();
@@ -139,7 +139,7 @@ impl Transport {
         self.core.buffers.return_read(buffer);
     }
 
-    /// How many bytes have arrived that were not read.
+    /// Number of bytes that have arrived and were not read.
     pub(in crate::connection) fn arrived(&self) -> usize {
         let io = self.io.borrow();
         io.stream.as_ref().map_or(0, RawStream::arrived)

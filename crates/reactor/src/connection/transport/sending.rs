@@ -76,7 +76,6 @@ impl Transport {
         // Checked before the bytes of this write: so that one write of any size is accepted, and
         // the next one is not.
         if before <= limits.max_buffered {
-            // One write of any size.
             io.out
                 .set_allowance(rest.len().saturating_sub(limits.max_buffered));
         } else if buffered > limits.most().saturating_add(io.out.allowance()) {
@@ -190,8 +189,8 @@ impl Transport {
         self.flags.has_any(Flags::WRITE_BLOCKED)
     }
 
-    /// Sends what waits, as far as the system takes it. Not to be called while a handler runs,
-    /// since it counts what the last one has written.
+    /// Sends the output that waits, as far as the system takes it. Not to be called while a handler
+    /// runs, since it also decides by the output of the last handler whether to throttle the input.
     #[inline]
     pub(in crate::connection) fn flush(&self) {
         let io = &mut *self.io.borrow_mut();
@@ -269,7 +268,8 @@ impl Transport {
     /// As [`throttle`](Self::throttle), between two handlers, if the system takes no more.
     pub(in crate::connection) fn throttle_if_blocked(&self) {
         if self.is_write_blocked() {
-            // A producer lifts the throttling; without it, what waits counts again.
+            // A producer lifts the throttling; when it has unregistered, the output that waits
+            // counts again.
             self.throttle(&mut self.io.borrow_mut());
         }
     }
