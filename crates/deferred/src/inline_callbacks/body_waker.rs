@@ -84,8 +84,8 @@ impl BodyWaker {
             Some((body, true)) => Waiting::Body(body),
             _ => Waiting::Future(cx.waker().clone()),
         };
-        // Rarely there is one. It may be the last reference to another body, whose drop runs code
-        // of the user.
+        // A replaced registration is rare. It may be the last reference to another body, whose drop
+        // runs code of the user.
         if let Some(replaced) = self.0.replace(Some(waiting)) {
             drop_contained(replaced);
         }
