@@ -1,12 +1,12 @@
-//! `ImapFramingError`: input after which the beginning of the next command is not known.
+//! `ImapFramingError`: errors after which it is not known where the next command begins.
 
 use std::error::Error;
 use std::fmt;
 
 /// Why the commands of an IMAP client cannot be read any further.
 ///
-/// After such input it is not known where the next command begins, so the connection is closed:
-/// bytes of a message could be taken for commands otherwise.
+/// After such input, it is not known where the next command begins. The connection is closed, because
+/// bytes of a message could otherwise be taken for commands.
 ///
 /// # Examples
 ///
@@ -26,7 +26,7 @@ pub enum ImapFramingError {
         /// The most bytes that the lines of a command may have.
         limit: usize,
     },
-    /// The announced length of a literal is no number of 32 bits.
+    /// The announced length of a literal is not a number of 32 bits.
     LiteralTooLarge,
 }
 

@@ -1,4 +1,4 @@
-//! `ImapFrame`: a command of an IMAP client, or a step towards one.
+//! `ImapFrame`: a command of an IMAP client, or the announcement of a literal in one.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use imap_types::auth::AuthenticateData;
 use imap_types::command::Command;
 use imap_types::core::Tag;
 
-/// What an IMAP client sent, as [`ImapFraming`](crate::ImapFraming) finds it.
+/// A part of the input from an IMAP client, as [`ImapFraming`](crate::ImapFraming) finds it.
 ///
 /// # Examples
 ///
@@ -25,26 +25,26 @@ use imap_types::core::Tag;
 pub enum ImapFrame {
     /// A command with its literals.
     Command(Box<Command<'static>>),
-    /// The client waits with a literal until it gets a continuation request (`+`).
+    /// The client has announced a literal, which it sends when it gets a continuation request (`+`).
     LiteralAnnounced {
-        /// The bytes that will come.
+        /// The number of bytes of the literal.
         length: u32,
     },
     /// The line after a continuation request of `AUTHENTICATE`.
     AuthenticateData(AuthenticateData<'static>),
     /// `DONE`, which ends `IDLE`.
     IdleDone,
-    /// Input that is not executed. It is answered `BAD`, with the tag if there is one; the next
-    /// command begins behind it.
+    /// Input that the server must not execute, but answer with `BAD` and the tag, if there is one.
+    /// The next command begins behind it.
     Refused {
         /// The tag, if the input begins with one.
         tag: Option<Tag<'static>>,
-        /// The reason, whose text suits an answer.
+        /// The reason. Its text is meant for the answer.
         reason: ImapRefusal,
     },
 }
 
-/// Without the arguments of commands: `imap_types` redacts passwords in release builds only.
+/// Shows no arguments of commands, because `imap_types` redacts passwords in release builds only.
 impl fmt::Debug for ImapFrame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -68,7 +68,7 @@ impl fmt::Debug for ImapFrame {
     }
 }
 
-/// Why the input of an IMAP client is not executed.
+/// Why the input of an IMAP client is refused.
 ///
 /// # Examples
 ///
@@ -81,14 +81,14 @@ impl fmt::Debug for ImapFrame {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ImapRefusal {
-    /// The input is no command, or not the line that was expected.
+    /// The input is not a valid command, or not the line that was expected.
     Malformed,
     /// The command with its literals is longer than the limit.
     TooLong {
         /// The most bytes that a command may have.
         limit: u32,
     },
-    /// A line ends with a line feed that follows no carriage return.
+    /// A line ends with a line feed without a carriage return before it.
     BareLineFeed,
 }
 
@@ -97,7 +97,7 @@ impl fmt::Display for ImapRefusal {
         match self {
             Self::Malformed => f.write_str("no command of IMAP4rev1"),
             Self::TooLong { limit } => write!(f, "longer than {limit} bytes"),
-            // The rule that the line breaks.
+            // The text names the rule that the client has violated.
             Self::BareLineFeed => f.write_str("a line must end with CRLF"),
         }
     }

@@ -17,28 +17,29 @@ const MAX_COMMAND: u32 = 64 * 1024;
 
 const MAX_LINES: usize = 64 * 1024;
 
-/// The end of a line that is looked at for an announcement: a number of 32 bits and what encloses
-/// it take 15 bytes.
+/// Bytes at the end of a line that are searched for the announcement of a literal: a number of 32
+/// bits, its braces, a plus sign and the line end take 15 bytes.
 const TAIL: usize = 32;
 
 /// Cuts the bytes of an IMAP client into [`ImapFrame`]s: a command with all its literals is one
 /// frame.
 ///
-/// - A synchronising literal (`{5}`) that fits is announced by [`ImapFrame::LiteralAnnounced`],
-///   for the server to send a continuation request. One that does not fit ends its command, and
-///   the client does not send it.
-/// - A literal that comes at once (`{5+}`, RFC 7888) and does not fit is discarded, with the rest
-///   of its command, before the command is refused: nothing in it is taken for a command.
-/// - The memory for a literal grows with the bytes that come, not with the length announced.
+/// - If the client announces a synchronizing literal (`{5}`) that fits into the limit, the frame
+///   [`ImapFrame::LiteralAnnounced`] tells the server to send a continuation request. If the literal
+///   does not fit, the command is refused at once, and the client does not send the literal.
+/// - If a literal that the client sends at once (`{5+}`, RFC 7888) does not fit, the framing discards
+///   it with the rest of its command, and then refuses the command. So no byte of it is taken for a
+///   command.
+/// - The memory for a literal grows with the bytes that arrive, not with the announced length.
 /// - After [`expect_authenticate_data`](Self::expect_authenticate_data) or
 ///   [`expect_idle_done`](Self::expect_idle_done), the next line is not a command.
 ///
-/// The frames are the same however the bytes arrive.
+/// The frames do not depend on how the bytes are split into reads.
 ///
 /// # Errors
 ///
-/// [`ImapFramingError`] for lines of more than 64 KiB in one command, literals not counted, and
-/// for a literal whose length is no number of 32 bits.
+/// [`ImapFramingError`] if the lines of one command have more than 64 KiB, not counting literals, or
+/// if the length of a literal is not a number of 32 bits.
 ///
 /// # Examples
 ///
@@ -63,24 +64,26 @@ const TAIL: usize = 32;
 /// assert_eq!((command.tag.as_ref(), command.body.name()), ("a1", "LOGIN"));
 /// ```
 pub struct ImapFraming {
-    /// It gets no byte behind the command, so that the reactor keeps those, and does not read on
-    /// while the protocol is paused.
+    /// Gets no bytes beyond the current command. So those stay in the reactor's buffer, and while the
+    /// protocol is paused, the reactor stops reading.
     fragmentizer: Fragmentizer,
     max_command: u32,
-    // Set by the session for one line; back to `Command` with the frame for that line, whatever it
-    // is.
+    /// What the next line has to be.
+    // Set by the session for one line; reset to `Command` by the frame for that line, whether it is
+    // accepted or refused.
     expected: Expected,
     next: Next,
     /// Bytes of the command's lines so far.
     lines: usize,
     /// The last bytes of the unfinished line, at most `TAIL`.
     tail: Vec<u8>,
+    /// Why the current command will be refused.
     // The first reason counts. It is kept until the command is complete, so that its literals are
-    // skipped.
+    // discarded.
     refusal: Option<ImapRefusal>,
 }
 
-/// What the next line is.
+/// What the next line has to be.
 #[derive(Clone, Copy, Debug, Default)]
 enum Expected {
     #[default]
@@ -89,7 +92,7 @@ enum Expected {
     IdleDone,
 }
 
-/// What of a command comes next.
+/// The part of a command that comes next.
 #[derive(Clone, Copy, Debug)]
 enum Next {
     FirstLine,
@@ -97,7 +100,7 @@ enum Next {
     LaterLine,
 }
 
-/// Without the bytes of the command, which may hold a password.
+/// Shows no bytes of the command, which may contain a password.
 impl fmt::Debug for ImapFraming {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ImapFraming")
@@ -115,8 +118,8 @@ impl Default for ImapFraming {
 }
 
 impl ImapFraming {
-    /// As the default, with another limit on a command with its literals, in bytes. The default,
-    /// 64 KiB, suits clients that have not logged in.
+    /// A framing with another limit on a command with its literals, in bytes. The default, 64 KiB, is
+    /// enough for clients that have not logged in.
     pub fn with_max_command(bytes: u32) -> Self {
         Self {
             fragmentizer: Fragmentizer::new(bytes),
@@ -129,11 +132,11 @@ impl ImapFraming {
         }
     }
 
-    /// Sets the limit on a command with its literals, in bytes, from the next command on: as a
-    /// rule to the size of the largest message, once the client has logged in.
+    /// Sets the limit on a command with its literals, in bytes, from the next command on: after the
+    /// login, usually to the size of the largest message.
     pub fn set_max_command(&mut self, bytes: u32) {
         self.max_command = bytes;
-        // Else a command has begun: its fragmentizer has its bytes, and keeps its limit.
+        // If a command has begun, its fragmentizer has its first bytes, and stays with the old limit.
         if self.lines == 0 {
             self.start_next();
         }
@@ -157,7 +160,8 @@ impl ImapFraming {
             let limit = MAX_LINES;
             return Err(Failure::new(ImapFramingError::LineTooLong { limit }));
         }
-        // A line may come in many pieces, and the fragmentizer does not show its bytes.
+        // The end of the line is kept here, because the line may arrive in many pieces, and the
+        // fragmentizer does not show its bytes.
         self.tail
             .extend_from_slice(&bytes[consumed.saturating_sub(TAIL)..]);
         self.tail.drain(..self.tail.len().saturating_sub(TAIL));
@@ -176,7 +180,8 @@ impl ImapFraming {
         }
         let limit = self.max_command;
         let Some(announcement) = announcement else {
-            // The fragmentizer takes such a length for text: the literal would be commands.
+            // If the length has more than 32 bits, the fragmentizer takes the announcement for text,
+            // and the bytes of the literal would be taken for commands.
             if announces_literal(&self.tail) {
                 return Err(Failure::new(ImapFramingError::LiteralTooLarge));
             }
@@ -186,7 +191,7 @@ impl ImapFraming {
             let frame = self.finish();
             return Ok(Decoded::Frame { frame, consumed });
         };
-        // The line has ended: what comes behind the literal is another one.
+        // The line has ended; another line follows the literal.
         self.tail.clear();
         let length = announcement.length;
         // Lossless: `usize` has at least 32 bits on each system with sockets. `end` counts from the
@@ -210,7 +215,7 @@ impl ImapFraming {
     fn literal(&mut self, input: &[u8], left: u32) -> Decoded<ImapFrame> {
         let consumed = input.len().min(left as usize);
         self.fragmentizer.enqueue_bytes(&input[..consumed]);
-        // The fragment itself is nothing to act on: the command is decoded as a whole.
+        // Only to let the fragmentizer pass the literal: the command is decoded as a whole later.
         let _ = self.fragmentizer.progress();
         // Lossless: `consumed` is at most `left`.
         self.next = match left - consumed as u32 {
@@ -220,13 +225,13 @@ impl ImapFraming {
         Decoded::Skip { consumed }
     }
 
-    /// The frame of the message that the fragmentizer has whole.
+    /// The frame for the command that the fragmentizer has completely.
     fn finish(&mut self) -> ImapFrame {
         if let Some(reason) = self.refusal {
             return self.refuse(reason);
         }
-        // Taken here and in `refuse`: a line that is not the expected one ends the command that
-        // waits.
+        // Reset here and in `refuse`, because the line ends IDLE or AUTHENTICATE even if it is not
+        // the expected one.
         let expected = mem::take(&mut self.expected);
         let decoded = match expected {
             Expected::Command => self
@@ -262,7 +267,8 @@ impl ImapFraming {
         ImapFrame::Refused { tag, reason }
     }
 
-    /// Made anew: the old one keeps the memory of its longest command, and its limit.
+    /// Prepares for the next command. The fragmentizer is a new one, because the old one would keep
+    /// its limit, and the memory of its longest command.
     fn start_next(&mut self) {
         self.fragmentizer = Fragmentizer::new(self.max_command);
         self.next = Next::FirstLine;
@@ -276,7 +282,7 @@ impl Framing for ImapFraming {
     type Frame<'a> = ImapFrame;
 
     fn decode(&mut self, input: &[u8]) -> Result<Decoded<ImapFrame>> {
-        // `{0}`: there are no bytes to wait for, but the fragmentizer has to pass the literal.
+        // For `{0}`, no bytes follow, but the fragmentizer has to pass the literal.
         if let Next::Literal { left: 0 } = self.next {
             self.literal(&[], 0);
         }
@@ -284,8 +290,8 @@ impl Framing for ImapFraming {
             _ if input.is_empty() => Ok(Decoded::Incomplete),
             Next::Literal { left } => Ok(self.literal(input, left)),
             Next::FirstLine | Next::LaterLine => {
-                // Not beyond the line: a literal may follow, and the bytes of the next command are
-                // not for this fragmentizer.
+                // Only to the end of the line: a literal may follow, or the next command, whose bytes
+                // this fragmentizer must not get.
                 let end = memchr(b'\n', input).map_or(input.len(), |at| at + 1);
                 self.line(&input[..end])
             }
@@ -304,7 +310,7 @@ fn announces_literal(tail: &[u8]) -> bool {
     let digits = length.iter().rev().take_while(|byte| byte.is_ascii_digit());
     match digits.count() {
         0 => false,
-        // A number that fills all of the tail: its beginning was not kept.
+        // If the number fills the tail, its beginning was not kept; it counts as an announcement.
         count => count == length.len() || length[length.len() - count - 1] == b'{',
     }
 }

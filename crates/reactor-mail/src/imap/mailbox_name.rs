@@ -1,4 +1,4 @@
-//! Modified UTF-7: how IMAP4rev1 writes mailbox names that are not ASCII (RFC 3501, section 5.1.3).
+//! Modified UTF-7: the encoding of mailbox names that are not ASCII (RFC 3501, section 5.1.3).
 
 use base64::Engine;
 use base64::alphabet::IMAP_MUTF7;
@@ -11,7 +11,7 @@ fn is_direct(c: char) -> bool {
     matches!(c, ' '..='~')
 }
 
-/// The name as it is sent.
+/// Encodes a name.
 pub(crate) fn encode(name: &str) -> String {
     let mut encoded = String::with_capacity(name.len());
     let mut rest = name;
@@ -33,12 +33,12 @@ pub(crate) fn encode(name: &str) -> String {
     encoded
 }
 
-/// The name that was sent as `encoded`, or `None` if nothing is sent so.
+/// Decodes a name; `None` if `encoded` is not the encoding of any name.
 pub(crate) fn decode(encoded: &str) -> Option<String> {
     let mut name = String::with_capacity(encoded.len());
     let mut rest = encoded;
     while let Some((direct, after)) = rest.split_once('&') {
-        // A shift has to end: without a `-`, the name is invalid.
+        // An encoded part begins with `&` and ends with `-`; without the `-`, the name is invalid.
         let (shifted, after) = after.split_once('-')?;
         name.push_str(direct);
         rest = after;
@@ -54,7 +54,8 @@ pub(crate) fn decode(encoded: &str) -> Option<String> {
             .chunks_exact(2)
             .map(|pair| u16::from_be_bytes([pair[0], pair[1]]));
         for c in char::decode_utf16(units) {
-            // A character that needs no shift must not be shifted: each name has one form.
+            // A character that stands for itself must not be encoded, so that each name has only one
+            // encoding.
             name.push(c.ok().filter(|&c| !is_direct(c))?);
         }
     }

@@ -1,4 +1,4 @@
-//! IMAP4rev1: commands without I/O, a server, and a client.
+//! IMAP4rev1: framing and MIME without I/O, a server, and a client.
 
 mod client;
 mod error;

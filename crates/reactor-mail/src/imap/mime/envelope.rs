@@ -1,4 +1,4 @@
-//! ENVELOPE: the fields of a header that lists of messages show.
+//! ENVELOPE: the header fields that a mail program shows in its list of messages.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -17,7 +17,7 @@ pub(crate) fn envelope(header: &[u8], parser: &FieldParser) -> Envelope<'static>
         parsed.map(address_list).unwrap_or_default()
     };
     let from = addresses(b"from");
-    // RFC 3501, section 7.4.2: the server fills these two in, so that clients need not.
+    // If Sender or Reply-To is missing, the server has to insert From (RFC 3501, section 7.4.2).
     let or_from = |addresses: Vec<_>| match addresses.is_empty() {
         true => from.clone(),
         false => addresses,
@@ -42,7 +42,8 @@ fn address_list(parsed: &Parsed<'_>) -> Vec<Address<'static>> {
         Parsed::Group(groups) => {
             let mut all = Vec::new();
             for group in groups {
-                // A group is between two markers, which have no host (RFC 3501, section 7.4.2).
+                // A group stands between two markers: addresses without a host (RFC 3501, section
+                // 7.4.2).
                 let marker = |name: Option<&str>| Address {
                     name: NString(None),
                     adl: NString(None),
@@ -63,7 +64,7 @@ fn address(parsed: &Addr<'_>) -> Address<'static> {
     let address = parsed.address.as_deref();
     let (mailbox, host) = match address.and_then(|text| text.rsplit_once('@')) {
         Some((mailbox, host)) => (Some(mailbox), Some(host)),
-        // A mailbox without a host would begin a group.
+        // An empty host instead of none, because a mailbox without a host would begin a group.
         None => (address.or(Some("")), Some("")),
     };
     Address {
@@ -78,7 +79,7 @@ fn word(text: Option<&str>) -> NString<'static> {
     nstring(text.map(|text| encoded_words(text).into_bytes()))
 }
 
-/// A string of IMAP, without the NULs that it cannot have.
+/// A string of IMAP, from which NULs are removed, since IMAP does not allow them.
 pub(super) fn istring(mut text: Vec<u8>) -> IString<'static> {
     text.retain(|&byte| byte != 0);
     IString::try_from(text).expect("a literal may have any byte but NUL")
@@ -88,7 +89,7 @@ pub(super) fn nstring(text: Option<Vec<u8>>) -> NString<'static> {
     NString(text.map(istring))
 }
 
-/// Text in ASCII, as encoded words of at most 75 bytes if it is not (RFC 2047).
+/// Encodes text that is not ASCII as encoded words of at most 75 bytes (RFC 2047).
 pub(super) fn encoded_words(text: &str) -> String {
     if text.is_ascii() {
         return text.to_owned();
@@ -96,8 +97,8 @@ pub(super) fn encoded_words(text: &str) -> String {
     let mut words = Vec::new();
     let mut rest = text;
     while !rest.is_empty() {
-        // 45 bytes are 60 in Base64, and 72 with what encloses them. A character is not divided, as
-        // each word is decoded by itself.
+        // 45 bytes are 60 in Base64, and 72 with `=?UTF-8?B?` and `?=`. A character is not divided,
+        // because each word is decoded by itself.
         let end = rest.floor_char_boundary(45);
         words.push(format!("=?UTF-8?B?{}?=", STANDARD.encode(&rest[..end])));
         rest = &rest[end..];

@@ -1,21 +1,22 @@
-//! The fields of a header, as they stand there.
+//! Header fields: finds them, and parses their values within limits.
 
 use std::cell::Cell;
 
 use mail_parser::{HeaderName, HeaderValue, MessageParser};
 use memchr::{memchr, memmem};
 
-/// The most bytes of a field that is parsed: about 2,000 addresses.
+/// Most bytes of a field that is parsed: about 2,000 addresses.
 const MAX_FIELD: usize = 64 * 1024;
 
-/// The most bytes of a field with parameters, for which `mail-parser` takes quadratic time.
+/// Most bytes of a field with parameters that is parsed, since `mail-parser` takes quadratic time for
+/// it.
 const MAX_CONTENT_FIELD: usize = 8 * 1024;
 
-/// The most steps that parsing takes for one answer: `mail-parser` reads on to the end of a field
-/// at each `=?` that begins no encoded word.
+/// Most bytes that a `FieldParser` reads in all, by an upper bound: at each `=?` that does not begin an
+/// encoded word, `mail-parser` reads on to the end of the field.
 const MAX_STEPS: usize = 32 * 1024 * 1024;
 
-/// A field with its name, and all of it with its line ends.
+/// A header field: its name, and all of its bytes with the line ends.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Field<'a> {
     pub(crate) name: &'a [u8],
@@ -27,12 +28,12 @@ impl Field<'_> {
         self.name.eq_ignore_ascii_case(name)
     }
 
-    /// What stands behind the colon, without line ends and the white space around it.
+    /// The value behind the colon, without line ends and without white space around it.
     pub(crate) fn value(&self) -> Vec<u8> {
         let start = (self.name.len()..self.raw.len()).find(|&at| self.raw[at] == b':');
         let value = &self.raw[start.map_or(self.raw.len(), |at| at + 1)..];
-        // Unfolded (RFC 5322, section 2.2.3): only the line ends go, and the white space behind
-        // them stays. A string of IMAP has no NUL.
+        // Unfolded (RFC 5322, section 2.2.3): line ends are removed, the white space behind them
+        // stays. NULs are removed, too, since IMAP does not allow them.
         let is_kept = |byte: &u8| !matches!(byte, b'\r' | b'\n' | 0);
         let value: Vec<u8> = value.iter().copied().filter(is_kept).collect();
         value.trim_ascii().to_vec()
@@ -44,7 +45,7 @@ fn first_line(bytes: &[u8]) -> &[u8] {
     &bytes[..memchr(b'\n', bytes).map_or(bytes.len(), |at| at + 1)]
 }
 
-/// Where the header ends, behind the empty line.
+/// The length of the header, with the empty line behind it.
 pub(crate) fn header_end(message: &[u8]) -> usize {
     let mut at = 0;
     while at < message.len() {
@@ -57,7 +58,7 @@ pub(crate) fn header_end(message: &[u8]) -> usize {
     at
 }
 
-/// The fields of a header, and lines that are none, which have an empty name.
+/// The fields of a header. A line that is not a field gets an empty name.
 pub(crate) fn fields(header: &[u8]) -> impl Iterator<Item = Field<'_>> {
     let mut rest = header;
     std::iter::from_fn(move || {
@@ -75,16 +76,16 @@ pub(crate) fn fields(header: &[u8]) -> impl Iterator<Item = Field<'_>> {
     })
 }
 
-/// The first field of a name.
+/// The first field with this name.
 pub(crate) fn field<'a>(header: &'a [u8], name: &[u8]) -> Option<Field<'a>> {
     fields(header).find(|field| field.is_named(name))
 }
 
-/// Parses fields, until they are too much for one answer.
+/// Parses fields, until `MAX_STEPS` are used up.
 #[derive(Debug)]
 pub(crate) struct FieldParser {
     parser: MessageParser,
-    /// Steps.
+    /// Number of steps that are left, of `MAX_STEPS`.
     left: Cell<usize>,
 }
 
@@ -96,7 +97,7 @@ impl FieldParser {
         }
     }
 
-    /// Takes each field for text, with encoded words decoded.
+    /// A parser that parses each field as text, and decodes encoded words.
     pub(crate) fn of_text() -> Self {
         let parser = MessageParser::new().header_text(HeaderName::Subject);
         Self {
@@ -105,7 +106,8 @@ impl FieldParser {
         }
     }
 
-    /// The value of a field; `None` if it is too long or there is none.
+    /// The value of a field; `None` if the field is too long, would take more steps than are left, or
+    /// has no value.
     pub(crate) fn parse<'a>(&self, field: Field<'a>) -> Option<HeaderValue<'a>> {
         let has_parameters = field.name.to_ascii_lowercase().starts_with(b"content-");
         let limit = match has_parameters {
@@ -116,9 +118,9 @@ impl FieldParser {
             return None;
         }
         let words = memmem::find_iter(field.raw, b"=?").count();
-        // An upper bound: each `=?` may have the parser read all that follows it.
+        // An upper bound: at each `=?`, the parser may read the rest of the field.
         let steps = field.raw.len() * (1 + words);
-        // A field that would take too many leaves the count as it is: a shorter one may still be
+        // If the field would take too many steps, `left` stays, so that a shorter field may still be
         // parsed.
         self.left.set(self.left.get().checked_sub(steps)?);
         let parsed = self.parser.parse_headers(field.raw)?;
@@ -126,7 +128,7 @@ impl FieldParser {
         Some(headers.into_iter().next()?.value)
     }
 
-    /// The value of the first field of a name in a header.
+    /// The value of the first field with this name in a header.
     pub(crate) fn first<'a>(&self, header: &'a [u8], name: &[u8]) -> Option<HeaderValue<'a>> {
         self.parse(field(header, name)?)
     }

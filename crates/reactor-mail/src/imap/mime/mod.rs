@@ -1,10 +1,11 @@
-//! MIME, as far as FETCH and SEARCH look into messages.
+//! MIME: the parts, header fields and texts of messages, for FETCH and SEARCH.
 //!
-//! `mail-parser` reads the fields of headers. It does not find the parts: its walk over a message
-//! takes quadratic time for multiparts whose boundary never comes, matches a boundary in the middle
-//! of a line, and its tree of nested messages overflows the stack when it is dropped.
+//! `mail-parser` is used only for the values of header fields. The parts are found here, because
+//! `mail-parser` takes quadratic time for multiparts whose boundary is missing, accepts a boundary in
+//! the middle of a line, and overflows the stack when it drops a tree of deeply nested messages.
 //!
-//! What a hostile message costs is bounded: depth, parts, and the bytes of fields that are parsed.
+//! The cost of a hostile message is bounded by limits on the depth and the number of parts, and on the
+//! bytes of fields that are parsed.
 
 mod envelope;
 mod field;

@@ -1,4 +1,4 @@
-//! `MimePart`: the tree of a message's parts, as places in its bytes.
+//! `MimePart`: the tree of a message's parts, as ranges of its bytes.
 
 use std::ops::Range;
 
@@ -8,16 +8,16 @@ use memchr::memmem::Finder;
 
 use super::field::{FieldParser, field, header_end};
 
-/// How deep parts are looked for inside of one another.
+/// Greatest depth of nested parts; deeper ones are not searched.
 const MAX_DEPTH: usize = 32;
 
-/// The most parts that are looked for.
+/// Most parts of a message; further ones are not searched.
 const MAX_PARTS: usize = 1000;
 
-/// A part of a message, or all of it.
+/// A part of a message, or the whole message.
 #[derive(Debug)]
 pub(crate) struct MimePart {
-    /// Its header, with the empty line.
+    /// Range of its header, with the empty line.
     pub(crate) header: Range<usize>,
     pub(crate) body: Range<usize>,
     pub(crate) content_type: MimeType,
@@ -27,9 +27,9 @@ pub(crate) struct MimePart {
 #[derive(Debug)]
 pub(crate) enum Kind {
     Leaf,
-    /// At least one.
+    /// The parts; at least one.
     Multipart(Vec<MimePart>),
-    /// `message/rfc822`: the message, whose header begins with the body of this part.
+    /// `message/rfc822`: the message that is the body of this part.
     Message(Box<MimePart>),
 }
 
@@ -78,14 +78,15 @@ impl From<&ContentType<'_>> for MimeType {
     }
 }
 
-/// What the search for parts may still find.
+/// State of the search for parts.
 struct Search<'a> {
     message: &'a [u8],
     fields: &'a FieldParser,
+    /// Number of parts that may still be found.
     parts: usize,
 }
 
-/// The parts of a message.
+/// Finds the parts of a message.
 pub(crate) fn parse(message: &[u8], fields: &FieldParser) -> MimePart {
     let mut search = Search {
         message,
@@ -120,7 +121,8 @@ impl Search<'_> {
         let is_container =
             main == "multipart" || main == "message" && matches!(sub.as_str(), "rfc822" | "global");
         if is_container && matches!(part.kind, Kind::Leaf) {
-            // Without parts that can be shown, it is bytes: a client expects them of the type.
+            // Without parts, the body is shown as plain bytes, because clients expect parts for these
+            // types.
             part.content_type = MimeType::new("application", "octet-stream");
         }
         part
@@ -132,15 +134,14 @@ impl Search<'_> {
         }
         let content_type = &part.content_type;
         if content_type.main == "multipart" {
-            // RFC 2046, section 5.1.5: the parts of a digest are messages, unless they say
-            // otherwise.
+            // The parts of a digest are messages by default (RFC 2046, section 5.1.5).
             let default = match content_type.sub.as_str() {
                 "digest" => ("message", "rfc822"),
                 _ => ("text", "plain"),
             };
             let boundary = content_type.parameter("boundary").unwrap_or_default();
-            // As many as may still be found: of a body with a million delimiters, no list of a
-            // million is made.
+            // No more ranges than parts may still be found, so that a body with a million delimiters
+            // does not make a list of a million.
             let ranges = split(
                 self.message,
                 part.body.clone(),
@@ -158,8 +159,8 @@ impl Search<'_> {
                 return Kind::Multipart(parts);
             }
         }
-        // RFC 2046 (section 5.2.1) allows no encoding of a message; one that has it is bytes, not
-        // parts.
+        // A nested message must not be encoded (RFC 2046, section 5.2.1); if it is, it is shown as
+        // plain bytes.
         let is_message = content_type.is("message", "rfc822") && !self.is_encoded(part);
         if is_message && !part.body.is_empty() {
             let message = self.part(part.body.clone(), ("text", "plain"), depth - 1);
@@ -193,7 +194,7 @@ fn split(message: &[u8], body: Range<usize>, boundary: &[u8], most: usize) -> Ve
     while let Some(at) = finder.find(&message[from..body.end]) {
         let at = from + at;
         from = at + delimiter.len();
-        // In the middle of a line, it is text.
+        // A delimiter in the middle of a line is text.
         if at > body.start && message[at - 1] != b'\n' {
             continue;
         }
@@ -201,11 +202,11 @@ fn split(message: &[u8], body: Range<usize>, boundary: &[u8], most: usize) -> Ve
             memchr(b'\n', &message[from..body.end]).map_or(body.end, |end| from + end + 1);
         let tail = message[from..line_end].trim_ascii_end();
         if !tail.is_empty() && tail != b"--" {
-            // A longer boundary that begins as this one does.
+            // The line has a longer boundary, of another multipart, that begins like this one.
             continue;
         }
         if let Some(start) = part_start {
-            // The line end before the delimiter belongs to it.
+            // The line end before the delimiter belongs to the delimiter, not to the part.
             let text = &message[start..at];
             let text = text.strip_suffix(b"\n").unwrap_or(text);
             let text = text.strip_suffix(b"\r").unwrap_or(text);

@@ -10,9 +10,10 @@ pub(crate) use imap_types::fetch::Section;
 use super::field::{fields, header_end};
 use super::part::{Kind, MimePart};
 
-/// A section of a message; `None` if there is no such part.
+/// The bytes of a section of a message, or of the whole message if `section` is `None`. Returns
+/// `None` if there is no such part.
 ///
-/// `root` looks for the parts: it is called only if one is asked for.
+/// `root` finds the parts; it is called only if the section names a part.
 pub(crate) fn section<'a>(
     message: &Bytes,
     section: Option<&Section<'_>>,
@@ -49,20 +50,20 @@ pub(crate) fn section<'a>(
     })
 }
 
-/// The part with a number, as BODYSTRUCTURE counts.
+/// The part with a number such as `1.2`, as BODYSTRUCTURE counts parts.
 fn part_at<'a>(root: &'a MimePart, path: &[NonZeroU32]) -> Option<&'a MimePart> {
     let mut part = root;
     let mut is_message = true;
     for number in path {
         let index = usize::try_from(number.get()).ok()?.checked_sub(1)?;
-        // The parts of a message inside of a message are counted in its place.
+        // The number continues with the parts of a nested message, which has no number of its own.
         if let (false, Kind::Message(inner)) = (is_message, &part.kind) {
             part = inner;
             is_message = true;
         }
         part = match &part.kind {
             Kind::Multipart(parts) => parts.get(index)?,
-            // A message that is no multipart has a part 1: its body.
+            // The body of a message that is not a multipart is its part 1.
             _ if index == 0 && is_message => part,
             _ => return None,
         };
@@ -71,7 +72,7 @@ fn part_at<'a>(root: &'a MimePart, path: &[NonZeroU32]) -> Option<&'a MimePart> 
     Some(part)
 }
 
-/// The message inside of the part with a number.
+/// The message nested in the part with a number; `None` if the part is not a message.
 fn message_at<'a>(root: &'a MimePart, path: &[NonZeroU32]) -> Option<&'a MimePart> {
     match &part_at(root, path)?.kind {
         Kind::Message(inner) => Some(inner),
@@ -79,9 +80,9 @@ fn message_at<'a>(root: &'a MimePart, path: &[NonZeroU32]) -> Option<&'a MimePar
     }
 }
 
-/// The fields that have, or do not have, one of `names`, and an empty line.
+/// The fields whose name is in `names`, or is not if `is_wanted` is `false`, and an empty line.
 fn filtered(header: &[u8], names: &[AString<'_>], is_wanted: bool) -> Bytes {
-    // Both may be many.
+    // A set, because both names and fields may be many.
     let lower = |name: &AString<'_>| name.as_ref().to_ascii_lowercase();
     let names: HashSet<Vec<u8>> = names.iter().map(lower).collect();
     let mut kept = Vec::new();

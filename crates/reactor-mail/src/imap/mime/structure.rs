@@ -1,4 +1,4 @@
-//! BODY and BODYSTRUCTURE: the tree of parts as IMAP writes it.
+//! BODY and BODYSTRUCTURE: the tree of parts in the form of IMAP.
 
 use imap_types::body::{
     BasicFields, Body, BodyStructure, Disposition, Language, Location, MultiPartExtensionData,
@@ -11,7 +11,7 @@ use super::envelope::{encoded_words, envelope, istring, nstring};
 use super::field::{Field, FieldParser, field};
 use super::part::{Kind, MimePart, MimeType, encoding};
 
-/// The structure of a message; `is_extended` for BODYSTRUCTURE.
+/// The structure of a message: BODYSTRUCTURE if `is_extended`, else BODY.
 pub(crate) fn structure(
     message: &[u8],
     part: &MimePart,
@@ -37,7 +37,8 @@ type Parameters = Vec<(IString<'static>, IString<'static>)>;
 impl<'a> Writer<'a> {
     fn part(&self, part: &MimePart) -> BodyStructure<'static> {
         if let Kind::Multipart(parts) = &part.kind {
-            // Recursive, here and for messages: `parse` has bounded the depth.
+            // The recursion, here and for nested messages, is bounded, because `parse` limits the
+            // depth.
             let bodies: Vec<_> = parts.iter().map(|part| self.part(part)).collect();
             return BodyStructure::Multi {
                 bodies: Vec1::try_from(bodies).expect("a multipart has a part"),
@@ -67,7 +68,7 @@ impl<'a> Writer<'a> {
             id: self.value(part, b"content-id"),
             description: self.value(part, b"content-description"),
             content_transfer_encoding: match encoding.is_empty() {
-                // The default of RFC 2045, section 6.1: IMAP has no NIL there.
+                // The default (RFC 2045, section 6.1), because IMAP does not allow NIL here.
                 true => string("7bit"),
                 false => istring(encoding),
             },
@@ -106,7 +107,8 @@ impl<'a> Writer<'a> {
             .filter(|tag| !tag.is_empty());
         Disposition {
             disposition: disposition.map(|it| (string(&it.main), parameters(&it))),
-            // RFC 3501 (section 7.4.2) has these fields in a fixed order: each needs all before it.
+            // These fields have a fixed order, in which each requires those before it (RFC 3501,
+            // section 7.4.2).
             tail: Some(Language {
                 language: languages.map(|tag| istring(tag.to_vec())).collect(),
                 tail: Some(Location {

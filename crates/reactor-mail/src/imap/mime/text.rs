@@ -7,8 +7,8 @@ use mail_parser::decoders::quoted_printable::quoted_printable_decode;
 use super::field::{FieldParser, fields};
 use super::part::{Kind, MimePart, encoding, parse};
 
-/// The text of the fields of a header that have a name, or of all of them: a line for each.
-/// `parser` is one of text.
+/// The text of the fields named `name`, or of all fields with their names if `name` is `None`: a
+/// line for each field. `parser` must be made by `FieldParser::of_text`.
 pub(crate) fn header_text(header: &[u8], name: Option<&[u8]>, parser: &FieldParser) -> String {
     let mut text = String::new();
     for field in fields(header) {
@@ -25,8 +25,8 @@ pub(crate) fn header_text(header: &[u8], name: Option<&[u8]>, parser: &FieldPars
             .and_then(|value| value.as_text())
         {
             Some(decoded) => text.push_str(decoded),
-            // Not parsed, for its length or for what the others have taken: it is searched as it
-            // stands.
+            // If the field is too long, or the steps of the parser are used up, it is searched
+            // without decoding.
             None => text.push_str(&String::from_utf8_lossy(&field.value())),
         }
         text.push('\n');
@@ -34,17 +34,18 @@ pub(crate) fn header_text(header: &[u8], name: Option<&[u8]>, parser: &FieldPars
     text.to_lowercase()
 }
 
-/// Year, month and day of the field `Date`, as it says.
+/// Year, month and day of the field `Date`, in the time zone of the field.
 pub(crate) fn sent_date(header: &[u8]) -> Option<(u16, u8, u8)> {
     let value = FieldParser::new().first(header, b"date")?;
     let date = value.as_datetime()?;
     Some((date.year, date.month, date.day))
 }
 
-/// The text of the header, and that of the parts which are text. `parser` is one of text.
+/// The text of the header, and that of the parts whose type is text. `parser` must be made by
+/// `FieldParser::of_text`.
 pub(crate) fn texts(message: &[u8], parser: &FieldParser) -> (String, String) {
     let root = parse(message, &FieldParser::new());
-    // First, so that parts do not take what the parser still reads.
+    // The header comes first, so that nested messages do not use up the steps of the parser before it.
     let header = header_text(&message[root.header.clone()], None, parser);
     let mut body = String::new();
     add(message, &root, parser, &mut body);
@@ -70,7 +71,7 @@ fn add(message: &[u8], part: &MimePart, parser: &FieldParser, text: &mut String)
                 b"quoted-printable" => quoted_printable_decode(body),
                 _ => None,
             };
-            // A body that is not encoded as it says is searched as it stands.
+            // A body that cannot be decoded is searched without decoding.
             let body = decoded.as_deref().unwrap_or(body);
             let charset = part.content_type.parameter("charset");
             let decoder = charset.and_then(|charset| charset_decoder(charset.as_bytes()));

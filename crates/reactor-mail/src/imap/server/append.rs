@@ -48,9 +48,10 @@ pub(super) fn append(
     let mut message = NewMessage::new(Bytes::from(body));
     message.flags = flags;
     message.date = date.map(|date| time_of(date.as_ref()));
-    // `true`: it is finished even if the client hangs up.
+    // `true`: the command is finished even if the client hangs up.
     session.run(cx, tag, News::All, true, async move {
-        // Its failure apart from those of the rest: only here does TRYCREATE help the client.
+        // A failure to open is handled apart from the others, because only here TRYCREATE helps the
+        // client.
         let opened = maybe_deferred(|| account.open(&name)).await;
         let mailbox = match opened {
             Ok(mailbox) => mailbox,

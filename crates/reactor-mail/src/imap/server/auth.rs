@@ -56,15 +56,15 @@ impl ImapSession {
         cx.start_tls(tls.filter()).ignore();
     }
 
-    /// Whether a login may be tried; replies if not.
+    /// Whether a login may be tried; sends a refusal if not.
     fn begins_login(&mut self, cx: &mut Context<'_, Self>, tag: &Tag<'_>) -> bool {
         if self.account.is_some() {
             self.reply(cx, tag, &Reply::bad("logged in already"));
             return false;
         }
         if !self.may_log_in(cx) {
-            // Refused before it is looked at. The password has been sent by now, but a client that
-            // obeys LOGINDISABLED sends none (RFC 3501, section 6.2.3).
+            // Refused without a check of the password. The client has sent it in the clear already;
+            // one that obeys LOGINDISABLED does not (RFC 3501, section 6.2.3).
             let reply = Reply::no("PRIVACYREQUIRED", "only with encryption");
             self.reply(cx, tag, &reply);
             return false;
@@ -117,7 +117,7 @@ impl ImapSession {
         cx: &mut Context<'_, Self>,
         data: AuthenticateData<'_>,
     ) {
-        // Taken first: whatever the data is, AUTHENTICATE ends with it.
+        // Taken first, because AUTHENTICATE ends with this line whatever its data is.
         let Some(tag) = self.authenticating.take() else {
             return;
         };
@@ -139,7 +139,7 @@ impl ImapSession {
         let login = Rc::clone(&self.settings.login);
         let checked = match credentials {
             Some((name, password)) => maybe_deferred(|| login.login(name, password)),
-            // No name or password in UTF-8: it counts as a wrong password.
+            // Credentials that are malformed or not UTF-8 count as a wrong password.
             None => deferred::fail(MailboxError::WrongLogin),
         };
         self.wait_for(cx, checked, false, move |this, cx, checked| match checked {
@@ -148,10 +148,10 @@ impl ImapSession {
         });
     }
 
-    /// Replies after a while, and closes the connection if it is one failure too many.
+    /// Replies after `failed_login_delay`, and closes the connection after `max_failed_logins`.
     fn login_failed(&mut self, cx: &mut Context<'_, Self>, tag: Tag<'static>, reply: Reply) {
         self.failed_logins += 1;
-        // The connection is not read meanwhile: guesses that were sent ahead wait, too.
+        // `wait_for` pauses reading, so that guesses that were sent ahead wait, too.
         let pause = sleep(cx.reactor(), self.settings.failed_login_delay);
         self.wait_for(cx, pause, false, move |this, cx, _| {
             this.reply(cx, &tag, &reply);
@@ -173,8 +173,8 @@ impl ImapSession {
         self.watch_timeout(cx);
         let max_command = self.settings.max_size.saturating_add(COMMAND);
         cx.framing().set_max_command(max_command);
-        // In the reply, since a login changes them: a client need not ask again (RFC 3501, section
-        // 6.2.3).
+        // A login changes the capabilities. The reply has them, so that the client need not ask again
+        // (RFC 3501, section 6.2.3).
         let capabilities = self.capabilities(cx);
         let reply = Reply::ok("welcome").with_code(format!("CAPABILITY {capabilities}"));
         self.reply(cx, tag, &reply);

@@ -1,4 +1,4 @@
-//! What comes from the client, and the command that each part of it belongs to.
+//! Dispatch: passes each frame from the client on to the code of its command.
 
 use std::rc::Rc;
 
@@ -71,7 +71,7 @@ impl ImapSession {
             CommandBody::Append { .. } => append::append(self, cx, tag, account, body),
             CommandBody::Idle => {
                 self.idling = Some(tag);
-                // Before the `+`: DONE may have come with the command.
+                // Before the next frame is decoded, because DONE may have arrived with the command.
                 cx.framing().expect_idle_done();
                 cx.write("+ idling\r\n");
                 self.tell_news(cx);
@@ -141,7 +141,8 @@ impl Protocol for ImapSession {
                 }
             }
             ImapFrame::Refused { tag, reason } => {
-                // The line was to be DONE, or the data of AUTHENTICATE: that command ends with it.
+                // If the line was expected to be DONE or the data of AUTHENTICATE, that command ends
+                // with this refusal.
                 let waiting = self.idling.take().or_else(|| self.authenticating.take());
                 let tag = waiting.or(tag);
                 let tag = tag.as_ref().map_or("*", |tag| tag.as_ref());

@@ -29,7 +29,7 @@ use super::view::{News, Selected};
 use crate::imap::mime::{self, FieldParser, Section, section};
 use crate::store::{FlagChange, MailFlag, MailFlags, MessageInfo};
 
-/// The most items of a fetch: each is made for each message.
+/// Most items of a FETCH. The cost is the number of items times the number of messages.
 const MAX_ITEMS: usize = 256;
 
 pub(super) fn fetch(
@@ -71,8 +71,8 @@ pub(super) fn fetch(
     let output = Output::new(cx.connection(), cx.reactor().clone());
     // `false`: if the client hangs up, the rest is cancelled.
     session.run(cx, tag, News::WithoutExpunge, false, async move {
-        // They stay valid over the waits below: messages leave the list only in `Selected::news`,
-        // which runs behind a command.
+        // The places stay valid during the waits below: messages leave the list only in
+        // `Selected::news`, which runs after the body of a command.
         let places = selected.places(&sequence_set, uid);
         Fetch {
             selected,
@@ -96,7 +96,7 @@ impl Fetch {
     /// Writes the responses for the messages at `places`: indices into `selected.messages`.
     async fn run(mut self, places: Vec<usize>) -> Result<Reply> {
         let fetched = self.messages(places).await;
-        // Also after a failure: the reply stands behind a whole response.
+        // Also after a failure, so that the reply follows a complete response.
         self.output.flush().await?;
         fetched
     }
@@ -105,8 +105,7 @@ impl Fetch {
         if !self.selected.is_read_only && self.items.iter().any(marks_as_seen) {
             self.mark_as_seen(&places).await?;
         }
-        // Flags and sizes come from the list: a client that asks for them of all messages has no
-        // file opened.
+        // Flags and sizes are in the list, so a client that asks only for these opens no files.
         let needs_body = self.items.iter().any(needs_body);
         let mut is_missing = false;
         for place in places {
@@ -116,8 +115,8 @@ impl Fetch {
                 let mailbox = &self.selected.mailbox;
                 match maybe_deferred(|| mailbox.body(message.uid)).await? {
                     Some(body) => body,
-                    // Another session has expunged it. This client learns that later, and gets the
-                    // other messages now (RFC 2180, section 4.1.2).
+                    // Another session has expunged the message. This client learns that later, and
+                    // gets the other messages now (RFC 2180, section 4.1.2).
                     None => {
                         is_missing = true;
                         continue;
@@ -135,8 +134,8 @@ impl Fetch {
         })
     }
 
-    /// Sets `\Seen` on the messages, as the items demand that have no `PEEK`. If that changes the
-    /// flags of any message, the responses have FLAGS, too, so that the client learns of it.
+    /// Sets `\Seen` on the messages, as items without `PEEK` demand. If that changes the flags of any
+    /// message, FLAGS is added to the responses, so that the client learns of it.
     async fn mark_as_seen(&mut self, places: &[usize]) -> Result<()> {
         let unseen: Vec<usize> = {
             let messages = self.selected.messages.borrow();
@@ -150,12 +149,14 @@ impl Fetch {
         let seen = MailFlags::from_iter([MailFlag::Seen]);
         let mailbox = &self.selected.mailbox;
         let changed = maybe_deferred(|| mailbox.change_flags(&uids, FlagChange::Add, &seen));
-        // Behind another Deferred: a hang-up cancels the fetch, and not what changes the mailbox.
+        // Waits for another Deferred, chained to `changed`: if the client hangs up, that one is
+        // cancelled, and the change of the mailbox goes on.
         let (trigger, done) = Deferred::pair();
         changed.chain_deferred(trigger).ignore();
         done.await?;
         let mut messages = self.selected.messages.borrow_mut();
-        // The client learns of it by the item FLAGS: it is no news behind the command.
+        // The client learns of the change by the item FLAGS, so it must not count as news after the
+        // command.
         for place in unseen {
             messages[place].flags.insert(MailFlag::Seen);
         }
@@ -183,9 +184,9 @@ impl Fetch {
         }
         let mut bodies = response.bodies.into_iter();
         let number = u32::try_from(place + 1).unwrap_or(u32::MAX);
-        // Without items there is no response: the codec accepts `FETCH 1 ()`. Numbers begin at 1.
         let (Some(seq), Ok(items)) = (NonZeroU32::new(number), Vec1::try_from(items)) else {
-            // Never: a number begins at 1, and a FETCH has at least one item.
+            // There are no items: the codec accepts `FETCH 1 ()`, which gets no response. The number
+            // is never 0.
             return Ok(());
         };
         let response = Response::Data(Data::Fetch { seq, items });
@@ -210,8 +211,8 @@ impl Fetch {
     }
 }
 
-/// Writes names of fields that came as literals as the server does: a literal may be one that only
-/// clients send (`{4+}`), or be empty, which stands for a body.
+/// Encodes anew the names of fields that the client has sent as literals. Such a literal could not be
+/// sent back: only clients may send `{4+}`, and an empty literal stands for a body here.
 fn own_names(item: &mut Item) {
     let Item::BodyExt {
         section: Some(Section::HeaderFields(_, names) | Section::HeaderFieldsNot(_, names)),
@@ -222,7 +223,7 @@ fn own_names(item: &mut Item) {
     };
     let own = |name: &AString<'static>| match name {
         AString::String(IString::Literal(text)) => {
-            // Fails only for a NUL, which no literal has.
+            // Fails only for a NUL, which a literal cannot have.
             AString::try_from(text.as_ref().to_vec()).unwrap_or_else(|_| name.clone())
         }
         _ => name.clone(),
@@ -252,9 +253,9 @@ struct Builder<'a> {
     body: &'a Bytes,
     /// The bodies that empty literals stand for, in order.
     bodies: Vec<Bytes>,
-    /// For envelopes: what several cost is bounded together.
+    /// The parser for envelopes: one for all, so that its limit applies to them together.
     fields: FieldParser,
-    /// The parts, and the parser that has found them; looked for once.
+    /// The parts, and the parser that was used to find them; made when first needed.
     parsed: OnceCell<(mime::MimePart, FieldParser)>,
 }
 
@@ -268,7 +269,7 @@ impl Builder<'_> {
             }
             Item::InternalDate => {
                 let date = DateTime::try_from(date_of(self.message.date));
-                // IMAP can write the years 0 to 9999.
+                // Fails outside of the years 0 to 9999, which IMAP cannot represent.
                 let epoch = || DateTime::unvalidated(date_of(std::time::SystemTime::UNIX_EPOCH));
                 MessageDataItem::InternalDate(date.unwrap_or_else(|_| epoch()))
             }
@@ -313,8 +314,9 @@ impl Builder<'_> {
         mime::structure(self.body, part, parser, is_extended)
     }
 
-    /// An empty literal, in place of which `bodies` has the bytes; NIL if there is no such section.
-    /// `partial` is the first byte and the most bytes that the client asks for.
+    /// Pushes the bytes of the section to `bodies`, and returns an empty literal in their place; NIL
+    /// if there is no such section. `partial` is the offset of the first byte and the most bytes that
+    /// the client asks for.
     fn literal(
         &mut self,
         wanted: Option<&Section<'_>>,

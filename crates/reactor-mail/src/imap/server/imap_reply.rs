@@ -45,8 +45,8 @@ impl Reply {
         self
     }
 
-    /// The answer for a failure. The client gets the text of a `MailboxError`, which the store has
-    /// made for it; of any other failure, it gets no details, and the log has the failure.
+    /// The answer for a failure. If it is a `MailboxError`, which is meant for the client, the client
+    /// gets its text. Any other failure is logged, and the client gets no details.
     pub(super) fn refusal(failure: &Failure) -> Self {
         let Some(error) = failure.check::<MailboxError>() else {
             tracing::warn!(target: "reactor_mail", %failure, "a command of IMAP has failed");
@@ -70,7 +70,7 @@ impl Reply {
         }
     }
 
-    /// As [`refusal`](Self::refusal), for the mailbox that messages are added to.
+    /// As [`refusal`](Self::refusal), for a failure of the mailbox to which messages are added.
     pub(super) fn refusal_of_target(failure: &Failure) -> Self {
         let reply = Self::refusal(failure);
         match failure.check::<MailboxError>() {

@@ -1,4 +1,4 @@
-//! `ImapServer`: what the connections of an IMAP server have in common.
+//! `ImapServer`: factory and settings of the connections of an IMAP server.
 
 use std::fmt;
 use std::rc::Rc;
@@ -26,13 +26,13 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(30 * 60);
 
 /// An IMAP server: give it to `listen_tcp`. (Twisted: `IMAP4Server`.)
 ///
-/// It speaks IMAP4rev1 with IDLE, LITERAL+, MOVE, NAMESPACE, SASL-IR, UIDPLUS and UNSELECT. Clients
-/// log in only when the connection is encrypted, unless
-/// [allowed otherwise](Self::dangerously_with_login_in_the_clear).
+/// It supports IMAP4rev1 with IDLE, LITERAL+, MOVE, NAMESPACE, SASL-IR, UIDPLUS and UNSELECT. Clients
+/// can log in only when the connection is encrypted, except with
+/// [`dangerously_with_login_in_the_clear`](Self::dangerously_with_login_in_the_clear).
 ///
 /// If the store fails with a [`MailboxError`](crate::MailboxError), the client gets its text. Any
-/// other failure, and a panic, is logged with its origin and stages, and the client gets only
-/// "local error".
+/// other failure, and each panic, is logged with its origin and the stages that it has passed, and the
+/// client gets only "local error".
 ///
 /// # Examples
 ///
@@ -51,7 +51,7 @@ pub struct ImapServer {
 }
 
 impl ImapServer {
-    /// A server that calls itself `name`, without TLS.
+    /// A server with the host name `name`, without TLS.
     pub fn new(name: impl Into<String>, login: impl Login) -> Self {
         let settings = Settings {
             name: name.into(),
@@ -89,40 +89,40 @@ impl ImapServer {
         self.with(|settings| settings.allows_clear_login = true)
     }
 
-    /// How many bytes a message may have that a client appends: 32 MiB unless this is set.
+    /// Most bytes of a message that a client appends: 32 MiB unless this is set.
     #[must_use]
     pub fn with_max_size(self, bytes: u32) -> Self {
         self.with(|settings| settings.max_size = bytes)
     }
 
-    /// How many commands of a connection may be malformed or refused before the login until it is
-    /// closed: 20 unless this is set.
+    /// Number of errors after which a connection is closed: 20 unless this is set. Malformed commands
+    /// count always, refused ones only before the login.
     #[must_use]
     pub fn with_max_errors(self, errors: u32) -> Self {
         self.with(|settings| settings.max_errors = errors)
     }
 
-    /// How many logins may fail until the connection is closed: 3 unless this is set.
+    /// Number of failed logins after which the connection is closed: 3 unless this is set.
     #[must_use]
     pub fn with_max_failed_logins(self, logins: u32) -> Self {
         self.with(|settings| settings.max_failed_logins = logins)
     }
 
-    /// After what time the reply to a failed login is sent: 2 seconds unless this is set. Meanwhile,
-    /// nothing is read from the client.
+    /// Delay of the reply to a failed login: 2 seconds unless this is set. During the delay, nothing
+    /// is read from the client.
     #[must_use]
     pub fn with_failed_login_delay(self, delay: Duration) -> Self {
         self.with(|settings| settings.failed_login_delay = delay)
     }
 
-    /// How long a client may take to log in: 60 seconds unless this is set.
+    /// Time within which a client must log in: 60 seconds unless this is set.
     #[must_use]
     pub fn with_login_timeout(self, timeout: Duration) -> Self {
         self.with(|settings| settings.login_timeout = timeout)
     }
 
-    /// How long a client that has logged in may send nothing, also in IDLE: 30 minutes, the
-    /// shortest time that the protocol allows, unless this is set.
+    /// Time after which a connection is closed if a client that has logged in sends nothing, also in
+    /// IDLE: 30 minutes unless this is set, which is the shortest time that the protocol allows.
     #[must_use]
     pub fn with_idle_timeout(self, timeout: Duration) -> Self {
         self.with(|settings| settings.idle_timeout = timeout)

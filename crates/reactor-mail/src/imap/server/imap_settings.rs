@@ -1,4 +1,4 @@
-//! `Settings`: what the program has chosen for the connections of an IMAP server.
+//! `Settings`: the settings of an IMAP server, which its connections share.
 
 use std::rc::Rc;
 use std::time::Duration;

@@ -78,8 +78,8 @@ fn named(name: &Name<'_>) -> Result<MailboxName> {
     name_of(name).ok_or_else(|| MailboxError::Refused("not a name".to_owned()).into())
 }
 
-/// The name of a mailbox to be created. A slash at its end is dropped: it only announces mailboxes
-/// below this one (RFC 3501, section 6.3.3).
+/// The name of a mailbox to be created. A slash at the end is dropped: it only means that the client
+/// intends to create mailboxes below this one (RFC 3501, section 6.3.3).
 fn created(name: &Name<'_>) -> Result<MailboxName> {
     if let Name::Other(other) = name
         && let Some(above) = other.as_ref().strip_suffix(b"/")

@@ -123,8 +123,8 @@ async fn store(
     let snapshot = maybe_deferred(|| selected.mailbox.messages()).await?;
     let mut text = String::new();
     let mut is_missing = false;
-    // The places are still valid: messages leave the list only in `Selected::news`, which runs
-    // behind a command. The borrow lasts over no wait.
+    // The places are still valid: messages leave the list only in `Selected::news`, which runs after
+    // the body of a command. The borrow ends before the next `await`.
     let mut messages = selected.messages.borrow_mut();
     for &place in places {
         let message = &mut messages[place];
@@ -158,15 +158,15 @@ fn find(messages: &[MessageInfo], uid: Uid) -> Option<&MessageInfo> {
     place.ok().map(|place| &messages[place])
 }
 
-/// The response code that tells the UIDs of copies (UIDPLUS).
+/// The response code with the UIDs of messages and their copies (UIDPLUS).
 fn copy_uid(copied: &CopiedMessages) -> String {
     let from = uid_set(copied.uids.iter().map(|(from, _)| *from));
     let to = uid_set(copied.uids.iter().map(|(_, to)| *to));
     format!("COPYUID {} {from} {to}", copied.uid_validity)
 }
 
-/// MOVE: removes what was copied. If the store fails in the middle, each message is in one of the two
-/// mailboxes afterwards (RFC 6851, section 3.3).
+/// MOVE: removes the messages that were copied. If the store fails in the middle, each message is in
+/// only one of the two mailboxes afterwards (RFC 6851, section 3.3), unless taking back copies fails.
 async fn finish_move(
     connection: &Connection<ImapSession>,
     selected: &Selected,
@@ -174,7 +174,7 @@ async fn finish_move(
     target: &MailboxName,
     mut copied: CopiedMessages,
 ) -> Result<Reply> {
-    // Not all that were named: a message that was not copied stays.
+    // Only the messages that were copied: the others stay.
     let from: Vec<Uid> = copied.uids.iter().map(|(from, _)| *from).collect();
     let removed = maybe_deferred(|| selected.mailbox.expunge(&from)).await;
     selected.is_stale.set(true);
@@ -182,21 +182,23 @@ async fn finish_move(
         take_back(selected, account, target, &mut copied).await;
     }
     if !copied.uids.is_empty() {
-        // Before the EXPUNGEs, so that a client can tell what they mean (RFC 6851, section 4.3). Errs
-        // if the client has hung up: the messages are moved all the same.
+        // Before the EXPUNGEs, so that the client knows that these messages were moved (RFC 6851,
+        // section 4.3). Errs if the client has hung up: the messages are moved all the same.
         let _ = connection.write(format!("* OK [{}] moved\r\n", copy_uid(&copied)));
     }
     removed.map(|()| Reply::ok("done"))
 }
 
-/// Removes the copies of messages that are still where they were, and leaves the others in `copied`.
+/// Removes the copies of messages that are still in the first mailbox, and leaves the others in
+/// `copied`.
 async fn take_back(
     selected: &Selected,
     account: &dyn Account,
     target: &MailboxName,
     copied: &mut CopiedMessages,
 ) {
-    // If it cannot be told which messages are still there, their copies stay: none may get lost.
+    // If it cannot be found out which messages are still there, all copies stay, so that no message
+    // is lost.
     let Ok(snapshot) = maybe_deferred(|| selected.mailbox.messages()).await else {
         return;
     };
@@ -208,7 +210,7 @@ async fn take_back(
         return;
     }
     let mailbox = match maybe_deferred(|| account.open(target)).await {
-        // Another mailbox has the name by now: the copies are gone with the old one.
+        // Another mailbox has this name now: the copies were deleted with the old one.
         Ok(mailbox) if mailbox.uid_validity() != copied.uid_validity => return,
         Ok(mailbox) => mailbox,
         Err(failure) => return stays_twice(&failure),
@@ -227,7 +229,7 @@ pub(super) async fn expunge_deleted(selected: &Selected, set: Option<&SequenceSe
     let snapshot = maybe_deferred(|| selected.mailbox.messages()).await?;
     let last = last_number(&snapshot.messages, true);
     let set = set.map(|set| NumberSet::new(set, last));
-    // By the store's flags, not by those that the client knows: another session may have changed
+    // The flags in the store count, not those that the client knows: another session may have changed
     // them.
     let is_meant = |message: &&MessageInfo| {
         let is_in_set = set

@@ -1,7 +1,7 @@
-//! An IMAP server over the traits of the store.
+//! IMAP server, which gets its mail through the traits of `store`.
 //!
-//! A command that waits for the store is an async body; the connection is not read until it has
-//! ended, so pipelined commands are answered in order.
+//! A command that waits for the store is an async block. The connection is not read until the block
+//! has ended, so pipelined commands are answered in order.
 
 mod append;
 mod auth;

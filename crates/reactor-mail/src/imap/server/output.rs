@@ -14,7 +14,7 @@ use reactor::{Connection, ReactorHandle};
 
 use super::session::ImapSession;
 
-/// Number of bytes that are gathered before a write, and that are written of a body at once.
+/// Number of bytes that are gathered before a write; also the size of the pieces of a long body.
 const PIECE: usize = 64 * 1024;
 
 /// Number of bytes of messages that are parsed or searched before the loop does other work.
@@ -29,7 +29,7 @@ const MESSAGE: usize = 4 * 1024;
 pub(super) struct Output {
     connection: Connection<ImapSession>,
     reactor: ReactorHandle,
-    /// Bytes that wait for `PIECE` of them, or for `flush`.
+    /// Bytes that are not written yet: fewer than `PIECE` between calls.
     buffer: Vec<u8>,
     /// Bytes that were parsed or searched since the loop last did other work.
     work: usize,
@@ -63,7 +63,7 @@ impl Output {
         sleep(&self.reactor, Duration::ZERO).await
     }
 
-    /// Adds `bytes` to the buffer, and flushes a full one. For what is short: it is copied.
+    /// Copies `bytes` to the buffer, and flushes the buffer when it is full. For short pieces.
     pub(super) async fn write(&mut self, bytes: &[u8]) -> Result<()> {
         self.buffer.extend_from_slice(bytes);
         if self.buffer.len() >= PIECE {
@@ -78,7 +78,7 @@ impl Output {
         if body.len() < PIECE {
             return self.write(body).await;
         }
-        // What was buffered comes first: it announces this content.
+        // The buffer is written first, because it has the announcement of this body.
         self.flush().await?;
         for piece in body.chunks(PIECE) {
             self.connection.ready().await?;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::store::{MailboxEntry, MailboxName};
 
-/// The most bytes of a pattern. A match takes time by its length and that of the name.
+/// Most bytes of a pattern. The time for a match is the product of its length and that of the name.
 const MAX_PATTERN: usize = 256;
 
 /// A name in the answer to LIST or LSUB.
@@ -13,8 +13,8 @@ pub(super) struct Shown {
     pub(super) is_selectable: bool,
 }
 
-/// The names that match, in order. A name above an entry is among them, too, if it matches and the
-/// entry does not.
+/// The names that match, in order. If an entry does not match, the names above it that match are
+/// included, too.
 pub(super) fn matches(
     entries: Vec<MailboxEntry>,
     pattern: &str,
@@ -40,7 +40,8 @@ pub(super) fn matches(
             shown.insert(entry.name, Shown { is_selectable });
             continue;
         }
-        // `%` shows `a` for `a/b`: else a client could not get there (RFC 3501, section 6.3.9).
+        // For `a/b`, `%` shows `a`, even if there is no mailbox `a`, so that a client can find `a/b`
+        // (RFC 3501, section 6.3.9).
         let mut above = entry.name.parent();
         while let Some(name) = above {
             above = name.parent();
@@ -53,11 +54,12 @@ pub(super) fn matches(
     shown
 }
 
-/// For each length, whether the beginning of the name that has it matches, and so each name above
-/// it: row by row, as for an edit distance, so there is no backtracking.
+/// For each length, whether the beginning of the name of that length matches the pattern. So one call
+/// decides about the name and all names above it. Dynamic programming, with a row for each byte of
+/// the pattern, so that there is no backtracking.
 fn matching_lengths(pattern: &str, name: &str) -> Vec<bool> {
     let name = name.as_bytes();
-    // INBOX is the same in any case, also in a pattern.
+    // For INBOX, case does not matter, also in a pattern.
     let inbox = name.starts_with(b"INBOX") && matches!(name.get(5), None | Some(b'/'));
     let inbox_length = if inbox { 5 } else { 0 };
     // `reached[at]`: the pattern so far matches the first `at` bytes.

@@ -1,4 +1,4 @@
-//! SEARCH.
+//! SEARCH: compiles the keys into a `Test`, and tries it on each message.
 
 use std::cell::OnceCell;
 use std::fmt::Write;
@@ -22,7 +22,7 @@ use super::view::{News, Selected};
 use crate::imap::mime::{self, FieldParser};
 use crate::store::{MailFlag, MessageInfo};
 
-/// The most keys of a search. Each is tried on each message, so the cost is their product.
+/// Most keys of a SEARCH. The cost is the number of keys times the number of messages.
 const MAX_KEYS: usize = 256;
 
 pub(super) fn search(
@@ -50,7 +50,7 @@ pub(super) fn search(
         let reply = Reply::no("BADCHARSET (US-ASCII UTF-8)", "unknown charset");
         return session.reply(cx, &tag, &reply);
     }
-    // Compiled once: the numbers for `*` are those at the beginning of the command.
+    // Compiled once, so `*` stands for the last message at the beginning of the command.
     let (tests, count) = {
         let messages = selected.messages.borrow();
         let mut compiler = Compiler {
@@ -74,13 +74,13 @@ pub(super) fn search(
 
 async fn run(selected: &Selected, tests: &Test, by_uid: bool, mut output: Output) -> Result<()> {
     let mut found = "* SEARCH".to_owned();
-    // The number of messages does not change in the waits below: see `fetch`.
+    // The number of messages does not change during the waits below: see `fetch`.
     let count = selected.messages.borrow().len();
     for place in 0..count {
         let message = selected.messages.borrow()[place].clone();
         let mut subject = Subject::new(place, &message);
-        // The body is read only if the keys on flags, numbers and dates do not decide: that may
-        // cost a file.
+        // The body, which may be a file, is read only if the keys on flags, numbers and dates do not
+        // decide.
         let is_match = match tests.run(&subject) {
             Some(is_match) => is_match,
             None => match maybe_deferred(|| selected.mailbox.body(message.uid)).await? {
@@ -93,7 +93,7 @@ async fn run(selected: &Selected, tests: &Test, by_uid: bool, mut output: Output
                 None => false,
             },
         };
-        // A message counts even if its body was not read.
+        // Counts the message as work even if its body was not read.
         output.worked(0).await?;
         if is_match {
             let number = match by_uid {
@@ -104,13 +104,13 @@ async fn run(selected: &Selected, tests: &Test, by_uid: bool, mut output: Output
             let _ = write!(found, " {number}");
         }
     }
-    // Also without a match: an empty SEARCH response (RFC 3501, section 7.2.5).
+    // Without a match, the response is an empty SEARCH (RFC 3501, section 7.2.5).
     found.push_str("\r\n");
     output.write(found.as_bytes()).await?;
     output.flush().await
 }
 
-/// A key of a search, ready to be tried.
+/// A compiled key, which can be tried on messages.
 enum Test {
     All(Vec<Self>),
     Any(Box<Self>, Box<Self>),
@@ -125,7 +125,7 @@ enum Test {
     Smaller(u32),
     Date(When, NaiveDate),
     SentDate(When, NaiveDate),
-    /// A field, and text in lower case.
+    /// The name of a field, and text in lower case.
     Field(Vec<u8>, String),
     Body(String),
     Text(String),
@@ -210,14 +210,14 @@ fn lower(text: &AString<'_>) -> String {
     String::from_utf8_lossy(text.as_ref()).to_lowercase()
 }
 
-/// The message on which the keys are tried. Its decoded text is kept from key to key.
+/// The message on which the keys are tried. Decoded texts are kept for further keys.
 struct Subject<'a> {
     number: u32,
     message: &'a MessageInfo,
     body: Option<Bytes>,
     /// The text of the header, and that of the body.
     texts: OnceCell<(String, String)>,
-    /// Reads text: what all keys and parts cost is bounded together. Made for the first of them.
+    /// The parser for texts: one for all keys and parts, so that its limit applies to them together.
     parser: OnceCell<FieldParser>,
     header_end: OnceCell<usize>,
     sent_date: OnceCell<Option<NaiveDate>>,
@@ -242,7 +242,8 @@ impl<'a> Subject<'a> {
         Some(&body[..*end])
     }
 
-    /// The day of the field `Date`; `None` in it if there is none.
+    /// The day of the field `Date`. `None` if the body was not read, `Some(None)` if there is no valid
+    /// date.
     fn sent_date(&self) -> Option<Option<NaiveDate>> {
         let header = self.header()?;
         let sent = || {
@@ -264,14 +265,14 @@ impl<'a> Subject<'a> {
 }
 
 impl Test {
-    /// Whether the message, whose body is there, matches. Lets the loop do other work between keys, each
-    /// of which may read all of a long message.
+    /// Whether the message, whose body was read, matches. Lets the loop do other work between keys,
+    /// because each key may search a long message.
     fn decide<'a>(
         &'a self,
         subject: &'a Subject<'_>,
         output: &'a mut Output,
     ) -> Pin<Box<dyn Future<Output = Result<bool>> + 'a>> {
-        // In a box, as it calls itself: as deep as the codec lets keys be nested.
+        // In a box, because it calls itself. The codec limits the depth of nested keys.
         Box::pin(async move {
             Ok(match self {
                 Self::All(tests) => {
@@ -295,7 +296,7 @@ impl Test {
         })
     }
 
-    /// How many bytes of the message were read to decide.
+    /// Number of bytes of the message that were searched to decide.
     fn cost(&self, subject: &Subject<'_>) -> usize {
         match self {
             Self::Field(..) => subject.header().map_or(0, <[u8]>::len),
@@ -307,19 +308,18 @@ impl Test {
         }
     }
 
-    /// Whether the message matches; `None` if that depends on its body, which is not there.
+    /// Whether the message matches; `None` if that depends on its body, which was not read.
     fn run(&self, subject: &Subject<'_>) -> Option<bool> {
         let message = subject.message;
         Some(match self {
-            // One test that fails decides, even if others need the body.
+            // If one test fails, that decides, even if others need the body.
             Self::All(tests) => {
                 let mut is_known = true;
                 for test in tests {
                     match test.run(subject) {
                         Some(true) => {}
                         Some(false) => return Some(false),
-                        // Not returned at once: a key behind this one may refuse the message
-                        // without its body.
+                        // Does not return yet: a later test may fail without the body.
                         None => is_known = false,
                     }
                 }
@@ -327,7 +327,7 @@ impl Test {
             }
             Self::Any(a, b) => match (a.run(subject), b.run(subject)) {
                 (Some(true), _) | (_, Some(true)) => true,
-                // Neither is true: if one is not known, the body decides.
+                // Neither is true; if one is not known, the body decides.
                 (a, b) => a? || b?,
             },
             Self::Not(test) => !test.run(subject)?,

@@ -24,7 +24,7 @@ pub(super) fn select(
     name: &Name<'_>,
     is_read_only: bool,
 ) {
-    // Also if this fails: a SELECT closes the mailbox that was open (RFC 3501, section 6.3.1).
+    // A SELECT closes the mailbox that was open, even if the SELECT fails (RFC 3501, section 6.3.1).
     session.selected = None;
     let Some(name) = name_of(name) else {
         return session.reply(cx, &tag, &Reply::no("CANNOT", "not a name"));
@@ -52,8 +52,7 @@ async fn open(
     name: MailboxName,
     is_read_only: bool,
 ) -> Result<(Rc<Selected>, String)> {
-    // In `maybe_deferred`, here and below: a panic of the store is its failure, and not the
-    // session's.
+    // In `maybe_deferred`, here and below, so that a panic of the store fails only this command.
     let mailbox = maybe_deferred(|| account.open(&name)).await?;
     let is_stale = Rc::new(Cell::new(false));
     let stale = Rc::clone(&is_stale);
@@ -64,7 +63,7 @@ async fn open(
         stale.set(true);
         if !is_posted.replace(true) {
             let is_posted = Rc::clone(&is_posted);
-            // Errs if the connection is over: then no client waits for the news.
+            // Errs if the connection has ended: then no client waits for the news.
             let _ = connection.post(move |this, cx| {
                 is_posted.set(false);
                 this.tell_news(cx);
@@ -129,8 +128,8 @@ pub(super) fn close(
     selected: Rc<Selected>,
 ) {
     session.selected = None;
-    // No mailbox is open when it ends: there is no news. `true`: it is finished even if the client
-    // hangs up.
+    // `News::All` has no effect, because no mailbox is selected any more. `true`: the command is
+    // finished even if the client hangs up.
     session.run(cx, tag, News::All, true, async move {
         if !selected.is_read_only {
             expunge_deleted(&selected, None).await?;

@@ -1,5 +1,5 @@
 //! Sequence sets: the messages that a command names. The cost depends on the number of ranges and
-//! of messages in them, and not on the numbers that the ranges span: `1:4294967295` is cheap.
+//! of existing messages in them, and not on the numbers in the ranges: `1:4294967295` is cheap.
 
 use std::ops::Range;
 
@@ -17,8 +17,8 @@ impl NumberSet {
     pub(super) fn new(set: &SequenceSet, last: u32) -> Self {
         let number = |of: &SeqOrUid| match of {
             SeqOrUid::Value(value) => value.get(),
-            // In a range, `*` may be less than the other end: `10:*` has the last message, also if
-            // its number is 5 (RFC 3501, section 9).
+            // In a range, `*` may be less than the other end: `10:*` includes the last message even
+            // if its number is 5 (RFC 3501, section 9).
             SeqOrUid::Asterisk => last,
         };
         let range = |sequence: &Sequence| match sequence {
@@ -53,7 +53,7 @@ impl NumberSet {
                 let end = messages.partition_point(|message| message.uid.get() <= last);
                 start..end
             } else {
-                // 0, which `*` means in an empty mailbox, gives an empty range.
+                // In an empty mailbox, `*` is 0, which gives an empty range.
                 let end = usize::try_from(last).unwrap_or(usize::MAX);
                 let start = usize::try_from(first).unwrap_or(usize::MAX);
                 start.saturating_sub(1)..end.min(messages.len())

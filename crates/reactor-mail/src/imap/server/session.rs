@@ -17,7 +17,7 @@ use super::imap_settings::Settings;
 use super::view::{News, Selected};
 use crate::store::{Account, MailboxError};
 
-/// One connection of an [`ImapServer`](crate::ImapServer), which makes it.
+/// The protocol of one connection of an [`ImapServer`](crate::ImapServer), which makes it.
 ///
 /// # Examples
 ///
@@ -42,16 +42,20 @@ pub struct ImapSession {
     pub(super) account: Option<Rc<dyn Account>>,
     /// Set by SELECT and EXAMINE; cleared by CLOSE, UNSELECT, and a SELECT that fails.
     pub(super) selected: Option<Rc<Selected>>,
-    /// AUTHENTICATE, which waits for its data.
+    /// The tag of an AUTHENTICATE that waits for its data.
+    // Set by AUTHENTICATE, taken by the next line.
     pub(super) authenticating: Option<Tag<'static>>,
     pub(super) failed_logins: u32,
-    /// IDLE, which ends with DONE.
+    /// The tag of a running IDLE.
+    // Set by IDLE, taken by the next line, which should be DONE.
     pub(super) idling: Option<Tag<'static>>,
-    // Never reset, also not by a login.
+    /// Number of errors, for `max_errors`.
+    // Never reset, not even by a login.
     errors: u32,
-    /// Closes the connection. Before the login, nothing resets it.
+    /// The timer that closes the connection. Before the login, nothing resets it.
     timeout: Option<DelayedCall>,
     /// A command waits for the store, and reading is paused.
+    // Set and cleared in `wait_for`.
     is_busy: bool,
 }
 
@@ -114,7 +118,7 @@ impl ImapSession {
         self.is_busy = true;
         cx.pause_reading();
         let go_on = |this: &mut Self, cx: &mut Context<'_, Self>, result| {
-            // All three before the command goes on, which may wait again: pauses are counted.
+            // All three before `f`, which may wait again, and whose pause must not be undone here.
             this.is_busy = false;
             this.reset_timeout();
             cx.resume_reading();
@@ -137,7 +141,7 @@ impl ImapSession {
         is_owned: bool,
         body: impl Future<Output = Result<Reply>> + 'static,
     ) {
-        // As of now: a SELECT cannot come in between, as the connection is not read.
+        // It cannot change while the body runs, because the connection is not read.
         let selected = self.selected.clone();
         let connection = cx.connection();
         let command = cx.reactor().spawn(async move {
@@ -145,8 +149,8 @@ impl ImapSession {
             // because EXPUNGE may only be sent while a command runs (RFC 3501, section 7.4.1).
             let result = body.await;
             if connection.peer().is_err() {
-                // The client has hung up, so there is no reply; the body may have failed because of
-                // that.
+                // The client has hung up, so this reply is not sent. A failure of the body is dropped,
+                // because the hang-up may be its reason.
                 return Ok((Reply::ok("done"), false));
             }
             let reply = result.unwrap_or_else(|failure| Reply::refusal(&failure));
@@ -181,15 +185,15 @@ impl ImapSession {
     pub(super) fn reset_timeout(&self) {
         // Not before the login: a client must not keep a connection by commands that need none.
         if let (Some(timeout), Some(_)) = (&self.timeout, &self.account) {
-            // Errs only if the timeout has passed: then the connection is being closed.
+            // Errs only if the timer has fired: then the connection is being closed.
             let _ = timeout.reset(self.settings.idle_timeout);
         }
     }
 
-    /// Begins to wait for the login, or for the next command after it.
+    /// Starts the timeout for the login, or, after it, the idle timeout.
     pub(super) fn watch_timeout(&mut self, cx: &mut Context<'_, Self>) {
         if let Some(old) = self.timeout.take() {
-            // Does nothing if it has passed.
+            // Does nothing if the timer has fired.
             old.cancel();
         }
         let timeout = match self.account {
@@ -238,7 +242,7 @@ impl ImapSession {
     }
 }
 
-/// Tells the client what has changed in the mailbox.
+/// Writes the responses that report the changes of the mailbox to the client.
 async fn write_news(
     selected: &Selected,
     connection: &Connection<ImapSession>,

@@ -1,4 +1,4 @@
-//! Pieces of responses.
+//! Conversions between types of the store and parts of commands and responses.
 
 use std::fmt::Write;
 use std::time::{Duration, SystemTime};
@@ -15,7 +15,7 @@ use imap_types::response::{Data, Response};
 use crate::imap::mailbox_name;
 use crate::store::{MailFlag, MailFlags, MailboxName, Uid};
 
-/// The most keywords that a command may name.
+/// Most keywords that a command may name.
 const MAX_KEYWORDS: usize = 32;
 
 /// The bytes of an untagged response.
@@ -49,7 +49,7 @@ pub(super) fn mailbox_of(name: &str) -> Mailbox<'static> {
     Mailbox::from(encoded).into_static()
 }
 
-/// Flags as IMAP has them; keywords that cannot be written are left out.
+/// The flags for a response; keywords that are not valid atoms of IMAP are left out.
 pub(super) fn imap_flags(flags: &MailFlags) -> impl Iterator<Item = Flag<'_>> {
     let system = flags.iter().map(|flag| match flag {
         MailFlag::Answered => Flag::Answered,
@@ -87,7 +87,8 @@ pub(super) fn flags_of(flags: &[Flag<'_>]) -> Option<MailFlags> {
     (all.keywords().len() <= MAX_KEYWORDS).then_some(all)
 }
 
-/// UIDs as a sequence set, such as `1:3,7`. Neighbours become ranges, so they should ascend.
+/// UIDs as a sequence set, such as `1:3,7`. They should ascend, since only successive UIDs become
+/// ranges.
 pub(super) fn uid_set(uids: impl IntoIterator<Item = Uid>) -> String {
     // As ranges, because a client may copy a million messages: COPYUID stays one short line.
     let mut ranges: Vec<(u32, u32)> = Vec::new();
@@ -119,7 +120,7 @@ pub(super) fn date_of(time: SystemTime) -> DateTime<FixedOffset> {
     date.fixed_offset()
 }
 
-/// The time of a date.
+/// The time for a date; the Unix epoch if `SystemTime` cannot represent it.
 pub(super) fn time_of(date: &DateTime<FixedOffset>) -> SystemTime {
     let seconds = date.timestamp();
     let distance = Duration::from_secs(seconds.unsigned_abs());

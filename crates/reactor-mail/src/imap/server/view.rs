@@ -20,7 +20,9 @@ pub(super) struct Selected {
     /// A message is removed only together with the EXPUNGE that tells the client, so that both
     /// sides count alike.
     pub(super) messages: RefCell<Vec<MessageInfo>>,
-    /// The mailbox may have changed since it was looked at.
+    /// The mailbox may have changed since it was read.
+    // Set by the watch, by commands that change the mailbox, and if an EXPUNGE could not be sent;
+    // cleared by `news`.
     pub(super) is_stale: Rc<Cell<bool>>,
     /// Sets `is_stale`.
     pub(super) _watch: MailboxWatch,
@@ -29,7 +31,7 @@ pub(super) struct Selected {
 /// The changes of the mailbox that the answer to a command may report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum News {
-    /// All but EXPUNGE, which would change the numbers that the client counts with (RFC 3501,
+    /// All but EXPUNGE, which would change the message numbers that the client uses (RFC 3501,
     /// section 7.4.1).
     WithoutExpunge,
     All,
@@ -43,14 +45,14 @@ impl Selected {
         places(set, &self.messages.borrow(), by_uid)
     }
 
-    /// The `Uid`s of the messages at places.
+    /// The `Uid`s of the messages at these places.
     pub(super) fn uids(&self, places: &[usize]) -> Vec<Uid> {
         let messages = self.messages.borrow();
         places.iter().map(|&place| messages[place].uid).collect()
     }
 
-    /// Looks at the mailbox, and returns the responses that tell the client what has changed. The
-    /// caller writes them at once: from here on they count as known to the client.
+    /// Reads the mailbox, and returns the responses that report its changes to the client. The caller
+    /// must write them at once, because from here on they count as known to the client.
     ///
     /// # Errors
     ///
@@ -70,15 +72,16 @@ impl Selected {
         Ok(text)
     }
 
-    /// Makes this session the one that shows messages as `\Recent`, of those from the place `first` on
-    /// that no other session has been told of (RFC 3501, section 2.3.2). Gives whether there are any.
+    /// Claims the recent messages from the place `first` on, so that only this session shows them as
+    /// `\Recent` (RFC 3501, section 2.3.2). Returns whether there are any.
     pub(super) async fn claim_recent(&self, first: usize) -> bool {
         let uids: Vec<Uid> = {
             let messages = self.messages.borrow();
             let recent = messages[first..].iter().filter(|message| message.is_recent);
             recent.map(|message| message.uid).collect()
         };
-        // EXAMINE changes nothing: the next SELECT shows them as recent, too.
+        // After EXAMINE, they are shown but not claimed, because EXAMINE must change nothing: the next
+        // SELECT shows them as recent, too.
         if uids.is_empty() || self.is_read_only {
             return !uids.is_empty();
         }
@@ -90,7 +93,7 @@ impl Selected {
                 }
                 !claimed.is_empty()
             }
-            // If it cannot be told, a message counts as recent.
+            // If the store fails, it is not known which messages are claimed, so all stay recent.
             Err(failure) => {
                 tracing::warn!(target: "reactor_mail", %failure, "messages stay recent");
                 true
@@ -115,8 +118,8 @@ impl Selected {
         let mut now = snapshot.messages.iter().peekable();
         // Writing to a string does not fail, here and below.
         for mut message in messages.drain(..) {
-            // A message that appears between known ones breaks the promise of a store that UIDs
-            // grow. It is skipped: EXISTS can only add messages at the end.
+            // A store must give new messages greater UIDs. A message that appears between known ones
+            // violates that, and is skipped, because EXISTS can only add messages at the end.
             while now.next_if(|other| other.uid < message.uid).is_some() {}
             match now.next_if(|other| other.uid == message.uid) {
                 Some(other) => {
@@ -130,7 +133,8 @@ impl Selected {
                     self.is_stale.set(true);
                     kept.push(message);
                 }
-                // The number is that of this moment: each EXPUNGE shifts the messages behind it.
+                // The number after the EXPUNGEs before this one, since each shifts the messages behind
+                // it.
                 None => {
                     let _ = write!(text, "* {} EXPUNGE\r\n", kept.len() + 1);
                 }
@@ -153,7 +157,7 @@ impl Selected {
     }
 }
 
-/// The response that tells the flags of the message at a place.
+/// The FETCH response with the flags of the message at this place.
 pub(super) fn flags_response(place: usize, message: &MessageInfo) -> String {
     let (number, uid) = (place + 1, message.uid);
     let mut flags = flag_list(&message.flags);
