@@ -1,4 +1,4 @@
-//! `ImapClientBuilder`: how an IMAP client connects.
+//! `ImapClientBuilder`: settings with which an IMAP client connects.
 
 use std::time::Duration;
 
@@ -10,12 +10,13 @@ use super::framing::MAX_RESPONSE;
 use super::handle::ImapClient;
 use super::session::{Session, Settings};
 
-/// How long a server may say nothing while something is expected of it.
+/// Time after which a connection is closed if nothing is received while a command waits for its answer.
 const TIMEOUT: Duration = Duration::from_secs(60);
-/// A server may hang up after 30 minutes, and so may what is between (RFC 2177).
+/// Time after which an IDLE is ended and begun anew: 28 minutes, because a server may close a connection
+/// that idles for 30 minutes (RFC 2177).
 const IDLE_RENEWAL: Duration = Duration::from_secs(1_680);
 
-/// How an [`ImapClient`] connects.
+/// Settings with which an [`ImapClient`] connects.
 ///
 /// By default, the connection must be encrypted: by the endpoint (port 993), or by
 /// [`with_starttls`](Self::with_starttls) (port 143).
@@ -53,54 +54,54 @@ impl ImapClientBuilder {
         }
     }
 
-    /// Encrypts a connection by STARTTLS before anything else is sent, with a certificate for
-    /// `name`. If the server refuses, connecting fails. Over an endpoint that is encrypted, this
-    /// does nothing.
+    /// Encrypts the connection by STARTTLS before anything else is sent. The certificate of the server
+    /// must be valid for the host name `name`. If the server refuses STARTTLS, connecting fails. If
+    /// the endpoint uses TLS already, this does nothing.
     pub fn with_starttls(mut self, client: &TlsClient, name: &str) -> Self {
         self.settings.starttls = Some((client.clone(), name.to_owned()));
         self
     }
 
-    /// Takes a connection that is not encrypted: anyone on the way can read the password and the
-    /// mail, and change both. For servers on the same machine.
+    /// Allows a connection that is not encrypted: anyone on the network path can read and change the
+    /// password and the mail. For servers on the same machine.
     pub fn dangerously_in_the_clear(mut self) -> Self {
         self.settings.allows_cleartext = true;
         self
     }
 
-    /// How long nothing may come or go while a command waits for its answer; a minute by default.
-    /// Then the connection is closed, and the commands fail with
+    /// Time after which the connection is closed if nothing is received or sent while a command waits
+    /// for its answer; 1 minute by default. The commands then fail with
     /// [`ImapError::TimedOut`](crate::ImapError::TimedOut).
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.settings.timeout = timeout;
         self
     }
 
-    /// The most bytes that a response may have, with its literals, unless they are bodies that
-    /// are [streamed](ImapClient::fetch_streamed); 8 MiB by default. After a longer one, the
-    /// connection is closed.
+    /// Most bytes of a response with its literals; 8 MiB by default. Bodies that are
+    /// [streamed](ImapClient::fetch_streamed) do not count. If a response is longer, the connection is
+    /// closed.
     pub fn max_response(mut self, bytes: usize) -> Self {
         self.settings.max_response = bytes;
         self
     }
 
-    /// How often IDLE is begun anew; after 28 minutes by default, because servers may hang up
-    /// after 30.
+    /// Time after which an IDLE is ended and begun anew; 28 minutes by default, because servers may
+    /// close a connection that idles for 30 minutes.
     pub fn idle_renewal(mut self, interval: Duration) -> Self {
         self.settings.idle_renewal = interval;
         self
     }
 
-    /// Connects, encrypts the connection if it is to be, and asks what the server can do.
+    /// Connects, encrypts the connection if [`with_starttls`](Self::with_starttls) was called, and
+    /// asks for the capabilities of the server.
     ///
-    /// `server` is what [`connect_tcp`](ReactorHandle::connect_tcp) takes; for TLS from the
-    /// beginning (port 993), the [endpoint of a `TlsClient`](TlsClient::endpoint). Cancelling
+    /// `server` is an address or endpoint, as for [`connect_tcp`](ReactorHandle::connect_tcp); for TLS
+    /// from the beginning (port 993), the [endpoint of a `TlsClient`](TlsClient::endpoint). Cancelling
     /// ends the attempt.
     ///
     /// # Errors
     ///
-    /// Through the Deferred: [`ImapError`](crate::ImapError), or what connecting and TLS fail
-    /// with.
+    /// Through the Deferred: [`ImapError`](crate::ImapError), or the error of connecting or of TLS.
     pub fn connect(
         &self,
         reactor: &ReactorHandle,
@@ -112,12 +113,12 @@ impl ImapClientBuilder {
 }
 
 impl ImapClient {
-    /// How to connect.
+    /// A builder with the default settings.
     pub fn builder() -> ImapClientBuilder {
         ImapClientBuilder::new()
     }
 
-    /// Connects to an endpoint that encrypts, as the one of
+    /// Connects to an endpoint that uses TLS, such as that of
     /// [`TlsClient::endpoint`](reactor_tls::TlsClient::endpoint). For STARTTLS, and for servers
     /// without encryption, see [`builder`](Self::builder).
     pub fn connect(reactor: &ReactorHandle, server: impl ClientEndpoint) -> Deferred<Self> {

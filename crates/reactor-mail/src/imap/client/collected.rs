@@ -67,8 +67,8 @@ impl Collected {
         }
     }
 
-    /// Takes data that was asked for; gives back other data. `Messages` and `Handed` take none
-    /// here: the framing makes a frame of its own of a FETCH response (`Session::message`).
+    /// Keeps `data` if the command has asked for it; returns it otherwise. `Messages` and `Handed`
+    /// keep none here, because a FETCH response has a frame of its own (`Session::message`).
     pub(super) fn take(&mut self, data: Data<'static>) -> Option<Data<'static>> {
         match (self, data) {
             (Self::Capabilities(taken), Data::Capability(capabilities)) => {
@@ -87,8 +87,8 @@ impl Collected {
                     mailbox,
                 },
             ) => list.push(ImapListed::new(items, delimiter, &mailbox)),
-            // Without a look at the name: one STATUS is on its way at a time, and a server may
-            // write the name in another way.
+            // The name of the mailbox is not compared: only one STATUS is sent at a time, and a server
+            // may write the name differently.
             (Self::Status(status), Data::Status { items, .. }) => {
                 status.extend(items.into_owned());
             }

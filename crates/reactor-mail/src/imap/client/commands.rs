@@ -58,7 +58,7 @@ impl ImapClient {
         )
     }
 
-    /// Sends a NOOP, before whose answer the server can send events, such as new messages.
+    /// Sends a NOOP, so that the server can report events, such as new messages, before its answer.
     pub fn noop(&self) -> Deferred<()> {
         self.simple(Ok(CommandBody::Noop))
     }
@@ -66,7 +66,7 @@ impl ImapClient {
 
 /// Mailboxes.
 impl ImapClient {
-    /// Selects a mailbox, to whose messages the commands on messages refer from then on.
+    /// Selects a mailbox. From then on, the commands on messages refer to its messages.
     pub fn select(&self, name: &str) -> Deferred<ImapMailbox> {
         self.open(mailbox(name).map(|mailbox| CommandBody::Select { mailbox }))
     }
@@ -109,7 +109,7 @@ impl ImapClient {
         self.listed(body)
     }
 
-    /// As [`list`](Self::list), of the mailboxes that are subscribed to.
+    /// As [`list`](Self::list), but lists only the mailboxes that the user has subscribed to.
     pub fn lsub(&self, reference: &str, pattern: &str) -> Deferred<Vec<ImapListed>> {
         let body = list_arguments(reference, pattern).map(|(reference, mailbox_wildcard)| {
             CommandBody::Lsub {
@@ -127,7 +127,7 @@ impl ImapClient {
         })
     }
 
-    /// Asks for counts of a mailbox, such as its messages, without selecting it.
+    /// Asks for `items` of a mailbox, such as the number of its messages, without selecting it.
     pub fn status(
         &self,
         name: &str,
@@ -146,7 +146,7 @@ impl ImapClient {
         })
     }
 
-    /// Makes a mailbox.
+    /// Creates a mailbox.
     pub fn create(&self, name: &str) -> Deferred<()> {
         self.simple(mailbox(name).map(|mailbox| CommandBody::Create { mailbox }))
     }
@@ -156,7 +156,7 @@ impl ImapClient {
         self.simple(mailbox(name).map(|mailbox| CommandBody::Delete { mailbox }))
     }
 
-    /// Gives a mailbox another name.
+    /// Renames a mailbox.
     pub fn rename(&self, from: &str, to: &str) -> Deferred<()> {
         let names = mailbox(from).and_then(|from| Ok((from, mailbox(to)?)));
         self.simple(names.map(|(from, to)| CommandBody::Rename { from, to }))
@@ -172,11 +172,10 @@ impl ImapClient {
         self.simple(mailbox(name).map(|mailbox| CommandBody::Unsubscribe { mailbox }))
     }
 
-    /// Puts a message into a mailbox; gives `Code::AppendUid` if the server says which identifier
-    /// it has there (UIDPLUS).
+    /// Adds a message to a mailbox. The Deferred gives `Code::AppendUid` if the server reports the
+    /// unique identifier of the message there (UIDPLUS).
     ///
-    /// If a part of the message was sent, a cancel does not stop the rest: it only drops the
-    /// answer.
+    /// Once a part of the command was sent, a cancel does not stop the rest: it only drops the answer.
     pub fn append(
         &self,
         name: &str,
@@ -201,7 +200,7 @@ impl ImapClient {
 
 /// Messages of the selected mailbox.
 impl ImapClient {
-    /// Finds the messages that satisfy all of `keys`; gives their unique identifiers.
+    /// Finds the messages that match all of `keys`. The Deferred gives their unique identifiers.
     pub fn search(&self, keys: impl Into<Vec<SearchKey<'static>>>) -> Deferred<Vec<NonZeroU32>> {
         let what = "an empty search";
         let keys = Vec1::try_from(keys.into());
@@ -219,8 +218,9 @@ impl ImapClient {
         })
     }
 
-    /// Fetches items of messages, and collects them. Of more than 64 MiB in all, nothing is kept:
-    /// see [`fetch_each`](Self::fetch_each) and [`fetch_streamed`](Self::fetch_streamed).
+    /// Fetches items of messages, and collects them. If they have more than 64 MiB in all, this fails
+    /// with [`ImapError::TooLong`]; use [`fetch_each`](Self::fetch_each) or
+    /// [`fetch_streamed`](Self::fetch_streamed) for so many.
     pub fn fetch(
         &self,
         messages: ImapMessages,
@@ -235,8 +235,8 @@ impl ImapClient {
         self.send(fetch(messages, items), collected, messages_of)
     }
 
-    /// Fetches items of messages, and calls `handler` with each message as it comes. Nothing more
-    /// is read while a Deferred that it has returned waits.
+    /// Fetches items of messages, and calls `handler` with each message when it has arrived. If
+    /// `handler` returns a Deferred, nothing more is read until it fires.
     pub fn fetch_each<F, O>(
         &self,
         messages: ImapMessages,
@@ -256,7 +256,7 @@ impl ImapClient {
         self.send(fetch(messages, items), collected, drop)
     }
 
-    /// Fetches items of messages; bodies go to `handler` piece by piece, so that they need not fit
+    /// Fetches items of messages. `handler` gets the bodies piece by piece, so that they need not fit
     /// in memory.
     pub fn fetch_streamed(
         &self,
@@ -273,7 +273,7 @@ impl ImapClient {
         self.send(fetch(messages, items), collected, drop)
     }
 
-    /// Changes the flags of messages; gives them as they are then.
+    /// Changes the flags of messages. The Deferred gives the messages with their new flags.
     pub fn store(
         &self,
         messages: ImapMessages,
@@ -296,8 +296,8 @@ impl ImapClient {
         self.send(body, collected, messages_of)
     }
 
-    /// Copies messages into another mailbox; gives `Code::CopyUid` if the server says which
-    /// identifiers they have there (UIDPLUS).
+    /// Copies messages to another mailbox. The Deferred gives `Code::CopyUid` if the server reports the
+    /// unique identifiers of the copies (UIDPLUS).
     pub fn copy(&self, messages: ImapMessages, to: &str) -> Deferred<Option<Code<'static>>> {
         let uid = messages.is_uid;
         let body = messages.set().and_then(|sequence_set| {
@@ -310,7 +310,8 @@ impl ImapClient {
         self.send(body, Collected::Code(None), code)
     }
 
-    /// Moves messages into another mailbox (RFC 6851); gives a code as [`copy`](Self::copy).
+    /// Moves messages to another mailbox (RFC 6851). The Deferred gives the same code as that of
+    /// [`copy`](Self::copy).
     pub fn move_to(&self, messages: ImapMessages, to: &str) -> Deferred<Option<Code<'static>>> {
         let uid = messages.is_uid;
         let body = messages.set().and_then(|sequence_set| {
@@ -328,8 +329,8 @@ impl ImapClient {
         self.simple(Ok(CommandBody::Expunge))
     }
 
-    /// Removes those of `messages` that are marked as deleted; they must be given by identifiers
-    /// (UIDPLUS).
+    /// Removes those of `messages` that are marked as deleted (UIDPLUS). `messages` must name them by
+    /// unique identifiers.
     pub fn expunge_only(&self, messages: ImapMessages) -> Deferred<()> {
         let what = "numbers of messages to expunge";
         let body = match messages.is_uid {

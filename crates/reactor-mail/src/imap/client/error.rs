@@ -26,7 +26,7 @@ pub enum ImapError {
         /// The reason for people.
         text: String,
     },
-    /// The server does not understand the command, or not now: `BAD`.
+    /// The server does not understand the command, or does not allow it in this state: `BAD`.
     Bad {
         /// The reason for programs, if there is one.
         code: Option<Code<'static>>,
@@ -42,7 +42,7 @@ pub enum ImapError {
     },
     /// The server has broken the protocol, and the connection was aborted.
     Protocol {
-        /// What it has done.
+        /// What the server has done.
         what: &'static str,
     },
     /// A response to this command could not be decoded. The connection goes on.
@@ -50,7 +50,7 @@ pub enum ImapError {
         /// The beginning of the response.
         response: String,
     },
-    /// The responses to a command that collects them have more bytes than the limit.
+    /// The responses to a command have more bytes than the client collects. The connection goes on.
     TooLong {
         /// The most bytes of responses that a command collects.
         limit: usize,
@@ -60,9 +60,9 @@ pub enum ImapError {
         /// The argument.
         what: &'static str,
     },
-    /// The server lacks what the command needs. Nothing was sent.
+    /// The server lacks a capability that the command needs. Nothing was sent.
     NotSupported {
-        /// What the server does not announce among its capabilities.
+        /// The missing capability.
         capability: &'static str,
     },
     /// Connecting failed, because the connection would have stayed unencrypted. Either it has no
@@ -72,7 +72,7 @@ pub enum ImapError {
     NotEncrypted,
     /// The server has ended IDLE without being asked to. The connection goes on.
     IdleEnded,
-    /// The server said nothing for too long, and the connection was closed.
+    /// The server sent nothing for too long, and the connection was closed.
     TimedOut,
     /// The connection is closed.
     Closed,

@@ -1,4 +1,4 @@
-//! `ImapEvent`: what an IMAP server says without being asked.
+//! `ImapEvent`: responses of an IMAP server that no command has asked for.
 
 use std::num::NonZeroU32;
 
@@ -7,8 +7,8 @@ use imap_types::response::{Code, Data, StatusKind};
 
 use super::message::ImapMessage;
 
-/// What an IMAP server says without being asked, during IDLE or between the responses to a
-/// command.
+/// A response of an IMAP server that no command has asked for. It may come during IDLE, or between
+/// the responses to a command.
 ///
 /// # Examples
 ///
@@ -30,16 +30,17 @@ use super::message::ImapMessage;
 pub enum ImapEvent {
     /// The selected mailbox has this many messages now.
     Exists(u32),
-    /// So many messages of the mailbox are new to this session.
+    /// The selected mailbox has this many messages with the flag `\Recent`, which are new to this
+    /// session.
     Recent(u32),
-    /// The message of this number is gone: those behind it have the number before theirs from now
-    /// on.
+    /// The message with this number was removed. The numbers of all messages behind it are now one
+    /// less.
     Expunged(NonZeroU32),
-    /// Something about a message has changed, as a rule its flags.
+    /// Items of a message have changed, usually its flags.
     Message(ImapMessage),
-    /// The flags that the mailbox can have.
+    /// The flags that messages of the selected mailbox can have.
     Flags(Vec<Flag<'static>>),
-    /// A remark, which the code may say more of: `Code::Alert` is to be shown to the user.
+    /// A remark of the server. If the code is `Code::Alert`, the text must be shown to the user.
     Notice {
         /// Whether it is information, a warning (`No`) or an error (`Bad`).
         kind: StatusKind,

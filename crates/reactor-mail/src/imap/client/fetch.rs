@@ -1,4 +1,4 @@
-//! `FetchHandler`: gets messages while they come in.
+//! `FetchHandler`: gets messages while they are received.
 
 use std::vec;
 
@@ -10,9 +10,9 @@ use super::message::ImapMessage;
 /// Gets messages, and their bodies piece by piece, from
 /// [`ImapClient::fetch_streamed`](crate::ImapClient::fetch_streamed).
 ///
-/// Nothing more is read from the server until the Deferred of a method has fired, so a message
-/// need not fit in memory, and a slow disk slows the server down. If one fails, the fetch fails
-/// with that; what follows is discarded.
+/// Nothing more is read from the server until the Deferred of a method has fired. So a message need
+/// not fit in memory, and if the disk is slow, the server has to wait. If a Deferred fails, the fetch
+/// fails with its failure, and the remaining responses are discarded.
 ///
 /// # Examples
 ///
@@ -46,21 +46,21 @@ use super::message::ImapMessage;
 /// # let _ = download;
 /// ```
 pub trait FetchHandler: 'static {
-    /// A body of `length` bytes begins, or a section of one. `message` has what the server has
-    /// sent before it; the last item says what it is.
+    /// A body of `length` bytes begins, or a section of one. `message` has the items that came before
+    /// it and, as its last item, the one whose body follows.
     fn body(&mut self, message: &ImapMessage, length: u32) -> Deferred<()>;
 
-    /// A piece of the body that has begun: at least one byte.
+    /// The next piece of the body that has begun; at least one byte.
     fn data(&mut self, data: &[u8]) -> Deferred<()>;
 
-    /// The server has sent everything about a message. It has the items that are no bodies.
+    /// All items of a message have arrived. `message` has those that are not bodies.
     fn message(&mut self, message: ImapMessage) -> Deferred<()> {
         let _ = message;
         succeed(())
     }
 }
 
-/// A function that gets whole messages.
+/// A handler that calls a function with each whole message.
 pub(super) struct Each<F>(pub(super) F);
 
 impl<F, O> FetchHandler for Each<F>
@@ -81,12 +81,12 @@ where
     }
 }
 
-/// A message whose parts a `FetchHandler` gets, one call after the other.
+/// A message that is being passed to a `FetchHandler`, in one call after the other.
 pub(super) struct Handing {
-    /// The items so far that are no bodies.
+    /// The message with the items passed so far that are not bodies.
     pub(super) message: ImapMessage,
-    /// The items that follow.
+    /// The items that are not passed yet.
     pub(super) items: vec::IntoIter<MessageDataItem<'static>>,
-    /// The body that has begun, and is not handed on yet.
+    /// The body for which `FetchHandler::body` was called, but not `data` yet.
     pub(super) data: Option<Vec<u8>>,
 }

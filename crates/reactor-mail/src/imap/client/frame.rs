@@ -4,7 +4,8 @@ use imap_types::response::{Greeting, Response};
 
 use super::message::ImapMessage;
 
-/// What an IMAP server sent, as [`ImapResponseFraming`](crate::ImapResponseFraming) finds it.
+/// A part of the input from an IMAP server, as [`ImapResponseFraming`](crate::ImapResponseFraming)
+/// finds it.
 ///
 /// # Examples
 ///
@@ -21,31 +22,32 @@ use super::message::ImapMessage;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ImapResponseFrame<'a> {
-    /// The first line.
+    /// The greeting: the first line of a connection.
     Greeting(Box<Greeting<'static>>),
     /// A response with its literals. It is never a `FETCH`, which is a `Message`, and never a
     /// continuation request.
     Response(Box<Response<'static>>),
-    /// The server waits for the rest of a command.
+    /// A continuation request (`+`): the server waits for the rest of a command.
     Continuation,
     /// A `FETCH` response, without the bodies that were streamed.
     Message(ImapMessage),
     /// A body that is streamed begins; if it has any bytes, they follow as `BodyData`.
     Body {
-        /// What the response has had before. The last item is the one whose body follows; its own
+        /// The items of the response so far. The last one is the item whose body follows; its own
         /// data is empty.
         message: ImapMessage,
-        /// The bytes of the body.
+        /// Number of bytes of the body.
         length: u32,
     },
     /// A piece of the body that has begun.
     BodyData {
-        /// At least one byte.
+        /// The bytes; at least one.
         data: &'a [u8],
-        /// How many bytes of the body follow.
+        /// Number of bytes of the body that follow this piece.
         remaining: u32,
     },
-    /// A response that neither IMAP4rev1 nor a known extension defines.
+    /// A response that cannot be decoded: neither IMAP4rev1 nor a known extension defines it, or it is
+    /// malformed.
     Unknown {
         /// Its first 200 bytes at most.
         beginning: Vec<u8>,

@@ -23,20 +23,22 @@ const MAX_KEPT: usize = 64 * 1024;
 const MAX_BEFORE_BODY: usize = 64 * 1024;
 /// Most bodies of one response that are streamed, for the same reason.
 const MAX_BODIES: usize = 256;
-/// Bytes of an unknown response that are shown.
+/// Most bytes of an unknown response that its frame contains.
 const MAX_SHOWN: usize = 200;
 
 /// Cuts the bytes of an IMAP server into [`ImapResponseFrame`]s: a response with all its literals
 /// is one frame.
 ///
-/// - The memory for a literal grows with the bytes that come, not with the length announced.
+/// - The memory for a literal grows with the bytes that arrive, not with the announced length.
 /// - After [`stream_bodies`](Self::stream_bodies), bodies of messages are frames of their own,
 ///   piece by piece, so that a message need not fit in memory.
-/// - A brace at the end of a text, as in `* OK quota {90}`, announces nothing: such a response has
-///   no literals.
-/// - A response that cannot be decoded is a frame, too: the next one begins behind it.
+/// - A brace at the end of a text, as in `* OK quota {90}`, does not announce a literal, because a
+///   status response has none.
+/// - A response that cannot be decoded is a frame, too: [`ImapResponseFrame::Unknown`]. The next
+///   response begins behind it.
 ///
-/// Except where pieces of bodies are cut, the frames are the same however the bytes arrive.
+/// Except for the pieces of streamed bodies, the frames do not depend on how the bytes are split into
+/// reads.
 ///
 /// # Errors
 ///
@@ -97,8 +99,8 @@ impl Default for ImapResponseFraming {
 }
 
 impl ImapResponseFraming {
-    /// As the default, with another limit on a response with its literals, in bytes. The default
-    /// is 8 MiB. Bodies that are streamed do not count.
+    /// A framing with another limit on a response with its literals, in bytes. The default is 8 MiB.
+    /// Bodies that are streamed do not count.
     pub fn with_max_response(bytes: usize) -> Self {
         Self {
             max_response: bytes,
@@ -112,14 +114,14 @@ impl ImapResponseFraming {
         }
     }
 
-    /// For a connection on which the server has greeted: the next line is a response.
+    /// Takes the next line as a response: for a connection on which the greeting has been received.
     #[must_use]
     pub fn after_greeting(mut self) -> Self {
         self.is_greeted = true;
         self
     }
 
-    /// Whether the literals of bodies are streamed, from the next one on.
+    /// Sets whether bodies are streamed, from the next literal on.
     pub fn stream_bodies(&mut self, streams: bool) {
         self.streams_bodies = streams;
     }
@@ -135,10 +137,10 @@ impl ImapResponseFraming {
         if self.response.len() + consumed > self.max_response {
             return Err(self.too_long());
         }
-        // A response that is one line, and has come as a whole, is decoded in the input, without a
-        // copy.
-        // Taken out, because `finish` needs all of `self`. Put back wherever the response goes on;
-        // after an error, the connection ends.
+        // A response of one line that has arrived completely is decoded in the input, without a copy;
+        // otherwise the line is appended to `response`.
+        // The buffer is taken out, because `finish` borrows all of `self`. It is put back wherever the
+        // response continues; after an error, the connection ends.
         let mut response = mem::take(&mut self.response);
         let line = if response.is_empty() && found.is_some() {
             &input[..consumed]
@@ -150,14 +152,15 @@ impl ImapResponseFraming {
             self.response = response;
             return Ok(Decoded::Skip { consumed });
         }
-        // The second test is for a literal that ends in a CR, before a line that is an LF alone.
+        // The second test refuses a line that is only an LF, behind a literal that ends in a CR.
         if !line.ends_with(b"\r\n") || line.len() - start < 2 {
             return Err(Failure::new(ImapResponseError::BareLineFeed));
         }
         if start == 0 {
             self.may_have_literals = is_data(line);
         }
-        // Only in this line's own bytes: a literal before it may end in the same characters.
+        // Searched only in this line's own bytes, because a literal before it may end in the same
+        // characters.
         let announced = if self.may_have_literals {
             announced(&line[start..]).map_err(Failure::new)?
         } else {
@@ -173,8 +176,8 @@ impl ImapResponseFraming {
                 if response.is_empty() {
                     response.extend_from_slice(&input[..before]);
                 }
-                // The codec decodes the response in the end, with an empty literal in place of the
-                // body.
+                // When the response is complete, the codec decodes it with an empty literal in place
+                // of the body.
                 response.truncate(before);
                 response.extend_from_slice(b"{0}\r\n");
                 self.streamed.push(message.items.len() - 1);
@@ -191,7 +194,7 @@ impl ImapResponseFraming {
             if response.is_empty() {
                 response.extend_from_slice(&input[..consumed]);
             }
-            // No underflow: the test at the top of this function has the bytes of this line in it.
+            // No underflow: the test at the top of this function includes the bytes of this line.
             if length as usize > self.max_response - response.len() {
                 return Err(self.too_long());
             }
@@ -206,7 +209,7 @@ impl ImapResponseFraming {
         }
         self.last_length = line.len();
         let frame = self.finish(line).map_err(Failure::new)?;
-        // The buffer serves the next response, unless this one has made it large.
+        // The buffer is kept for the next response, unless this one has made it large.
         response.clear();
         if response.capacity() <= MAX_KEPT {
             self.response = response;
@@ -241,13 +244,12 @@ impl ImapResponseFraming {
         Decoded::Frame { frame, consumed }
     }
 
-    /// The frame of a response that has come as a whole.
+    /// The frame of a response that has arrived completely.
     fn finish(
         &mut self,
         response: &[u8],
     ) -> std::result::Result<ImapResponseFrame<'static>, ImapResponseError> {
-        // Taken in any case, so that a response that cannot be decoded leaves none for the next
-        // one.
+        // Taken first, so that a response that cannot be decoded leaves no indices for the next one.
         let streamed = mem::take(&mut self.streamed);
         if !self.is_greeted {
             let replaced = with_ascii_text(response);
@@ -256,13 +258,14 @@ impl ImapResponseFraming {
             self.is_greeted = true;
             return Ok(ImapResponseFrame::Greeting(Box::new(greeting)));
         }
-        // Its text is not decoded: nothing is done with it, and servers write what they like there.
+        // The text of a continuation request is not decoded, because it is not used, and servers send
+        // texts there that are not valid.
         if response.starts_with(b"+") {
             return Ok(ImapResponseFrame::Continuation);
         }
         let replaced;
         let mut decoded = ResponseCodec::default().decode_static(response);
-        // Only for status responses: in data, another byte could be another name or text.
+        // Only for status responses: in data, a replaced byte would change a name or a text.
         if decoded.is_err() && !self.may_have_literals && !response.is_ascii() {
             replaced = with_ascii_text(response);
             decoded = ResponseCodec::default().decode_static(&replaced);

@@ -1,4 +1,4 @@
-//! `ImapResponseError`: responses after which the beginning of the next one is not known.
+//! `ImapResponseError`: errors after which it is not known where the next response begins.
 
 use std::error::Error;
 use std::fmt;
@@ -24,11 +24,11 @@ pub enum ImapResponseError {
         /// The most bytes that a response may have.
         limit: usize,
     },
-    /// The announced length of a literal is no number of 32 bits.
+    /// The announced length of a literal is not a number of 32 bits.
     LiteralTooLarge,
-    /// A line ends with a line feed that follows no carriage return.
+    /// A line ends with a line feed without a carriage return before it.
     BareLineFeed,
-    /// The first line is no greeting of an IMAP server.
+    /// The first line is not the greeting of an IMAP server.
     NoGreeting,
 }
 

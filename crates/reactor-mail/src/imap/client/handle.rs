@@ -18,18 +18,18 @@ use super::session::{Session, Tags};
 
 /// A connection to an IMAP server. Clones are handles of the same connection.
 ///
-/// - Each command is a method that gives a Deferred. Commands are sent in the order of the calls,
-///   several at once where IMAP allows it (RFC 3501, section 5.5).
-/// - What the server says without being asked goes to [`on_event`](Self::on_event).
-/// - **Cancelling** a Deferred: a command that was not sent yet never is. One that was sent goes
-///   on, because IMAP cannot take it back; its answer is dropped, and the connection stays.
-/// - Names of mailboxes are text; the encoding of IMAP4rev1 is added and removed. No argument can
-///   end its command and begin another.
-/// - When the last handle is dropped, and nothing is under way, the client logs out.
+/// - Each command is a method that returns a Deferred. Commands are sent in the order of the calls,
+///   without waiting for earlier answers where IMAP allows that (RFC 3501, section 5.5).
+/// - Responses that no command has asked for go to the callback of [`on_event`](Self::on_event).
+/// - **Cancelling** a Deferred: a command that was not sent yet is not sent. A command that was sent
+///   goes on, because IMAP cannot cancel it; its answer is dropped, and the connection stays open.
+/// - Names of mailboxes are Unicode; the client encodes and decodes them for IMAP4rev1. An argument
+///   cannot end its command and begin another one.
+/// - When the last handle is dropped, the client logs out as soon as no command is waiting.
 ///
 /// # Errors
 ///
-/// Each Deferred fails with an [`ImapError`], or with what has ended the connection.
+/// Each Deferred fails with an [`ImapError`], or with the failure that has ended the connection.
 ///
 /// # Examples
 ///
@@ -77,10 +77,10 @@ struct Handle {
     tags: Rc<Tags>,
 }
 
-/// The last handle is gone.
+/// Lets the session log out, because the last handle is dropped.
 impl Drop for Handle {
     fn drop(&mut self) {
-        // Errs if the connection is over; then there is nothing to end.
+        // Errs if the connection has ended; then there is nothing to end.
         let _ = self.connection.post(|session, cx| {
             session.is_abandoned = true;
             session.go_on(cx);
@@ -105,27 +105,27 @@ impl ImapClient {
     /// Sets the function that gets events: the responses that no command has asked for. It replaces
     /// an earlier one.
     pub fn on_event(&self, handler: impl FnMut(ImapEvent) + 'static) {
-        // Errs if the connection is over; then nothing comes.
+        // Errs if the connection has ended; then there are no more events.
         let _ = self.handle.connection.post(move |session, _| {
             session.on_event = Some(Box::new(handler));
         });
     }
 
     /// Begins to idle (IDLE): the server sends each change of the selected mailbox at once, as an
-    /// [event](Self::on_event). [`idle_done`](Self::idle_done) or a cancel ends it; at the end of
-    /// the connection, the Deferred fails.
+    /// [event](Self::on_event). [`idle_done`](Self::idle_done) or a cancel ends idling; if the
+    /// connection ends, the Deferred fails.
     ///
-    /// Commands can be given all the same: they interrupt the IDLE, which begins again after
-    /// them. It is begun anew after 28 minutes
+    /// Commands can be sent all the same: they interrupt the IDLE, which begins again after them. It
+    /// is also ended and begun anew after 28 minutes
     /// ([`idle_renewal`](ImapClientBuilder::idle_renewal)).
     ///
-    /// A second one, while the first has neither ended nor was cancelled, fails with
-    /// [`ImapError::InvalidArgument`]. If the server ends it without being asked to, it fails with
-    /// [`ImapError::IdleEnded`], and the connection goes on.
+    /// A second call, while the first idling has neither ended nor was cancelled, fails with
+    /// [`ImapError::InvalidArgument`]. If the server ends the IDLE without being asked to, the Deferred
+    /// fails with [`ImapError::IdleEnded`], and the connection goes on.
     pub fn idle(&self) -> Deferred<()> {
         let connection = self.handle.connection.clone();
         let (ended, deferred) = Deferred::with_canceller(move |_| {
-            // Errs if the connection is over, and so is the IDLE.
+            // Errs if the connection has ended, and with it the IDLE.
             let _ = connection.post(Session::idle_cancelled);
         });
         let begun = self.handle.connection.post(move |session, cx| {
@@ -140,9 +140,9 @@ impl ImapClient {
         }
     }
 
-    /// Ends [`idle`](Self::idle), whose Deferred fires when the server has confirmed it.
+    /// Ends [`idle`](Self::idle). Its Deferred fires when the server has confirmed the end.
     pub fn idle_done(&self) {
-        // Errs if the connection is over, and so is the IDLE.
+        // Errs if the connection has ended, and with it the IDLE.
         let _ = self.handle.connection.post(Session::stop_idling);
     }
 
@@ -164,21 +164,21 @@ impl ImapClient {
         let connection = self.handle.connection.clone();
         let tag = tag.to_owned();
         Deferred::with_canceller(move |_| {
-            // Errs if the connection is over: then there is nothing to cancel.
+            // Errs if the connection has ended: then there is nothing to cancel.
             let _ = connection.post(move |session, cx| session.cancel(cx, &tag));
         })
     }
 
     fn post(&self, request: Request) {
-        // Errs if the connection is over; the request, which is dropped then, fails.
+        // Errs if the connection has ended; then the request is dropped, and its Deferred fails.
         let _ = self
             .handle
             .connection
             .post(move |session, cx| session.enqueue(cx, request));
     }
 
-    /// Sends a command, changed by `adjust`. The Deferred fires with the value that `get` makes of
-    /// the answer.
+    /// Sends a command, or fails if `body` is an error. The Deferred fires with the value that `get`
+    /// makes of the answer.
     pub(super) fn send<T: 'static>(
         &self,
         body: Result<CommandBody<'_>, ImapError>,
@@ -202,13 +202,13 @@ impl ImapClient {
         }
     }
 
-    /// Sends a command of whose answer only the code matters.
+    /// Sends a command whose responses are not collected. The Deferred gives no value.
     pub(super) fn simple(&self, body: Result<CommandBody<'_>, ImapError>) -> Deferred<()> {
         self.send(body, Collected::Nothing, drop)
     }
 }
 
-/// The code of the answer, or the one that came before it.
+/// The code that came before the answer, if there is one; else that of the answer.
 pub(super) fn code((collected, code): Answered) -> Option<Code<'static>> {
     match (collected, code) {
         (Collected::Code(Some(earlier)), _) => Some(earlier),
@@ -216,7 +216,7 @@ pub(super) fn code((collected, code): Answered) -> Option<Code<'static>> {
     }
 }
 
-/// The mailbox of this name, as it is sent.
+/// The encoded name of a mailbox, for a command.
 pub(super) fn mailbox(name: &str) -> Result<Mailbox<'static>, ImapError> {
     let what = "the name of the mailbox";
     let mailbox = Mailbox::try_from(mailbox_name::encode(name));

@@ -1,4 +1,4 @@
-//! `Idle`: how far the IDLE of a session is.
+//! `Idle`: the state of a session's IDLE.
 
 use deferred::{Result, Trigger};
 use reactor::deferred::DelayedCall;
@@ -6,10 +6,12 @@ use reactor::deferred::DelayedCall;
 /// State of IDLE. Changed by `go_on_idling`, and by the server's answers.
 #[derive(Default)]
 pub(super) struct Idle {
-    /// Fired when idling is over. While there is one, the session idles when it has nothing else
-    /// to do.
+    /// The trigger of the Deferred of `ImapClient::idle`. While this is `Some`, the session idles
+    /// whenever it has no command to send.
+    // Set by `begin_idling`, taken by `end`.
     pub(super) wanted: Option<Trigger<()>>,
-    /// Idling is to end. Set by `stop_idling`, cleared by `end`.
+    /// Idling is to end.
+    // Set by `stop_idling`, cleared by `end` and `begin_idling`.
     pub(super) is_stopping: bool,
     pub(super) state: State,
     /// Timer that ends an IDLE, so that the next one begins. Set while the state is `Active`.
@@ -41,7 +43,7 @@ impl Idle {
             renewal.cancel();
         }
         if let Some(wanted) = self.wanted.take() {
-            // Errs if the Deferred was cancelled, which ends idling.
+            // Errs if the Deferred was cancelled, which is why idling ends.
             let _ = wanted.fire(result);
         }
     }

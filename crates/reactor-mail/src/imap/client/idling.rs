@@ -13,12 +13,12 @@ use super::session::Session;
 impl Session {
     /// Begins to idle as soon as there is nothing else to do.
     pub(super) fn begin_idling(&mut self, cx: &mut Context<'_, Self>, ended: Trigger<()>) {
-        // One that was cancelled is over for its caller, though the server may still have to
-        // confirm it: this one begins after that, or takes its place.
+        // An idling that was cancelled has ended for its caller, even if the server has not confirmed
+        // the end yet. The new one begins after that, or continues the IDLE.
         let is_wanted = |wanted: &Trigger<()>| !wanted.is_fired();
         if self.idle.wanted.as_ref().is_some_and(is_wanted) {
             let what = "a second IDLE";
-            // Errs if the Deferred was cancelled; then nothing is left to do.
+            // Errs if the Deferred was cancelled; then the caller needs no error.
             let _ = ended.errback(ImapError::InvalidArgument { what });
             return;
         }
@@ -27,8 +27,8 @@ impl Session {
         self.go_on(cx);
     }
 
-    /// The Deferred of an IDLE was cancelled. If it was refused as a second one, or another one
-    /// has taken its place, that one goes on.
+    /// The Deferred of `ImapClient::idle` was cancelled. Ends idling only if `wanted` belongs to that
+    /// Deferred, and not if it was refused as a second one or replaced by a later one.
     pub(super) fn idle_cancelled(&mut self, cx: &mut Context<'_, Self>) {
         if self.idle.wanted.as_ref().is_some_and(Trigger::is_fired) {
             self.stop_idling(cx);
@@ -58,7 +58,7 @@ impl Session {
                 self.send_own(cx, "IDLE", Then::Idle);
             }
             State::Active if self.idle.is_stopping || has_commands => self.done(cx),
-            // `Asked`: `DONE` is not allowed before the server's `+`, so this waits for it.
+            // In `Asked`, this waits for the server's `+`, because `DONE` is not allowed before it.
             State::Asked | State::Active | State::Ending => {}
         }
     }

@@ -1,4 +1,4 @@
-//! `ImapMailbox` and `ImapListed`: what a server says about mailboxes.
+//! `ImapMailbox` and `ImapListed`: a server's data about mailboxes.
 
 use std::num::NonZeroU32;
 
@@ -9,7 +9,7 @@ use imap_types::response::{Code, Data};
 
 use super::super::mailbox_name;
 
-/// The mailbox that was selected, as it is then.
+/// The state of a mailbox when it was selected.
 ///
 /// # Examples
 ///
@@ -25,26 +25,26 @@ use super::super::mailbox_name;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ImapMailbox {
-    /// How many messages it has.
+    /// Number of messages.
     pub exists: u32,
-    /// How many of them are new to this session.
+    /// Number of messages that are new to this session (`\Recent`).
     pub recent: u32,
     /// The flags that messages can have.
     pub flags: Vec<Flag<'static>>,
-    /// The flags that can be changed and last.
+    /// The flags that the client can change permanently.
     pub permanent_flags: Vec<FlagPerm<'static>>,
-    /// If this is not what it was at another time, all unique identifiers of then are void.
+    /// If this differs from an earlier value, the unique identifiers from that time are invalid.
     pub uid_validity: Option<NonZeroU32>,
     /// The identifier that the next message will have.
     pub uid_next: Option<NonZeroU32>,
     /// The number of the first message that is not seen.
     pub first_unseen: Option<NonZeroU32>,
-    /// Nothing in it can be changed.
+    /// The mailbox cannot be changed in this session.
     pub is_read_only: bool,
 }
 
 impl ImapMailbox {
-    /// Takes what the server says while it selects; gives back what is about something else.
+    /// Keeps `data` if it describes the mailbox; returns it otherwise.
     pub(super) fn take(&mut self, data: Data<'static>) -> Option<Data<'static>> {
         match data {
             Data::Exists(count) => self.exists = count,
@@ -55,7 +55,7 @@ impl ImapMailbox {
         None
     }
 
-    /// Takes what a code says about the mailbox; says whether it does.
+    /// Keeps the value of `code` if it describes the mailbox; returns whether it does.
     pub(super) fn take_code(&mut self, code: &Code<'static>) -> bool {
         match code {
             Code::PermanentFlags(flags) => self.permanent_flags = flags.clone(),
@@ -87,11 +87,11 @@ impl ImapMailbox {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ImapListed {
-    /// Its name.
+    /// The decoded name.
     pub name: String,
-    /// What separates the levels of the names; `None` if there are no levels.
+    /// The character between the levels of a name; `None` if there are no levels.
     pub delimiter: Option<char>,
-    /// What is special about it.
+    /// Attributes such as `\Noselect`.
     pub attributes: Vec<FlagNameAttribute<'static>>,
 }
 
@@ -105,7 +105,7 @@ impl ImapListed {
             Mailbox::Inbox => "INBOX".to_owned(),
             Mailbox::Other(name) => {
                 let name = String::from_utf8_lossy(name.inner().as_ref());
-                // A name that is not encoded as it should be is taken as it is.
+                // A name that cannot be decoded is kept as the server has sent it.
                 mailbox_name::decode(&name).unwrap_or_else(|| name.into_owned())
             }
         };

@@ -1,4 +1,4 @@
-//! `ImapMessage`: what a server says about one message.
+//! `ImapMessage`: a server's data about one message.
 
 use std::num::NonZeroU32;
 
@@ -6,8 +6,8 @@ use imap_types::envelope::Envelope;
 use imap_types::fetch::MessageDataItem;
 use imap_types::flag::FlagFetch;
 
-/// What a `FETCH` response says about a message: the items that were asked for, or flags that
-/// have changed.
+/// The data of a `FETCH` response about a message: the items that were asked for, or flags that have
+/// changed.
 ///
 /// # Examples
 ///
@@ -58,7 +58,7 @@ impl ImapMessage {
         })
     }
 
-    /// The bytes that the message has in all, if that was asked for.
+    /// The size of the whole message in bytes, if it was asked for.
     pub fn size(&self) -> Option<u32> {
         self.find(|item| match item {
             MessageDataItem::Rfc822Size(size) => Some(*size),
@@ -74,7 +74,7 @@ impl ImapMessage {
         })
     }
 
-    /// The first body, or section of one, that the response has.
+    /// The first body, or section of one, in the response.
     pub fn body(&self) -> Option<&[u8]> {
         self.find(body)
     }

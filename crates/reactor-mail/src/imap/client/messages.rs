@@ -1,13 +1,13 @@
-//! `ImapMessages`: which messages a command is about.
+//! `ImapMessages`: the set of messages that a command names.
 
 use imap_types::sequence::SequenceSet;
 
 use super::error::ImapError;
 
-/// Which messages a command is about, by their unique identifiers or by their numbers.
+/// The set of messages that a command names, by their unique identifiers or by their numbers.
 ///
-/// A number changes when a message before it is expunged, so identifiers are the better choice
-/// but for messages that have just been counted.
+/// The number of a message changes when a message before it is expunged, so prefer identifiers, except
+/// for messages whose number the server has just sent.
 ///
 /// # Examples
 ///
@@ -22,20 +22,21 @@ use super::error::ImapError;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImapMessages {
-    /// `None` if it is no set: the command fails then.
+    /// `None` if the caller's value is not a valid set: then the command fails.
     set: Option<SequenceSet>,
     pub(super) is_uid: bool,
 }
 
 impl ImapMessages {
-    /// The messages of these unique identifiers. If they are no set, such as `""` or `0`, the
-    /// command fails with [`ImapError::InvalidArgument`].
+    /// The messages with these unique identifiers. If `set` is not a valid set, such as `""` or `0`,
+    /// the command fails with [`ImapError::InvalidArgument`].
     pub fn uids(set: impl TryInto<SequenceSet>) -> Self {
         let (set, is_uid) = (set.try_into().ok(), true);
         Self { set, is_uid }
     }
 
-    /// The messages of these numbers, of which the first in the mailbox is 1.
+    /// The messages with these numbers; the first message of the mailbox has 1. An invalid `set` makes
+    /// the command fail, as for [`uids`](Self::uids).
     pub fn numbers(set: impl TryInto<SequenceSet>) -> Self {
         let (set, is_uid) = (set.try_into().ok(), false);
         Self { set, is_uid }

@@ -1,4 +1,4 @@
-//! IMAP4rev1: the client.
+//! IMAP4rev1 client: a handle, `ImapClient`, and the protocol of its connection, `Session`.
 
 mod builder;
 mod collected;

@@ -34,7 +34,7 @@ impl Session {
                 let text = text.inner().to_owned();
                 self.abort(cx, ImapError::Bye { code, text });
             }
-            // PREAUTH: the session counts as logged in, in which STARTTLS is not allowed. An
+            // After PREAUTH, the session counts as logged in, and STARTTLS is not allowed any more. An
             // attacker could send this greeting to keep the session in the clear.
             GreetingKind::PreAuth if wants_tls => self.abort(cx, ImapError::NotEncrypted),
             _ if wants_tls => self.send_own(cx, "STARTTLS", Then::StartTls),
@@ -47,14 +47,14 @@ impl Session {
         let Some((client, name)) = self.settings.starttls.clone() else {
             return;
         };
-        // Capabilities that came in the clear do not count (RFC 3501, section 6.2.1). Bytes that an
-        // attacker has appended to the answer are read as TLS, and break the handshake.
+        // Capabilities that were received in the clear must be forgotten (RFC 3501, section 6.2.1).
+        // Bytes that an attacker has appended to the answer are read as TLS, and break the handshake.
         self.capabilities.clear();
         match client.filter(&name) {
             Ok(filter) => {
                 let opened = cx.start_tls(filter);
-                // If the handshake fails, nothing is to be done here: `connection_lost` gets the
-                // reason.
+                // A failed handshake ends the connection, and `connection_lost` gets the reason, so it
+                // is ignored here.
                 cx.when_or_cancel(opened, |this, cx, opened| {
                     if opened.is_ok() {
                         this.ask_capabilities(cx, None);
@@ -77,7 +77,7 @@ impl Session {
         self.watch(cx);
     }
 
-    /// The session can be used: fires the Deferred of `connect`.
+    /// Fires the Deferred of `connect`, because the session is ready for commands.
     pub(super) fn opened(&mut self, cx: &mut Context<'_, Self>) {
         if let Some(opened) = self.opened.take() {
             let client = ImapClient::new(cx.connection(), self.tags.clone());

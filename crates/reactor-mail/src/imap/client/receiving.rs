@@ -27,7 +27,7 @@ impl Session {
             Response::Status(Status::Untagged(body)) => self.notice(body),
             Response::Status(Status::Bye(Bye { code, text })) => {
                 let text = text.inner().to_owned();
-                // A BYE is a part of the answer to LOGOUT; any other one ends the connection.
+                // A BYE is a part of the response to LOGOUT; any other BYE ends the connection.
                 let is_expected = self.running.iter().any(|it| it.then == Then::Logout);
                 if !is_expected {
                     let (code, text) = (code.clone(), text.clone());
@@ -75,7 +75,7 @@ impl Session {
         }
     }
 
-    /// Takes the capabilities that `code` announces, if it does.
+    /// Keeps the capabilities that `code` announces; returns whether it does.
     pub(super) fn take_capabilities(&mut self, code: Option<&Code<'_>>) -> bool {
         let Some(Code::Capability(capabilities)) = code else {
             return false;
@@ -87,15 +87,15 @@ impl Session {
     /// A FETCH response.
     pub(super) fn message(&mut self, cx: &mut Context<'_, Self>, message: ImapMessage) {
         let length = cx.framing().last_length();
-        // A message whose bodies were streamed has only the other items left, so `asked_for` could
-        // take it for a report of changed flags.
-        // Taken for each message, whether or not a command gets it.
+        // If bodies were streamed, `message` has only the other items, so `asked_for` could take it
+        // for a report of changed flags.
+        // The flag is reset for each message, whether or not a command gets the message.
         let has_streamed = std::mem::take(&mut self.has_streamed);
         let collects = |it: &&mut Request| it.rules.collects(Kind::Messages);
         let Some(request) = self.running.iter_mut().find(collects) else {
             return self.event(ImapEvent::Message(message));
         };
-        // The Deferred was cancelled: what comes for it is dropped, until its answer.
+        // The Deferred was cancelled, so the messages for the command are dropped.
         if !request.is_awaited() {
             return;
         }
@@ -115,7 +115,8 @@ impl Session {
     fn notice(&mut self, body: StatusBody<'static>) {
         let StatusBody { kind, code, text } = body;
         self.take_capabilities(code.as_ref());
-        // SELECT and MOVE, which get codes before the answer, are sent alone.
+        // Only the first command is tested: SELECT and MOVE, which get codes before their answer, are
+        // sent alone.
         let collected = self.running.first_mut().map(|it| &mut it.collected);
         let is_collected = match (collected, &code) {
             (Some(Collected::Mailbox(mailbox)), Some(code)) => mailbox.take_code(code),
@@ -132,8 +133,8 @@ impl Session {
         self.event(ImapEvent::Notice { kind, code, text });
     }
 
-    /// A response that could not be decoded. If a command has asked for responses of this name,
-    /// then that command fails, because its result would lack this one.
+    /// A response that could not be decoded. If a command collects responses of this name, that command
+    /// fails, because its result would lack this response.
     pub(super) fn unknown(&mut self, cx: &mut Context<'_, Self>, beginning: &[u8]) {
         let response = String::from_utf8_lossy(beginning).into_owned();
         tracing::debug!(response, "a response that is unknown or not valid");
@@ -179,7 +180,7 @@ impl Session {
 
     fn refused(&mut self, cx: &mut Context<'_, Self>, request: &mut Request, error: ImapError) {
         match request.then {
-            // Without TLS, the session must not go on: the login would be sent in the clear.
+            // Without TLS, the session must not go on, because the login would be sent in the clear.
             Then::StartTls => self.abort(cx, ImapError::NotEncrypted),
             Then::Open => self.abort(cx, error),
             Then::Idle => self.idle.end(Err(Failure::new(error))),
@@ -193,7 +194,7 @@ impl Session {
         mut request: Request,
         code: Option<Code<'static>>,
     ) {
-        // The server does not have the whole command yet, so its `OK` cannot be the answer.
+        // The command is not sent completely, so the `OK` cannot be its answer.
         if !request.fragments.is_empty() {
             let what = "it answered a command before its end";
             request.fail(ImapError::Protocol { what });
@@ -211,8 +212,8 @@ impl Session {
                 self.capabilities.clear();
                 let tag = self.tags.next();
                 let next = Request::own(tag, "CAPABILITY", Then::Nothing);
-                // Before all that waits: those commands may need what it tells. The login is done
-                // for its caller when this is answered.
+                // Before all commands that wait, because they may need its result. It takes over the
+                // login's Deferred, which fires when it is answered.
                 self.queue.push_front(next.finishing_for(&mut request));
             }
             Then::Idle => self.idle_ended(),

@@ -24,16 +24,16 @@ type Finish = Box<dyn FnOnce(Result<Answered>)>;
 /// A command that waits to be sent, or for its answer.
 pub(super) struct Request {
     pub(super) tag: String,
-    /// The parts that are still to be sent: lines, and literals between them.
+    /// The parts that are not sent yet: lines, and literals between them.
     pub(super) fragments: VecDeque<Fragment>,
     pub(super) rules: Rules,
-    /// A capability without which it is not sent.
+    /// A capability without which the command is not sent.
     pub(super) needs: Option<&'static str>,
     pub(super) then: Then,
     pub(super) collected: Collected,
-    /// The bytes of the responses that it has collected.
+    /// Number of bytes of the collected responses.
     pub(super) collected_bytes: usize,
-    /// Taken when the Deferred is fired; nothing is collected from then on.
+    /// Fires the Deferred. Taken when it fires or is cancelled; from then on, nothing is collected.
     finish: Option<Finish>,
 }
 
@@ -50,13 +50,14 @@ pub(super) enum Then {
     Logout,
 }
 
-/// Which commands may be sent before the answer of others (RFC 3501, section 5.5).
+/// Whether a command may be sent while others wait for their answers (RFC 3501, section 5.5).
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rules {
     /// No other command waits for its answer at the same time, because this one changes what others
     /// mean (SELECT), or how they are answered.
     is_alone: bool,
-    /// It names messages by their numbers, which an EXPUNGE before the server reads it would shift.
+    /// The command names messages by their numbers. They would be wrong if the server sent an EXPUNGE
+    /// before it reads the command.
     has_numbers: bool,
     /// The server may send EXPUNGE responses before the answer: not for FETCH, STORE and SEARCH
     /// without `UID` (RFC 3501, section 7.4.1).
@@ -83,8 +84,8 @@ impl Rules {
             CommandBody::Search { uid, .. } => (false, true, *uid),
             CommandBody::Fetch { uid, .. } | CommandBody::Store { uid, .. } => (false, !uid, *uid),
             CommandBody::Copy { uid, .. } => (false, !uid, true),
-            // Among them MOVE, EXPUNGE and CLOSE, which renumber messages, and SELECT, after which
-            // numbers mean others.
+            // Among these are MOVE and EXPUNGE, which renumber messages, and SELECT and CLOSE, which
+            // change the mailbox to which numbers refer.
             _ => return Self::ALONE,
         };
         Self {
@@ -99,7 +100,8 @@ impl Rules {
         self.collects == kind
     }
 
-    /// Whether a command may be sent while `running` has no answer yet.
+    /// Whether a command with these rules may be sent while one with the rules `running` waits for its
+    /// answer.
     pub(super) fn may_follow(&self, running: &Self) -> bool {
         let is_ambiguous = self.collects != Kind::Nothing && self.collects == running.collects;
         let renumbers = self.has_numbers && running.may_expunge;
@@ -108,7 +110,7 @@ impl Rules {
 }
 
 impl Request {
-    /// A request whose Deferred fires with what `get` makes of the answer.
+    /// A request whose Deferred fires with the value that `get` makes of the answer.
     pub(super) fn new<T: 'static>(
         tag: String,
         body: CommandBody<'_>,
@@ -194,24 +196,24 @@ impl Request {
         self.finish(Err(failure.into()));
     }
 
-    /// Drops what comes for it: its Deferred was cancelled.
+    /// Lets further responses be dropped, because the Deferred was cancelled.
     pub(super) fn forget(&mut self) {
         self.finish = None;
         self.collected = Collected::Nothing;
     }
 }
 
-/// A request is dropped with its Deferred unfired only if its connection has ended.
+/// Fails the Deferred if it has not fired, which is so only if the connection has ended.
 impl Drop for Request {
-    // Nothing happens if the request has been answered: `finish` is taken then.
+    // Does nothing if the request has been answered, because `finish` is taken then.
     fn drop(&mut self) {
         self.fail(ImapError::Closed);
     }
 }
 
-/// The command as lines and literals. An argument that could end its line early is refused, because
-/// it would begin another command: callers can make values of `imap_types` without a check
-/// (`unvalidated`).
+/// Encodes a command as lines and literals. Refuses an argument that would end its line early, because
+/// the rest would be another command. The types do not prevent that: callers can make values of
+/// `imap_types` without a check (`unvalidated`).
 fn encode(tag: &str, body: CommandBody<'_>) -> std::result::Result<VecDeque<Fragment>, ImapError> {
     let what = "the command";
     let invalid = |_| ImapError::InvalidArgument { what };
@@ -224,7 +226,8 @@ fn encode(tag: &str, body: CommandBody<'_>) -> std::result::Result<VecDeque<Frag
     }
 }
 
-/// Whether each line ends where it should, and announces a literal only if one follows.
+/// Whether each fragment that is a line has its only line end at the end, and announces a literal if
+/// and only if one follows.
 fn are_lines(fragments: &VecDeque<Fragment>) -> bool {
     fragments.iter().enumerate().all(|(index, fragment)| {
         let Fragment::Line { data } = fragment else {
@@ -254,7 +257,7 @@ pub(super) fn do_not_wait(fragments: &mut VecDeque<Fragment>, most: usize) {
         else {
             continue;
         };
-        // The data of AUTHENTICATE has no `{5}` before it: the server asks for it by itself.
+        // The data of AUTHENTICATE is not announced by `{5}`, so it still waits for the server.
         if data.len() <= most && line.ends_with(b"}\r\n") {
             *mode = LiteralMode::NonSync;
             let end = line.len() - b"}\r\n".len();

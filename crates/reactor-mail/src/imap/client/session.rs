@@ -1,4 +1,4 @@
-//! `Session`: the connection of an IMAP client.
+//! `Session`: the protocol of an IMAP client's connection.
 
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -22,7 +22,7 @@ use super::handle::ImapClient;
 use super::idle::Idle;
 use super::request::{Request, Then, do_not_wait};
 
-/// How a client connects.
+/// The settings of a client.
 #[derive(Clone, Debug)]
 pub(super) struct Settings {
     pub(super) starttls: Option<(TlsClient, String)>,
@@ -32,7 +32,7 @@ pub(super) struct Settings {
     pub(super) idle_renewal: Duration,
 }
 
-/// Numbers for the tags of commands, which the session and the handles of a client make.
+/// Makes the tags of commands, for the session and all handles of a client.
 #[derive(Debug, Default)]
 pub(super) struct Tags(Cell<u64>);
 
@@ -43,34 +43,36 @@ impl Tags {
     }
 }
 
-/// The connection of an IMAP client.
+/// The protocol of an IMAP client's connection.
 pub(super) struct Session {
     pub(super) settings: Settings,
     pub(super) tags: Rc<Tags>,
-    /// Fired once the connection can be used.
+    /// The trigger of the Deferred of `connect`, fired when the session is ready for commands.
     pub(super) opened: Option<Trigger<ImapClient>>,
     pub(super) is_greeted: bool,
     /// Names of the capabilities, in capitals. Empty until the server has named them.
     pub(super) capabilities: Vec<String>,
-    /// Commands that were not sent yet.
+    /// Commands that are not sent yet.
     pub(super) queue: VecDeque<Request>,
-    /// Commands without an answer, in the order in which they were sent. Only the last one may
-    /// have something left to be sent.
+    /// Commands that wait for their answer, in the order in which they were sent. Only the last one
+    /// may have fragments that are not sent yet.
     pub(super) running: Vec<Request>,
     pub(super) idle: Idle,
-    /// The timeout of the connection is set.
+    /// The idle timeout of the connection is set.
+    // Set and cleared by `watch`; first set by `open`.
     pub(super) is_watched: bool,
     pub(super) on_event: Option<Box<dyn FnMut(ImapEvent)>>,
-    /// No handle is left: the session logs out when it has nothing to do.
+    /// No handle is left, so the session logs out when no command waits.
+    // Set by the drop of the last handle, cleared when LOGOUT is sent.
     pub(super) is_abandoned: bool,
     /// The pending Deferred that a `FetchHandler` has returned; until it fires, reading is paused.
     pub(super) busy: Option<DeferredHandle>,
-    /// A body of the current FETCH response was streamed. Cleared when the rest of the response has
-    /// come (`message`).
+    /// A body of the current FETCH response was streamed.
+    // Set by `body`, cleared at the end of the response (`message`).
     pub(super) has_streamed: bool,
-    /// What a `FetchHandler` gets as soon as it is no longer busy.
+    /// The message whose rest the `FetchHandler` gets as soon as it is no longer busy.
     pub(super) handing: Option<Handing>,
-    /// Why the connection ends, if this is known before it does.
+    /// Why the connection is being ended, if this side or a BYE ends it. No command is sent any more.
     pub(super) end: Option<ImapError>,
 }
 
@@ -105,7 +107,7 @@ impl Session {
         cx.abort();
     }
 
-    /// A new command, to be sent when its turn comes.
+    /// Adds a command to the queue, and sends it if it may be sent now.
     pub(super) fn enqueue(&mut self, cx: &mut Context<'_, Self>, request: Request) {
         self.queue.push_back(request);
         self.go_on(cx);
@@ -154,15 +156,15 @@ impl Session {
         }
         self.go_on_idling(cx);
         if self.is_abandoned && self.queue.is_empty() && self.running.is_empty() {
-            // So LOGOUT is sent once. No handle can come back.
+            // Cleared, so that LOGOUT is sent only once.
             self.is_abandoned = false;
             self.send_own(cx, "LOGOUT", Then::Logout);
         }
         self.watch(cx);
     }
 
-    /// Whether no command that waits for its answer keeps the next one back: neither by a literal
-    /// that is still to be sent, nor by the rules.
+    /// Whether the next command of the queue may be sent: each running command is sent completely, and
+    /// the rules allow the next one beside it.
     fn may_send_next(&self) -> bool {
         let Some(next) = self.queue.front() else {
             return false;
@@ -189,7 +191,8 @@ impl Session {
         self.send_fragments(cx);
     }
 
-    /// Sends what is left of the last command, up to where the server must say that it waits.
+    /// Sends the remaining fragments of the last command, up to the next literal for which the server
+    /// must send a continuation request.
     pub(super) fn send_fragments(&mut self, cx: &mut Context<'_, Self>) {
         use imap_types::core::LiteralMode::Sync;
         let Some(request) = self.running.last_mut() else {
@@ -218,13 +221,12 @@ impl Session {
         self.go_on(cx);
     }
 
-    /// Sets the idle timeout: the server has to send something in time while a command waits for
-    /// its answer. It is off during IDLE, in which a server may be silent, and while `busy` pauses
-    /// reading.
+    /// Sets or clears the idle timeout. It is set while a command waits for its answer, except during
+    /// IDLE, in which a server may be silent, and while `busy` pauses reading.
     pub(super) fn watch(&mut self, cx: &mut Context<'_, Self>) {
         let expects = !self.running.is_empty() && !self.idle.is_active() && self.busy.is_none();
-        // A timeout that is set again begins anew, and a command that waits in the queue is no sign
-        // of life.
+        // Changed only if needed, because setting the timeout restarts it: calls of this without input
+        // from the server must not extend the timeout.
         if expects != self.is_watched {
             self.is_watched = expects;
             cx.set_idle_timeout(expects.then_some(self.settings.timeout));
@@ -233,7 +235,7 @@ impl Session {
 
     /// Why the connection has ended.
     fn reason(&mut self, closed: ConnectionClosed) -> Failure {
-        // First: the way in which the connection closed follows from it.
+        // `end` counts first, because it is the reason for which the connection was closed.
         if let Some(error) = self.end.take() {
             return Failure::new(error);
         }
@@ -291,8 +293,8 @@ impl Protocol for Session {
             Some(ImapResponseError::NoGreeting) => "it does not greet as an IMAP server does",
             None => return Err(failure),
         };
-        // Not by the failure itself: so all commands fail with an error that names the server's
-        // mistake.
+        // Aborts with an `ImapError` instead of returning the failure, so that all commands fail with
+        // an error that names the server's mistake.
         self.abort(cx, ImapError::Protocol { what });
         Ok(())
     }
@@ -306,7 +308,7 @@ impl Protocol for Session {
         self.idle.end(Err(failure.clone()));
         for mut request in self.running.drain(..).chain(self.queue.drain(..)) {
             match request.then {
-                // The server may close before it answers.
+                // LOGOUT succeeds, because a server may close the connection before it answers.
                 Then::Logout => request.finish(Ok(None::<Code<'static>>)),
                 _ => request.fail(failure.clone()),
             }

@@ -1,4 +1,4 @@
-//! Hands messages and their bodies to a `FetchHandler`, at its pace.
+//! Passes messages and their bodies to a `FetchHandler`, and pauses reading while it is busy.
 
 use deferred::{Deferred, Failure};
 use imap_types::fetch::MessageDataItem;
@@ -45,13 +45,14 @@ impl Session {
         }
     }
 
-    /// Everything about a message has come.
+    /// Passes a message that has arrived completely to the handler.
     pub(super) fn hand_message(&mut self, cx: &mut Context<'_, Self>, message: ImapMessage) {
         let Some((_, streams)) = self.handler() else {
             return;
         };
         let ImapMessage { number, items } = message;
-        // Bodies that have come as strings, which are short, go the way of those that are streamed.
+        // For a handler that gets bodies piece by piece, the items are split: bodies that have come as
+        // quoted strings, which are not streamed, are passed in the same way as streamed ones.
         let (whole, split) = if streams {
             (Vec::new(), items)
         } else {
@@ -68,8 +69,8 @@ impl Session {
         self.hand_on(cx);
     }
 
-    /// Calls the handler until it is busy, or has the whole message. Nothing is copied for a call:
-    /// the server decides how many items and bodies a message has.
+    /// Calls the handler until it is busy, or has the whole message. The items are not copied for each
+    /// call, because the server decides how many there are, and the cost would be quadratic.
     fn hand_on(&mut self, cx: &mut Context<'_, Self>) {
         while self.busy.is_none()
             && let Some(mut handing) = self.handing.take()
@@ -96,13 +97,13 @@ impl Session {
                 let taken = handler.message(handing.message);
                 return self.wait_for_handler(cx, taken);
             };
-            // Before the result is looked at: a failure drops the rest of the message.
+            // Before `wait_for_handler`, which drops the rest of the message if the handler has failed.
             self.handing = Some(handing);
             self.wait_for_handler(cx, taken);
         }
     }
 
-    /// Reads nothing before `taken` has fired.
+    /// Pauses reading until `taken` has fired. If it fails, the command fails.
     fn wait_for_handler(&mut self, cx: &mut Context<'_, Self>, taken: Deferred<()>) {
         let mut taken = match taken.into_result() {
             Ok(Ok(())) => return,
@@ -111,11 +112,11 @@ impl Session {
         };
         self.busy = Some(taken.handle());
         cx.pause_reading();
-        // While this side does not read, the server's silence is not the server's fault.
+        // The timeout is off while reading is paused, because nothing can be received.
         self.watch(cx);
         cx.when_or_cancel(taken, |this, cx, taken| {
             this.busy = None;
-            // Before the next part, for which reading may be paused again: pauses are counted.
+            // Before `hand_on`, which may pause reading again: this call must not undo that.
             cx.resume_reading();
             if let Err(failure) = taken {
                 this.handler_failed(failure);
