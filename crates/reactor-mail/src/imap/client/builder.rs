@@ -10,7 +10,8 @@ use super::framing::MAX_RESPONSE;
 use super::handle::ImapClient;
 use super::session::{Session, Settings};
 
-/// Time after which a connection is closed if nothing is received while a command waits for its answer.
+/// Time after which a connection is closed if nothing is received or sent while a command waits for its
+/// answer.
 const TIMEOUT: Duration = Duration::from_secs(60);
 /// Time after which an IDLE is ended and begun anew: 28 minutes, because a server may close a connection
 /// that idles for 30 minutes (RFC 2177).

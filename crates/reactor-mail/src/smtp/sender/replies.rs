@@ -13,8 +13,8 @@ use reactor::{ReactorHandle, filter::Filter};
 use crate::smtp::smtp_error::SmtpError;
 use crate::smtp::smtp_reply::SmtpReply;
 
-/// Time after which a connection is closed if nothing is received. The timeouts in RFC 5321, section
-/// 4.5.3.2, are 10 minutes at most.
+/// Time after which a connection is closed if nothing is received or sent. The timeouts in RFC 5321
+/// (section 4.5.3.2) are 10 minutes at most.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(600);
 /// Most lines of a reply.
 // Replies to EHLO are the longest, with a line for each extension.
