@@ -23,7 +23,7 @@ pub(super) const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 ///
 /// A client may send questions without waiting for responses, which come in the order in which
 /// they are ready (RFC 7766). A silent connection is closed after 10 seconds by default. A message
-/// that is not a question aborts the connection.
+/// that is itself a response, or shorter than a header, aborts the connection.
 ///
 /// # Examples
 ///

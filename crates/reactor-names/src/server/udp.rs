@@ -20,8 +20,8 @@ const MAX_PENDING: usize = 10_000;
 ///
 /// A response that does not fit into 512 bytes, or into the size that the client accepts by
 /// EDNS, up to 1232, is truncated, and the client asks again over TCP: listen with
-/// [`DnsOverTcp`](crate::DnsOverTcp) on the same port. Responses that come as questions are
-/// ignored.
+/// [`DnsOverTcp`](crate::DnsOverTcp) on the same port. A message that is itself a response (its
+/// bit QR is set) is not answered, because two servers would answer each other forever.
 ///
 /// # Examples
 ///
