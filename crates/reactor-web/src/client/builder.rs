@@ -198,8 +198,8 @@ impl ClientBuilder {
     /// are UNIX sockets.
     #[cfg(feature = "reverse-proxy")]
     pub(crate) fn transparent(mut self, unix: Vec<(String, reactor::UnixAddress)>) -> Self {
-        // The client of the proxy follows redirects itself, and gets content and headers as the
-        // upstream sent them.
+        // The browser (or other client) that sends its requests to the proxy follows redirects
+        // itself, and gets content and headers as the upstream sent them.
         self.config.redirects = 0;
         self.config.headers.clear();
         #[cfg(feature = "compression")]

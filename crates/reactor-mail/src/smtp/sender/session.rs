@@ -139,10 +139,11 @@ impl Session {
                 break;
             };
             if let Err(failure) = connection.ready().await {
+                // If the send was cancelled, this aborts the connection. Any other failure says
+                // that the connection has ended. In both cases, `reply` fails with the reason.
                 if failure.is::<Cancelled>() {
                     reply.cancel();
                 }
-                // The connection has ended, and `reply` fails with the reason.
                 break;
             }
             // Errs with `Gone` if the connection has ended; then `reply` fails with the reason.
