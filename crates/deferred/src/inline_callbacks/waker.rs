@@ -6,7 +6,8 @@
 //! owns, and never drops, a task.
 //!
 //! A task that awaits nothing but Deferreds needs no waker of its own: it is polled with one
-//! that the thread keeps for the next task.
+//! that the thread keeps for the next task. If a future of the task keeps a clone of that
+//! waker, the waker is *given away*: it belongs to this task until the last clone is dropped.
 
 use std::cell::{Cell, RefCell};
 use std::mem;
@@ -337,7 +338,8 @@ const MOST_ROOM: usize = 1024;
 /// depth without an allocation.
 const FREE_WAKERS: usize = 16;
 
-/// A waker to poll a task of this thread with: the one that was given away, if there is one.
+/// A waker to poll a task of this thread with: the one that was given away to this task before, if
+/// clones of it are left; else one that the thread keeps, or a new one.
 pub(super) fn take_waker(given_away: Option<Arc<TaskWaker>>) -> OwnWaker {
     if let Some(given_away) = given_away {
         return OwnWaker::new(given_away);
@@ -368,7 +370,7 @@ pub(super) fn give_back(own: OwnWaker) {
     drop_contained(own);
 }
 
-/// Lets go of the task that a waker was given away for.
+/// Lets go of the task that a waker was given away to: takes the task out of its slot.
 #[cold]
 fn release(waker: &TaskWaker) {
     let slot = waker.slot.swap(NOT_KEPT, Ordering::Relaxed);
