@@ -37,8 +37,9 @@ impl StageTrace {
     }
 
     pub(crate) fn note(&mut self, place: CallSite) {
+        // As below, the cast keeps what counts: the remainder, and numbers less than `KEPT`.
         let index = self.count as usize;
-        if index < KEPT {
+        if self.count < KEPT as u64 {
             self.first[index] = Some(place);
         } else {
             self.last[index % KEPT] = Some(place);

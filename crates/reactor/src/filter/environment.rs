@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::waker::FilterWaker;
 use crate::address::Address;
 
-/// Values that a filter can query during a call, through its [`Link`].
+/// Values that a filter can query during a call, through its `Link`.
 pub(crate) struct Environment<'a> {
     /// Reads the clock. A function, because most calls of filters do not need the time.
     pub(crate) now: &'a dyn Fn() -> Duration,
