@@ -600,6 +600,41 @@ fn a_keyword_without_a_letter_leaves_the_list_alone() {
     });
 }
 
+/// Else another message could get the same UID after a restart, or another keyword the same letter.
+#[test]
+fn what_could_not_be_written_is_written_by_the_next_call() {
+    testing::run(|reactor| {
+        let folder = Folder::new();
+        let account = account(reactor, &folder);
+        let inbox = open(reactor, &account, "INBOX");
+        let maildir = Maildir::new(folder.0.join("box"));
+        maildir
+            .deliver(MESSAGE.as_bytes())
+            .expect("it is delivered");
+        let list = || fs::read_to_string(maildir.path().join("reactor-uids")).expect("text");
+        // A directory stands where the new version of the list is to be made.
+        let obstacle = maildir.path().join("reactor-uids.tmp");
+
+        fs::create_dir(&obstacle).expect("it is made");
+        assert!(reactor.block_on(inbox.messages()).is_err());
+        fs::remove_dir(&obstacle).expect("it is removed");
+        let entry = &maildir.list().expect("it is there")[0];
+        assert!(!list().contains(entry.id()));
+        assert_eq!(messages(reactor, &inbox), ["1"]);
+        assert!(list().contains(entry.id()), "{}", list());
+
+        let mut flags = MailFlags::default();
+        flags.insert_keyword("later");
+        let add = || reactor.block_on(inbox.change_flags(&[uid(1)], FlagChange::Add, &flags));
+        fs::create_dir(&obstacle).expect("it is made");
+        assert!(add().is_err());
+        fs::remove_dir(&obstacle).expect("it is removed");
+        assert!(!list().contains("later"));
+        add().expect("it is changed");
+        assert!(list().contains("later"), "{}", list());
+    });
+}
+
 #[test]
 fn an_open_mailbox_that_has_not_changed_is_not_read_again() {
     testing::run(|reactor| {

@@ -50,6 +50,9 @@ pub(super) struct UidList {
     /// Stamp of the version of the file that has this content.
     // `None` if the list is new and not written yet.
     file: Option<FileStamp>,
+    /// The file lacks UIDs or keywords of this list. Set before the first of them is added, cleared
+    /// when the file is written: if that fails, the next call tries again.
+    is_unwritten: bool,
 }
 
 /// Inode and modification time (seconds, nanoseconds), which differ between versions of the file.
@@ -85,6 +88,7 @@ impl UidList {
             version: 0,
             stamps: None,
             file: None,
+            is_unwritten: false,
         }
     }
 
@@ -99,7 +103,7 @@ impl UidList {
             folders: scan::changed(maildir.path())?,
             file: file_stamp(maildir)?,
         };
-        if self.stamps == Some(stamps) {
+        if self.stamps == Some(stamps) && !self.is_unwritten {
             return Ok(());
         }
         let lock = Lock::new(&lock_of(maildir))?;
@@ -143,11 +147,10 @@ impl UidList {
         let missing: HashSet<String> = missing.collect();
         entries.extend(scan::search(maildir.path(), missing)?);
 
-        let mut has_changed = false;
-        let version = &mut self.version;
+        let (version, is_unwritten) = (&mut self.version, &mut self.is_unwritten);
         self.records.retain(|_, record| {
             let Some(entry) = entries.remove(record.entry.id()) else {
-                (has_changed, *version) = (true, *version + 1);
+                (*is_unwritten, *version) = (true, *version + 1);
                 return false;
             };
             if entry != record.entry {
@@ -162,12 +165,13 @@ impl UidList {
                     .next
                     .checked_add(1)
                     .ok_or_else(|| out_of_uids(maildir))?;
+                self.is_unwritten = true;
                 self.records.insert(self.next, record);
                 self.next = next;
-                (has_changed, self.version) = (true, self.version + 1);
+                self.version += 1;
             }
         }
-        if has_changed || self.file.is_none() {
+        if self.is_unwritten || self.file.is_none() {
             self.write(maildir)?;
         }
         self.stamps = scan::is_settled(folders, now).then_some(Stamps {
@@ -184,10 +188,8 @@ impl UidList {
         maildir: &Maildir,
         names: &[String],
     ) -> Result<(), MaildirError> {
-        if names
-            .iter()
-            .all(|name| self.keywords.letter(name).is_some())
-        {
+        let has_letter = |name: &String| self.keywords.letter(name).is_some();
+        if names.iter().all(has_letter) && !self.is_unwritten {
             return Ok(());
         }
         let _lock = Lock::new(&lock_of(maildir))?;
@@ -195,7 +197,8 @@ impl UidList {
             self.reload(maildir)?;
         }
         let used = self.records.values().map(|record| record.entry.flags());
-        if self.keywords.add(names, used) {
+        self.is_unwritten |= self.keywords.add(names, used);
+        if self.is_unwritten {
             self.write(maildir)?;
         }
         Ok(())
@@ -284,6 +287,7 @@ impl UidList {
             text.push_str(&format!("{uid} {} {seconds} {id}\n", record.size));
         }
         files::replace(&maildir.path().join(FILE), &text)?;
+        self.is_unwritten = false;
         self.file = file_stamp(maildir)?;
         // They hold the stamp of the replaced file; the end of a scan sets them anew.
         self.stamps = None;

@@ -117,7 +117,7 @@ impl ImapClient {
     ///
     /// Commands can be sent all the same: they interrupt the IDLE, which begins again after them. It
     /// is also ended and begun anew after 28 minutes
-    /// ([`idle_renewal`](ImapClientBuilder::idle_renewal)).
+    /// ([`idle_renewal`](crate::ImapClientBuilder::idle_renewal)).
     ///
     /// A second call, while the first idling has neither ended nor was cancelled, fails with
     /// [`ImapError::InvalidArgument`]. If the server ends the IDLE without being asked to, the Deferred
