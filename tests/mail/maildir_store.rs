@@ -600,6 +600,26 @@ fn a_keyword_without_a_letter_leaves_the_list_alone() {
     });
 }
 
+#[test]
+fn a_body_has_the_size_that_was_said_whatever_its_line_ends_are() {
+    testing::run(|reactor| {
+        let folder = Folder::new();
+        let account = account(reactor, &folder);
+        let inbox = open(reactor, &account, "INBOX");
+        for (number, text) in (1..).zip(["a\r\r\n", "\r\r\r\n\n", "a\n\r", "\r\n\r\n"]) {
+            let added = reactor.block_on(inbox.append(NewMessage::new(text)));
+            assert_eq!(added.expect("it is added"), uid(number));
+            let snapshot = reactor.block_on(inbox.messages()).expect("it is read");
+            let size = snapshot.messages.last().expect("it is there").size;
+            let body = reactor.block_on(inbox.body(uid(number)));
+            let body = body.expect("it is read").expect("it is there");
+            assert_eq!(body.len(), size as usize, "{text:?}");
+            let with_crlf = text.replace("\r\n", "\n").replace('\n', "\r\n");
+            assert_eq!(body, with_crlf.as_bytes(), "{text:?}");
+        }
+    });
+}
+
 /// Else another message could get the same UID after a restart, or another keyword the same letter.
 #[test]
 fn what_could_not_be_written_is_written_by_the_next_call() {

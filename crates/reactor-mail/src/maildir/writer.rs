@@ -52,6 +52,9 @@ pub struct MaildirWriter {
     /// The last piece has ended in a CR, which is not in the buffer: an LF may follow.
     // Set at the end of a piece, and cleared by the next one or by `finish`.
     has_cr: bool,
+    /// The last byte of the message so far, as it is stored, is a CR.
+    // Set and cleared by `push`. A flush does not clear it.
+    is_behind_cr: bool,
     /// Time of arrival; `None` for now.
     date: Option<SystemTime>,
     /// Size of the file in bytes.
@@ -92,6 +95,7 @@ impl MaildirWriter {
             temporary,
             buffer: Vec::new(),
             has_cr: false,
+            is_behind_cr: false,
             date: None,
             size: 0,
             wire_size: 0,
@@ -130,9 +134,9 @@ impl MaildirWriter {
                 (b'\r', None) => self.has_cr = true,
                 (b'\r', Some(&next)) => self.end_cr(next),
                 _ => {
+                    // For the CR of the line end, if the file does not have it.
+                    self.wire_size += u64::from(!self.is_behind_cr);
                     self.push(b"\n");
-                    // For the CR of the line end, which the file does not have.
-                    self.wire_size += 1;
                 }
             }
         }
@@ -143,14 +147,18 @@ impl MaildirWriter {
         Ok(())
     }
 
-    /// Handles a CR that `next` follows: before an LF, it is left out.
+    /// Handles a CR that `next` follows: before an LF, it is left out. Behind another CR, it stays: a
+    /// reader would take that one and the LF for a line end, and so lose a byte.
     fn end_cr(&mut self, next: u8) {
-        if next != b'\n' {
+        if next != b'\n' || self.is_behind_cr {
             self.push(b"\r");
         }
     }
 
     fn push(&mut self, bytes: &[u8]) {
+        if let Some(last) = bytes.last() {
+            self.is_behind_cr = *last == b'\r';
+        }
         self.buffer.extend_from_slice(bytes);
         self.size += bytes.len() as u64;
         self.wire_size += bytes.len() as u64;
