@@ -65,7 +65,7 @@ struct Cold {
     cancelled_at: Option<CallSite>,
     /// Set by a resume that comes while the body is polled, cleared by the next poll.
     is_polled_again: bool,
-    /// The waker of which another future keeps a clone; while it does, the task is asleep.
+    /// The waker of which a clone is kept elsewhere (see `waker`); while it is, the task is asleep.
     given_away: Weak<TaskWaker>,
     poller: Option<Arc<Poller>>,
 }
@@ -100,7 +100,7 @@ impl State {
         self.with_some_cold(|cold| cold.is_polled_again) == Some(true)
     }
 
-    /// The waker of which another future keeps a clone, if there is one.
+    /// The waker of which a clone is kept elsewhere, if there is one.
     fn given_away(&self) -> Option<Arc<TaskWaker>> {
         self.with_some_cold(|cold| cold.given_away.upgrade())?
     }

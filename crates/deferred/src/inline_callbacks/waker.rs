@@ -6,8 +6,9 @@
 //! owns, and never drops, a task.
 //!
 //! A task that awaits nothing but Deferreds needs no waker of its own: it is polled with one
-//! that the thread keeps for the next task. If a future of the task keeps a clone of that
-//! waker, the waker is *given away*: it belongs to this task until the last clone is dropped.
+//! that the thread keeps for the next task. If a clone of that waker is kept elsewhere after the
+//! poll (by a channel, a timer, another thread), the waker is *given away*: it belongs to this
+//! task until the last clone is dropped.
 
 use std::cell::{Cell, RefCell};
 use std::mem;
