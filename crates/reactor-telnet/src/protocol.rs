@@ -150,9 +150,9 @@ pub trait TelnetProtocol: Sized + 'static {
         Ok(())
     }
 
-    /// The peer has sent a subnegotiation of an option that the peer or this side uses.
-    /// [`Telnet`](crate::Telnet) itself handles those of the window's size and the terminal's
-    /// type.
+    /// The peer has sent a subnegotiation of an option that the peer or this side uses. Not called
+    /// for those that [`Telnet`](crate::Telnet) handles itself: the size of the peer's window, the
+    /// type of its terminal, and its question for the type of this side's terminal.
     ///
     /// # Errors
     ///

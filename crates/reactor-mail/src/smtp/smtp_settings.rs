@@ -7,6 +7,8 @@ use reactor_tls::TlsServer;
 
 use super::delivery::Delivery;
 
+/// Each field is explained at the method of `SmtpServer` that sets it, such as
+/// `with_message_timeout` for `message_timeout`.
 #[derive(Clone)]
 pub(super) struct Settings {
     pub(super) name: String,
@@ -17,10 +19,12 @@ pub(super) struct Settings {
     pub(super) max_recipients: usize,
     pub(super) max_errors: u32,
     pub(super) idle_timeout: Duration,
+    /// Longest time from DATA, or from the first chunk of BDAT, to the end of the message.
     pub(super) message_timeout: Duration,
     pub(super) session_timeout: Duration,
     pub(super) max_failed_logins: u32,
     pub(super) failed_login_delay: Duration,
+    /// Whether the server puts a `Received` header before each message.
     pub(super) has_received_header: bool,
 }
 

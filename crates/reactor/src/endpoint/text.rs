@@ -86,9 +86,10 @@ impl Strings {
         clients[oldest] = (text, client);
     }
 
-    /// Whether `text` is a description, and not a host and a port. Text that is neither and has
-    /// three parts or more counts as a description with an unknown prefix, so that the error lists
-    /// the known ones.
+    /// Whether `text` is a description, and not a host and a port. Text that is neither counts as a
+    /// description with an unknown prefix, so that the error lists the known ones, if it has three
+    /// parts or more and begins with a letter, as prefixes do. For all other text, such as `::1`,
+    /// the error asks for an address and a port.
     fn is_description(&self, text: &str) -> bool {
         self.parser.knows(text)
             || matches!(HostPort::from(text).parsed(), Parsed::Invalid)

@@ -7,6 +7,8 @@ use reactor_tls::TlsServer;
 
 use crate::store::Login;
 
+/// Each field is explained at the method of `ImapServer` that sets it, such as
+/// `with_login_timeout` for `login_timeout`.
 #[derive(Clone)]
 pub(super) struct Settings {
     pub(super) name: String,

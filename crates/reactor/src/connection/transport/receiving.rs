@@ -60,7 +60,7 @@ impl Transport {
             if self.flags.has_any(Flags::FILTERED) {
                 self.flush_filters();
             }
-            // The flush may find the connection lost.
+            // A flush may find the connection lost, so the flags are read anew here and below.
             if self.can_flush() {
                 self.flush();
             } else {
@@ -157,6 +157,8 @@ impl Transport {
             },
             None => Ok(()),
         };
+        // The masked descriptor is not registered for input, so `update_interest` has to register it
+        // once there is an interest again, such as after `resume_reading`.
         self.flags.set(Flags::INTEREST_CHANGED);
         if let Err(error) = looked {
             self.fail_with(error);
