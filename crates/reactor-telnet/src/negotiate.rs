@@ -118,8 +118,9 @@ impl<P: TelnetProtocol> Telnet<P> {
                 cx.send_subnegotiation(option, answer);
                 Ok(())
             }),
-            // Also content of the two options above that comes from the wrong side, or is
-            // malformed.
+            // Also content of the two options above that comes from the wrong side, and other
+            // content of the terminal's type. A malformed size of the peer's window is ignored
+            // above.
             _ => self.run(cx, |protocol, cx| {
                 protocol.subnegotiation_received(cx, option, content)
             }),

@@ -286,7 +286,7 @@ pub(super) fn copy_message(
     let copied = MaildirEntry::new(format!("{}{fields}", unique::name()), Some(flags));
     let place = to.path().join(copied.place());
     let is_linked = from.with_file(entry, |path, _| match fs::hard_link(path, &place) {
-        // Another program has renamed the file: `with_file` searches it.
+        // Another program has renamed the file: `with_file` looks for its new name.
         Err(error) if error.kind() == ErrorKind::NotFound => Err(error),
         linked => Ok(linked.is_ok()),
     })?;

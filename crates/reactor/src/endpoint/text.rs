@@ -14,8 +14,8 @@ use super::server::{Accept, ServerEndpoint};
 use crate::handle::ReactorHandle;
 use crate::tcp::{HostPort, Parsed, TcpConnectOptions};
 
-/// Maximum number of strings whose endpoints a thread keeps: a program that connects often does so
-/// to few servers.
+/// Maximum number of strings whose endpoints a thread keeps. Few suffice, because a program that
+/// makes many connections makes them to the same few servers.
 const KEPT: usize = 8;
 
 /// Length in bytes above which a string is not kept.

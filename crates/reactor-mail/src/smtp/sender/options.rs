@@ -19,7 +19,8 @@ pub(super) struct StartTlsOptions {
     pub(super) client: TlsClient,
     /// The host name for which the certificate must be valid.
     pub(super) name: String,
-    /// If the server does not offer STARTTLS, the connection fails; else it is used in the clear.
+    /// Whether the connection fails if the server does not offer STARTTLS. If `false`, it is used
+    /// without encryption then.
     pub(super) is_required: bool,
 }
 
