@@ -193,7 +193,7 @@ fn a_string_that_is_no_endpoint_says_why() {
     );
     let failure = settled(&reactor, "unix:".connect(&reactor, Quiet)).expect_err("no path");
     assert!(failure.is::<EndpointError>());
-    for text in ["nonsense", "example.org:http", "::1:80:x"] {
+    for text in ["nonsense", "example.org:http", "::1:80:x", "fe80::1"] {
         let failure = settled(&reactor, text.connect(&reactor, Quiet)).expect_err(text);
         let error = failure.check::<ConnectError>().expect("it is one");
         assert_eq!(error.kind(), ConnectErrorKind::BadAddress, "{text}");

@@ -34,6 +34,9 @@ fn a_window_and_a_terminal_are_told() {
                 "window 132x43"
             ]
         );
+        // What is malformed is not lost: the protocol may make something of it.
+        peer.send(b"\xff\xfa\x1f\x00\x84\xff\xf0");
+        assert_eq!(recorder.take(), ["window size (31) says \\x00\\x84"]);
         let terminal = connection.call(|telnet, cx| {
             let mut name = None;
             let told = telnet.run(cx, |_, cx| {

@@ -96,11 +96,13 @@ impl<P: TelnetProtocol> Telnet<P> {
             tracing::debug!(target: "reactor_telnet", peer = %cx.peer(), %option, "content of an option that is off is ignored");
             return Ok(());
         }
+        if option == TelnetOption::WINDOW_SIZE
+            && is_remote
+            && let Some(size) = WindowSize::from_bytes(content)
+        {
+            return self.resized(cx, size);
+        }
         match (option, content) {
-            (TelnetOption::WINDOW_SIZE, _) if is_remote => match WindowSize::from_bytes(content) {
-                Some(size) => self.resized(cx, size),
-                None => Ok(()),
-            },
             (TelnetOption::TERMINAL_TYPE, &[IS, ref name @ ..]) if is_remote => {
                 // Cut before it is decoded: a character that the cut divides becomes U+FFFD. The
                 // lower case makes names comparable, as telnet takes both cases for equal, and
@@ -118,9 +120,8 @@ impl<P: TelnetProtocol> Telnet<P> {
                 cx.send_subnegotiation(option, answer);
                 Ok(())
             }),
-            // Also content of the two options above that comes from the wrong side, and other
-            // content of the terminal's type. A malformed size of the peer's window is ignored
-            // above.
+            // Also content of the two options above that comes from the wrong side or is
+            // malformed.
             _ => self.run(cx, |protocol, cx| {
                 protocol.subnegotiation_received(cx, option, content)
             }),

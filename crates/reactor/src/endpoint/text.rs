@@ -1,6 +1,7 @@
 //! Strings as endpoints: a description, or a host and a port.
 
 use std::cell::{Cell, RefCell};
+use std::net::Ipv6Addr;
 use std::rc::Rc;
 
 use deferred::{Deferred, fail};
@@ -88,13 +89,14 @@ impl Strings {
 
     /// Whether `text` is a description, and not a host and a port. Text that is neither counts as a
     /// description with an unknown prefix, so that the error lists the known ones, if it has three
-    /// parts or more and begins with a letter, as prefixes do. For all other text, such as `::1`,
-    /// the error asks for an address and a port.
+    /// parts or more and begins with a letter, as prefixes do. For all other text, and for an IPv6
+    /// address, the error asks for an address and a port.
     fn is_description(&self, text: &str) -> bool {
         self.parser.knows(text)
             || matches!(HostPort::from(text).parsed(), Parsed::Invalid)
                 && text.split(':').count() > 2
                 && text.starts_with(|first: char| first.is_ascii_alphabetic())
+                && text.parse::<Ipv6Addr>().is_err()
     }
 }
 
