@@ -8,7 +8,8 @@ use crate::failure::{Failure, FailureGroup, Result};
 
 /// How the results of the parts become one.
 ///
-/// Its methods only move things: they may be called while a lock is held.
+/// `sort` is called while a lock is held, so it only moves values. The other methods are called
+/// without a lock, since they may drop values of the parts, which runs code of the user.
 pub(crate) trait Rule: 'static {
     /// The value of a part.
     type Value: 'static;
@@ -20,11 +21,11 @@ pub(crate) trait Rule: 'static {
     /// What `result`, of the part at `index`, means for the whole.
     fn sort(&self, index: usize, result: Result<Self::Value>) -> Verdict<Self>;
 
-    /// The failure, if a failure was kept.
+    /// The failure, if a failure was kept. Called if another part has decided the result early: the
+    /// result does not have the kept failures then, so they are reported, and kept values dropped.
     fn into_failure(kept: Self::Kept) -> Option<Failure>;
 
-    /// The combined result, when each part has something to be kept. Called
-    /// without a lock.
+    /// The combined result, when each part has something to be kept.
     fn complete(
         kept: impl Iterator<Item = Self::Kept>,
         made_at: &'static Location<'static>,

@@ -13,8 +13,9 @@ use crate::response::{Html, Response};
 /// Turns failures into answers.
 ///
 /// An [`HttpError`] in the chain of causes decides about the status and what the page says. Any
-/// other failure is the fault of the program: its story goes to the log, and the page says
-/// nothing of it, unless the app is debugged.
+/// other failure is the fault of the program: its story (the `Debug` text: the error, where it was
+/// raised, and the stages that it passed) goes to the log, and the page says nothing of it, unless
+/// [`App::debug`](crate::App::debug) is on.
 #[derive(Default)]
 pub(crate) struct ErrorPages {
     shows_failures: bool,

@@ -42,7 +42,8 @@ use crate::response::{Answer, IntoResponse, Reply, Response};
 ///   answer is a redirect to it, 308, so that a form is sent again as it was;
 ///   [`strict_slashes`](Self::strict_slashes) makes that a 404. A mounted handler is found with and
 ///   without the slash.
-/// - Two routes that match the same path are an error when the app is served.
+/// - Two patterns of which neither takes precedence, such as `/{id}` and `/{name}`, are an error
+///   when the app is served, and so are two handlers for one pattern and method.
 ///
 /// # Examples
 ///
@@ -260,9 +261,9 @@ impl App {
         self
     }
 
-    /// Whether the page of a failure shows its story: for development only, as it tells strangers
-    /// about the program. Only the setting of the app that is served has an effect, not that of
-    /// mounted apps.
+    /// Whether the page of a failure shows its `Debug` text: the error, where it was raised, and the
+    /// stages that it passed. For development only, as it tells strangers about the program. Only
+    /// the setting of the app that is served has an effect, not that of mounted apps.
     pub fn debug(mut self, shows_failures: bool) -> Self {
         self.draft.get_mut().errors.set_debug(shows_failures);
         self

@@ -71,7 +71,7 @@ impl Routes {
             is_strict,
         };
         // Index of the endpoint by the exact pattern. The router refuses two different patterns
-        // that match the same path.
+        // that match the same path, if neither takes precedence.
         let mut known = BTreeMap::new();
         for definition in definitions {
             let Definition {

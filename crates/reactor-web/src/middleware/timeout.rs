@@ -109,7 +109,7 @@ fn slow_client(closes: bool) -> HttpError {
     }
 }
 
-/// Writes the story of a failure after the timeout to the log.
+/// Writes a failure of the handler that comes after the timeout to the log.
 fn log(failure: Failure) {
     let failure = failure.context("a handler, after its timeout");
     deferred::fail::<()>(failure).log_error().ignore();

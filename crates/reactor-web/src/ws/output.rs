@@ -16,6 +16,10 @@ const GATHERED: usize = 16 * 1024;
 /// Largest capacity with which the buffer of that output is kept.
 const KEPT: usize = 4 * 1024;
 
+/// Largest capacity with which `ENCODED` is kept: more than `KEPT`, since there is one for each
+/// thread, and not one for each `WebSocket`.
+const ENCODED_KEPT: usize = 16 * 1024;
+
 /// Most bytes of the reason of a close.
 // The payload of a control frame, without the code.
 const REASON: usize = frame::CONTROL - 2;
@@ -100,7 +104,7 @@ impl WebSocket {
         let mut frame = ENCODED.take();
         frame::encode(&mut frame, role, opcode, is_compressed, payload);
         let result = self.write(&frame);
-        if frame.capacity() <= GATHERED {
+        if frame.capacity() <= ENCODED_KEPT {
             frame.clear();
             // Replaces the buffer of a frame that was sent since, whose memory is dropped.
             ENCODED.set(frame);

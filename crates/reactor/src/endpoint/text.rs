@@ -26,7 +26,8 @@ thread_local! {
     static STRINGS: Strings = Strings::new();
 }
 
-/// Strings that are used as endpoints directly, with the prefixes of this crate.
+/// Parser and cache of one thread, for strings that are used as endpoints directly. The parser knows
+/// the prefixes of this crate.
 struct Strings {
     parser: EndpointParser,
     /// The clients of the last strings, since parsing costs a third of what a connect does. All of
@@ -45,9 +46,10 @@ impl Strings {
         }
     }
 
-    /// Calls `f` with those of this thread.
+    /// Calls `f` with the `Strings` of this thread.
     fn with<R>(f: impl Fn(&Self) -> R) -> R {
-        // Those of a thread that is ending may be gone already, while its last values are dropped.
+        // A thread that ends drops its thread-local values one after the other; one that is dropped
+        // later, and connects in its drop, finds `STRINGS` gone.
         STRINGS.try_with(&f).unwrap_or_else(|_| f(&Self::new()))
     }
 
