@@ -25,7 +25,7 @@ use crate::failure::Result;
 /// let shown = found.add_callback(|page: &str| println!("{page}"));
 /// let search = Search { _running: shown.cancel_on_drop() };
 /// drop(search);
-/// assert!(trigger.is_fired(), "cancelled");
+/// assert!(trigger.is_fired(), "the cancel has fired it, with `Cancelled`");
 /// ```
 #[doc(alias = "AbortOnDrop")]
 #[must_use = "the Deferred is cancelled as soon as this is dropped"]

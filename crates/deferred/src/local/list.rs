@@ -207,7 +207,7 @@ pub fn gather_results<T: 'static>(
 /// let (far, second) = Deferred::pair();
 /// let fastest = race([first, second]);
 /// far.callback("from afar").unwrap();
-/// assert!(near.is_fired(), "cancelled");
+/// assert!(near.is_fired(), "the cancel has fired it, with `Cancelled`");
 /// assert_eq!(fastest.into_result().unwrap().unwrap(), (1, "from afar"));
 /// ```
 #[track_caller]

@@ -23,7 +23,7 @@ use crate::failure::Result;
 /// let (trigger, answer) = Deferred::<u32>::pair();
 /// let answer = answer.cancel_on_drop();
 /// thread::spawn(move || drop(answer)).join().unwrap();
-/// assert!(trigger.is_fired(), "cancelled");
+/// assert!(trigger.is_fired(), "the cancel has fired it, with `Cancelled`");
 /// ```
 #[doc(alias = "AbortOnDrop")]
 #[must_use = "the Deferred is cancelled as soon as this is dropped"]
