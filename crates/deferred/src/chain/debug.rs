@@ -91,7 +91,7 @@ impl<M: Flavour, T: Fits<M>> Receiver<M, T> {
             Self::Taken => return out.field("state", &format_args!("Taken")).finish(),
         };
         Snapshot::of::<M>(link.core()).show(&mut out);
-        let (mut next, is_asleep) = waits_for::<M>(link.core());
+        let (mut next, is_task_asleep) = waits_for::<M>(link.core());
         // A chain may wait for itself through a list, so each is shown once.
         let mut seen = vec![link.core().clone()];
         let mut line = Vec::new();
@@ -109,7 +109,8 @@ impl<M: Flavour, T: Fits<M>> Receiver<M, T> {
         if !line.is_empty() {
             out.field("waits_for", &line);
         }
-        if is_asleep {
+        if is_task_asleep {
+            // The task awaits a future other than a Deferred, and that future has its waker.
             out.field("waits_also", &format_args!("to be woken from elsewhere"));
         }
         out.finish()

@@ -46,7 +46,7 @@ pub(crate) trait Flavour: Storage {
     fn progress_of(task: &Self::Task) -> u32;
     /// The chains that the task awaits.
     fn awaited_by(task: &Self::Task) -> Awaited<Self>;
-    /// Whether the task waits for more than Deferreds.
+    /// Whether the task sleeps: a future other than a Deferred has its waker.
     fn is_task_asleep(task: &Self::Task) -> bool;
 
     /// Called when `outer` has begun to wait for `inner`.

@@ -39,7 +39,7 @@ pub(crate) trait Task {
     /// The chains it awaits.
     fn awaited(&self) -> Awaited<Local>;
 
-    /// Whether something other than a Deferred has its waker.
+    /// Whether the task sleeps: a future other than a Deferred has its waker.
     fn is_asleep(&self) -> bool;
 
     /// The poller of the executor above; `None` until it, or a task that it waits for, was

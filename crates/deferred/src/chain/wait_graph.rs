@@ -1,5 +1,5 @@
 //! Wait graph: which chain or task waits for which, searched for cycles and for tasks that
-//! sleep.
+//! sleep. A task *sleeps* while a future other than a Deferred has its waker.
 //!
 //! *Up* leads from a chain to the chain or task that waits for it: one path, since a chain has
 //! one receiver. *Down* leads to what a chain waits for, and branches where a task awaits

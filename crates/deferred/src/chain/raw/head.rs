@@ -10,7 +10,7 @@ use super::storage::Storage;
 use crate::panics::drop_contained;
 
 /// The state of a chain beside its phase, stages and result.
-#[repr(C)] // the field that is read most often first
+#[repr(C)] // `cold` first: it begins with the `CommonState`, which is read most often
 pub(crate) struct Head<M: Storage> {
     pub(crate) cold: ColdState<M>,
     pub(crate) made_at: &'static Location<'static>,
@@ -71,8 +71,10 @@ pub(crate) enum Canceller<M: Storage> {
 }
 
 impl<M: Storage> Canceller<M> {
-    /// Drops it, containing a panic. It is taken apart here, so that the caller need not put
-    /// the whole enum together in memory.
+    /// Drops the canceller, containing a panic.
+    // One drop for each variant, and inlined: the caller has just taken the content of one variant
+    // out of a union, and the compiler can drop that content in place, without building the enum in
+    // memory.
     #[inline(always)]
     pub(crate) fn drop_contained(self) {
         match self {
