@@ -201,7 +201,8 @@ impl<P: Protocol> Connector<P> {
                 return Err(Failure::new(NoProtocol));
             };
             // The connection keeps the client alive, so that the factory hears of the loss even
-            // if all connectors were dropped. The client refers to the connection weakly.
+            // if all connectors were dropped. This is no reference cycle, because the client has
+            // only a `Connection`, which is a weak handle.
             let connector = self.clone();
             let on_close = Box::new(move |reason| connector.lost(reason));
             // Set before `connection_made` is called, which may call `stop_connecting`.

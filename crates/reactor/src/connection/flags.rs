@@ -193,7 +193,8 @@ impl Flags {
         .union(Self::FILTER_SWITCHING)
         .union(Self::SWITCHING);
 
-    /// The connection is not read.
+    /// The connection is not read. With filters, other flags count, too, such as `FILTER_PAUSED`:
+    /// see `Transport::is_reading_filtered`.
     pub(super) const NOT_READING: Self = Self::CLOSING
         .union(Self::PAUSED)
         .union(Self::READ_THROTTLED)
@@ -201,7 +202,10 @@ impl Flags {
         .union(Self::SWITCHING);
 
     /// Flags that the next protocol's connection does not take over at a switch: requests of the
-    /// old protocol, and events that only the old protocol was told of.
+    /// old protocol (`PAUSED`, `HAS_PRODUCER`); an event that only the old protocol was told of
+    /// (`READ_EOF`); and what the old source keeps or the switch sets anew: its mailbox
+    /// (`HAS_JOBS`), its place in the run queue, and the undecoded input (`HAS_REST`,
+    /// `HAS_UNDECODED`).
     pub(super) const ENDED_BY_SWITCH: Self = Self::PAUSED
         .union(Self::READ_EOF)
         .union(Self::HAS_JOBS)

@@ -46,6 +46,8 @@ pub struct DescriptorRef<'a> {
 impl DescriptorRef<'_> {
     /// Stops watching the descriptor, and closes it when the callback returns.
     pub fn remove(&self) {
+        // Returns `None`: the registration is borrowed while the callback runs, and
+        // `Watched::ready` removes and closes it afterwards.
         drop(self.watched.remove());
     }
 }
