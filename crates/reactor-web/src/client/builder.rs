@@ -1,10 +1,11 @@
 //! `ClientBuilder`: the limits and timeouts of a client.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
 
-use http::{HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use reactor::ReactorHandle;
 use reactor::endpoint::ClientEndpoint;
 #[cfg(feature = "tls")]
@@ -244,11 +245,16 @@ impl ClientBuilder {
 
     /// The client, in `reactor`.
     pub fn build(self, reactor: &ReactorHandle) -> Client {
+        let mut headers = HeaderMap::new();
+        let decodes = self.config.complete(&mut headers);
         Client(Rc::new(Inner {
             pool: Pool::new(reactor, self.config.pool),
+            headers: Rc::new(headers),
+            decodes,
             #[cfg(feature = "tls")]
             tls: Tls::new(self.tls),
             config: self.config,
+            last_server: RefCell::default(),
         }))
     }
 }

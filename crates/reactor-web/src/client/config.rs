@@ -4,6 +4,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use http::HeaderMap;
+#[cfg(feature = "compression")]
+use http::header;
 use reactor::endpoint::ClientEndpoint;
 
 #[cfg(feature = "cookies")]
@@ -61,6 +63,26 @@ pub(super) struct Config {
 }
 
 impl Config {
+    /// Adds the headers of the client, which do not replace those of the request. Returns whether
+    /// the content is to be decompressed.
+    pub(super) fn complete(&self, headers: &mut HeaderMap) -> bool {
+        for (name, value) in &self.headers {
+            if !headers.contains_key(name) {
+                headers.insert(name.clone(), value.clone());
+            }
+        }
+        #[cfg(feature = "compression")]
+        // A range of compressed content cannot be decompressed.
+        if self.decompresses
+            && !headers.contains_key(header::ACCEPT_ENCODING)
+            && !headers.contains_key(header::RANGE)
+        {
+            headers.insert(header::ACCEPT_ENCODING, super::decoded::ACCEPTED);
+            return true;
+        }
+        false
+    }
+
     /// Whether a server may turn out to speak HTTP/2.
     #[cfg(feature = "http2")]
     pub(super) fn may_be_http2(&self, origin: &Origin) -> bool {

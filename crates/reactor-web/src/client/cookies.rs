@@ -146,14 +146,12 @@ impl CookieJar {
         (!pairs.is_empty()).then(|| pairs.join("; "))
     }
 
-    /// Adds the cookies for `url` to the headers of a request, unless they have a `Cookie` already.
-    pub(super) fn add_to(&self, headers: &mut HeaderMap, url: &Url) {
-        if !headers.contains_key(header::COOKIE)
-            && let Some(text) = self.value(url)
-            && let Ok(value) = HeaderValue::try_from(text)
-        {
-            headers.insert(header::COOKIE, value);
+    /// The cookies for `url`, as the value of `Cookie`, unless `headers` have one already.
+    pub(super) fn cookie(&self, headers: &HeaderMap, url: &Url) -> Option<HeaderValue> {
+        if headers.contains_key(header::COOKIE) {
+            return None;
         }
+        HeaderValue::try_from(self.value(url)?).ok()
     }
 }
 

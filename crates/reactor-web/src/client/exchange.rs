@@ -5,7 +5,8 @@ use std::pin::Pin;
 use std::rc::Rc;
 
 use deferred::{Failure, Result};
-use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version, header};
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Uri, Version, header};
 use http_body::Body as _;
 use hyper::body::Incoming;
 
@@ -14,31 +15,22 @@ use super::connection::{Conn, Refused};
 use super::error::Step;
 use super::inner::Inner;
 use super::line::{Grant, Slot};
-use super::origin::Destination;
+use super::origin::{Destination, Server, path_of};
+use super::prepared::Prepared;
 use super::upgrade::{self, Upgraded};
 use super::upload::Upload;
 use super::watch::Stopwatch;
 use crate::body::Body;
 
-/// A request as it is sent, to a server or to a proxy.
-pub(super) struct Outgoing {
-    pub(super) method: Method,
-    pub(super) target: Target,
-    pub(super) headers: HeaderMap,
-    pub(super) body: Body,
-}
-
-/// Both forms of a request's target.
-#[derive(Clone, Debug)]
-pub(super) struct Target {
-    /// With scheme and host: for HTTP/2, and for a proxy.
-    pub(super) absolute: http::Uri,
-    /// Path and query: for HTTP/1.1.
-    pub(super) origin: http::Uri,
-    /// Whether HTTP/1.1 sends the first form.
+/// A request as it is sent, to a server or to a proxy, without its path and its body, which are
+/// moved.
+pub(super) struct Outgoing<'a> {
+    pub(super) prepared: &'a Prepared,
+    pub(super) server: &'a Server,
+    /// Whether HTTP/1.1 sends the whole URL, and not only path and query.
     pub(super) is_for_proxy: bool,
-    /// Value of `Host` for HTTP/1.1, unless the request has a `Host` of its own.
-    pub(super) host: HeaderValue,
+    /// Headers of this request only, which one after a redirect does not inherit.
+    pub(super) further: Vec<(HeaderName, HeaderValue)>,
 }
 
 /// A connection while a request uses it. Dropping it ends the connection, or the stream.
@@ -113,13 +105,15 @@ pub(super) struct Answered {
 pub(super) async fn send(
     client: &Inner,
     destination: &Destination,
-    mut outgoing: Outgoing,
+    outgoing: &Outgoing<'_>,
+    mut path: PathAndQuery,
+    mut body: Body,
     clock: &Rc<Stopwatch>,
 ) -> Result<Answered> {
     let is_upgrade = outgoing.is_upgrade();
     loop {
         clock.begin_request();
-        let grant = client.pool.acquire(destination).cancel_on_drop().await?;
+        let grant = client.pool.acquire(destination).await?;
         let (slot, conn) = match grant {
             Grant::Kept(slot, conn) => (slot, conn),
             Grant::New(slot) => {
@@ -132,12 +126,9 @@ pub(super) async fn send(
             }
         };
         let (is_used, is_shared) = (conn.is_used, conn.is_shared());
-        // Only a used connection can be stale, so a request over a new one is not copied.
-        let again = is_used.then(|| outgoing.repeated()).flatten();
-        // `into_request` keeps one of the two forms, and the next connection may need the other
-        // one.
-        let target = outgoing.target.clone();
-        let request = outgoing.into_request(is_shared, clock);
+        // Only a used connection can be stale, so the body for a new one is not copied.
+        let again = is_used.then(|| outgoing.repeated(&body)).flatten();
+        let request = outgoing.request(path, body, is_shared, clock)?;
         // Made before the request is sent: if this future is cancelled, the drop of the lease ends
         // the connection, or the stream.
         let mut lease = Lease {
@@ -160,27 +151,28 @@ pub(super) async fn send(
             Err(Refused { failure, unsent }) => {
                 // A shared connection that takes no more requests may stay open for other answers.
                 lease.retire();
-                outgoing = match (unsent, again) {
+                body = match (unsent, again) {
                     // Only a request over a kept connection is sent again: if a new connection does
                     // not take it, that is the server's answer.
-                    (Some(request), _) if is_used => Outgoing::from_request(request, target),
+                    (Some(request), _) if is_used => request.into_body().into_body(),
                     (None, Some(again)) if is_stale(&failure) => again,
                     _ => return Err(failure),
                 };
+                path = path_of(&outgoing.prepared.url)?;
             }
         }
     }
 }
 
 /// `uri` with `host`, the request's own `Host` header, as its authority.
-fn with_authority(uri: http::Uri, host: &HeaderValue) -> http::Uri {
+fn with_authority(uri: Uri, host: &HeaderValue) -> Uri {
     let Some(authority) = host.to_str().ok().and_then(|host| host.parse().ok()) else {
         return uri;
     };
     let mut parts = uri.clone().into_parts();
     parts.authority = Some(authority);
     // Does not fail: the parts are those of a URI, with another authority.
-    http::Uri::from_parts(parts).unwrap_or(uri)
+    Uri::from_parts(parts).unwrap_or(uri)
 }
 
 /// Whether the connection has ended before anything of an answer came.
@@ -258,69 +250,65 @@ impl Answered {
     }
 }
 
-impl Outgoing {
+impl Outgoing<'_> {
     /// Whether the request asks for an upgrade to another protocol.
     pub(super) fn is_upgrade(&self) -> bool {
-        self.headers.contains_key(header::UPGRADE)
+        self.prepared.headers.contains_key(header::UPGRADE)
     }
 
-    /// A copy of the request, if the server may get it twice: its method is idempotent (RFC 9110,
-    /// 9.2.2), and its body is in memory.
-    fn repeated(&self) -> Option<Self> {
-        if !self.method.is_idempotent() {
+    /// A copy of the body, if the server may get the request twice: its method is idempotent (RFC
+    /// 9110, 9.2.2), and its body is in memory.
+    fn repeated(&self, body: &Body) -> Option<Body> {
+        if !self.prepared.method.is_idempotent() {
             return None;
         }
-        Some(Self {
-            method: self.method.clone(),
-            target: self.target.clone(),
-            headers: self.headers.clone(),
-            body: self.body.try_clone()?,
-        })
+        body.try_clone()
     }
 
-    fn into_request(self, is_http2: bool, clock: &Rc<Stopwatch>) -> http::Request<Upload> {
-        let mut request = http::Request::new(Upload::new(self.body, Rc::clone(clock)));
-        *request.method_mut() = self.method;
-        *request.headers_mut() = self.headers;
-        let headers = request.headers_mut();
-        let mut absolute = self.target.absolute;
+    fn request(
+        &self,
+        path: PathAndQuery,
+        body: Body,
+        is_http2: bool,
+        clock: &Rc<Stopwatch>,
+    ) -> Result<http::Request<Upload>> {
+        let mut request = http::Request::new(Upload::new(body, Rc::clone(clock)));
+        *request.method_mut() = self.prepared.method.clone();
+        let mut headers = HeaderMap::clone(&self.prepared.headers);
+        for (name, value) in &self.further {
+            headers.insert(name.clone(), value.clone());
+        }
         if is_http2 {
+            let absolute = self.server.absolute(path)?;
             // HTTP/2 has `:authority` instead.
-            if let Some(host) = headers.remove(header::HOST) {
+            *request.uri_mut() = match headers.remove(header::HOST) {
                 // RFC 9113, 8.3.1.
-                absolute = with_authority(absolute, &host);
-            }
+                Some(host) => with_authority(absolute, &host),
+                None => absolute,
+            };
+            *request.version_mut() = Version::HTTP_2;
         } else {
-            headers.entry(header::HOST).or_insert(self.target.host);
-            // Added only once, even if the request was prepared before for a connection that was
-            // stale.
-            let mut named = headers.get_all(header::CONNECTION).iter();
-            if headers.contains_key(header::TE) && !named.any(|it| it == "te") {
+            headers
+                .entry(header::HOST)
+                .or_insert_with(|| self.server.host.clone());
+            if headers.contains_key(header::TE)
+                && !headers
+                    .get_all(header::CONNECTION)
+                    .iter()
+                    .any(|it| it == "te")
+            {
                 // A proxy on the way must not pass it on (RFC 9110, 10.1.4).
                 headers.append(header::CONNECTION, HeaderValue::from_static("te"));
             }
+            // The absolute form goes to a proxy (RFC 9112, 3.2.2), the origin form to a server
+            // (3.2.1).
+            *request.uri_mut() = if self.is_for_proxy {
+                self.server.absolute(path)?
+            } else {
+                path.into()
+            };
         }
-        // The absolute form goes to a proxy (RFC 9112, 3.2.2), the origin form to a server (3.2.1).
-        // hyper makes the pseudo-headers of HTTP/2 from the absolute one.
-        *request.uri_mut() = if is_http2 || self.target.is_for_proxy {
-            absolute
-        } else {
-            self.target.origin
-        };
-        if is_http2 {
-            *request.version_mut() = Version::HTTP_2;
-        }
-        request
-    }
-
-    /// Restores a request that was not sent.
-    fn from_request(request: http::Request<Upload>, target: Target) -> Self {
-        let (head, upload) = request.into_parts();
-        Self {
-            method: head.method,
-            target,
-            headers: head.headers,
-            body: upload.into_body(),
-        }
+        *request.headers_mut() = headers;
+        Ok(request)
     }
 }

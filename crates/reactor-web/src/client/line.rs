@@ -6,7 +6,7 @@ use std::future::poll_fn;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
-use deferred::{Deferred, Trigger, succeed};
+use deferred::{Deferred, Trigger};
 
 use super::connection::Conn;
 use super::origin::Destination;
@@ -133,12 +133,14 @@ impl Line {
         &self.destination
     }
 
-    /// Waits until a request may be sent.
-    pub(super) fn acquire(self: &Rc<Self>) -> Deferred<Grant> {
+    /// Grants a request that need not wait.
+    pub(super) fn try_acquire(self: &Rc<Self>) -> Option<Grant> {
         let is_first = self.state.borrow().waiting.is_empty();
-        if is_first && let Some(grant) = self.grant() {
-            return succeed(grant);
-        }
+        is_first.then(|| self.grant()).flatten()
+    }
+
+    /// Waits until a request may be sent.
+    pub(super) fn wait(self: &Rc<Self>) -> Deferred<Grant> {
         let (trigger, granted) = Deferred::pair();
         self.state.borrow_mut().waiting.push_back(trigger);
         // If all requests before it were cancelled, this one need not wait.

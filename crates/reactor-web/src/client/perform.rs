@@ -4,16 +4,15 @@ use std::pin::pin;
 use std::rc::Rc;
 
 use deferred::Result;
-use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderValue, Uri, header, response};
+use http::{header, response};
 use percent_encoding::percent_decode_str;
 use url::Url;
 
 use super::error::ClientError;
-use super::exchange::{self, Answered, Outgoing, Target};
+use super::exchange::{self, Answered, Outgoing};
 use super::inner::Inner;
-use super::origin::{Destination, Origin, shown};
-use super::prepared::{self, Prepared};
+use super::origin::{Destination, path_of, shown};
+use super::prepared::{self, Headers, Prepared};
 use super::received::Received;
 use super::redirect;
 use super::response::ClientResponse;
@@ -95,26 +94,6 @@ async fn answer(
     }
 }
 
-/// Adds the headers of the client, which do not replace those of the request. Returns whether the
-/// content is to be decompressed.
-fn complete(client: &Inner, headers: &mut HeaderMap) -> bool {
-    for (name, value) in &client.config.headers {
-        if !headers.contains_key(name) {
-            headers.insert(name.clone(), value.clone());
-        }
-    }
-    #[cfg(feature = "compression")]
-    // A range of compressed content cannot be decompressed.
-    if client.config.decompresses
-        && !headers.contains_key(header::ACCEPT_ENCODING)
-        && !headers.contains_key(header::RANGE)
-    {
-        headers.insert(header::ACCEPT_ENCODING, super::decoded::ACCEPTED);
-        return true;
-    }
-    false
-}
-
 #[cfg(feature = "compression")]
 fn decoded(mut head: response::Parts, body: Body, decodes: bool) -> (response::Parts, Body) {
     if !decodes {
@@ -129,6 +108,16 @@ fn decoded(head: response::Parts, body: Body, _: bool) -> (response::Parts, Body
     (head, body)
 }
 
+/// Completes the headers of a request with those of the client. Returns whether the content is to
+/// be decompressed.
+fn complete(client: &Inner, headers: &mut Headers) -> bool {
+    if headers.is_empty() {
+        *headers = Headers::Shared(Rc::clone(&client.headers));
+        return client.decodes;
+    }
+    client.config.complete(headers.to_mut())
+}
+
 /// Sends one request.
 async fn ask(
     client: &Inner,
@@ -136,40 +125,43 @@ async fn ask(
     body: Body,
     clock: &Rc<Stopwatch>,
 ) -> Result<Answered> {
-    let origin = Origin::of(&prepared.url)?;
+    let server = client.server(&prepared.url)?;
     // Checked before anything is connected.
     #[cfg(not(feature = "tls"))]
-    if origin.is_secure {
+    if server.origin.is_secure {
         return Err(ClientError::NoTls.into());
     }
+    let path = path_of(&prepared.url)?;
     let mut outgoing = Outgoing {
-        method: prepared.method.clone(),
-        target: target(&prepared.url, &origin)?,
-        headers: prepared.headers.clone(),
-        body,
+        prepared,
+        server: &server,
+        is_for_proxy: false,
+        further: Vec::new(),
     };
     #[cfg(feature = "cookies")]
-    if let Some(jar) = &client.config.cookies {
-        // Into the copy: each request after a redirect gets the cookies of its own URL.
-        jar.add_to(&mut outgoing.headers, &prepared.url);
+    if let Some(jar) = &client.config.cookies
+        // Not into `prepared`: each request after a redirect gets the cookies of its own URL.
+        && let Some(value) = jar.cookie(&prepared.headers, &prepared.url)
+    {
+        outgoing.further.push((header::COOKIE, value));
     }
-    let destination = destination(client, origin, &mut outgoing)?;
-    exchange::send(client, &destination, outgoing, clock).await
+    let destination = destination(client, &mut outgoing)?;
+    exchange::send(client, &destination, &outgoing, path, body, clock).await
 }
 
 /// The destination for a request: the server, or a proxy.
-fn destination(client: &Inner, origin: Origin, outgoing: &mut Outgoing) -> Result<Destination> {
-    // Only HTTP/1.1 has upgrades.
-    let may_be_http2 = client.config.may_be_http2(&origin) && !outgoing.is_upgrade();
+fn destination(client: &Inner, outgoing: &mut Outgoing<'_>) -> Result<Destination> {
+    let origin = &outgoing.server.origin;
     let direct = Destination {
-        origin,
+        origin: origin.clone(),
         #[cfg(feature = "proxy")]
         tunnel: None,
-        may_be_http2,
+        // Only HTTP/1.1 has upgrades.
+        may_be_http2: client.config.may_be_http2(origin) && !outgoing.is_upgrade(),
     };
     #[cfg(feature = "proxy")]
     if let Some(rule) = &client.config.proxy
-        && let Some(via) = rule.via(&outgoing.target.absolute)?
+        && let Some(via) = rule.via(&outgoing.server.absolute(path_of(&outgoing.prepared.url)?)?)?
     {
         return Ok(behind(direct, via, outgoing));
     }
@@ -179,7 +171,11 @@ fn destination(client: &Inner, origin: Origin, outgoing: &mut Outgoing) -> Resul
 /// The same destination behind a proxy: for `https`, a tunnel through it; for `http`, the proxy
 /// itself, which gets the whole URL.
 #[cfg(feature = "proxy")]
-fn behind(direct: Destination, via: super::origin::Via, outgoing: &mut Outgoing) -> Destination {
+fn behind(
+    direct: Destination,
+    via: super::origin::Via,
+    outgoing: &mut Outgoing<'_>,
+) -> Destination {
     if direct.origin.is_secure {
         return Destination {
             tunnel: Some(via),
@@ -188,9 +184,10 @@ fn behind(direct: Destination, via: super::origin::Via, outgoing: &mut Outgoing)
     }
     // The proxy gets whole URLs, so its connections are shared by all servers. They are HTTP/1.1:
     // `http2_prior_knowledge` is about the servers, not about the proxy.
-    outgoing.target.is_for_proxy = true;
+    outgoing.is_for_proxy = true;
     if let Some(value) = via.authorization {
-        outgoing.headers.insert(header::PROXY_AUTHORIZATION, value);
+        let name = header::PROXY_AUTHORIZATION;
+        outgoing.further.push((name, value));
     }
     Destination {
         origin: via.origin,
@@ -199,36 +196,8 @@ fn behind(direct: Destination, via: super::origin::Via, outgoing: &mut Outgoing)
     }
 }
 
-/// The target of a request for `url`, in both forms: the path for a server, the whole URL for a
-/// proxy.
-fn target(url: &Url, origin: &Origin) -> Result<Target> {
-    let authority = origin.authority();
-    // Without the fragment, which is not sent (RFC 9110, 7.1).
-    let after_host = &url[url::Position::BeforePath..url::Position::AfterQuery];
-    let bad = |error: http::Error| ClientError::BadUrl {
-        url: shown(url).into(),
-        reason: error.to_string(),
-    };
-    let host = HeaderValue::try_from(&authority).map_err(|error| bad(error.into()))?;
-    let path: PathAndQuery = after_host
-        .parse()
-        .map_err(|error: http::uri::InvalidUri| bad(error.into()))?;
-    let absolute = Uri::builder()
-        .scheme(url.scheme())
-        .authority(authority)
-        .path_and_query(path.clone())
-        .build()
-        .map_err(bad)?;
-    Ok(Target {
-        absolute,
-        origin: path.into(),
-        is_for_proxy: false,
-        host,
-    })
-}
-
 /// Sends user and password of a URL, unless the request has `Authorization`.
-fn authorize(url: &Url, headers: &mut HeaderMap) {
+fn authorize(url: &Url, headers: &mut Headers) {
     if (!url.username().is_empty() || url.password().is_some())
         && !headers.contains_key(header::AUTHORIZATION)
     {
@@ -236,6 +205,6 @@ fn authorize(url: &Url, headers: &mut HeaderMap) {
         let decoded = |text| percent_decode_str(text).decode_utf8_lossy().into_owned();
         let password = url.password().unwrap_or_default();
         let value = prepared::basic(&decoded(url.username()), &decoded(password));
-        headers.insert(header::AUTHORIZATION, value);
+        headers.to_mut().insert(header::AUTHORIZATION, value);
     }
 }

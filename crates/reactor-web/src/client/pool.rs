@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
-use deferred::{Deferred, DelayedCall};
+use deferred::{DelayedCall, Result};
 use reactor::ReactorHandle;
 
 use super::line::{Grant, Line};
@@ -62,8 +62,13 @@ impl Pool {
     }
 
     /// Waits until a request may be sent to `destination`.
-    pub(super) fn acquire(self: &Rc<Self>, destination: &Destination) -> Deferred<Grant> {
-        self.line(destination).acquire()
+    pub(super) async fn acquire(self: &Rc<Self>, destination: &Destination) -> Result<Grant> {
+        // The usual case, without a Deferred.
+        let line = self.line(destination);
+        if let Some(grant) = line.try_acquire() {
+            return Ok(grant);
+        }
+        line.wait().cancel_on_drop().await
     }
 
     fn line(self: &Rc<Self>, destination: &Destination) -> Rc<Line> {

@@ -75,16 +75,18 @@ pub(super) fn follow(
     };
     if becomes_get {
         request.method = Method::GET;
+        let headers = request.headers.to_mut();
         for name in OF_CONTENT {
-            request.headers.remove(name);
+            headers.remove(name);
         }
     } else {
         request.body = body.ok_or(ClientError::BodySpent { status })?;
     }
     // The schemes are compared, too: secrets that went over TLS must not go on in clear.
     if Origin::of(&next)? != Origin::of(&request.url)? {
+        let headers = request.headers.to_mut();
         for name in OF_ORIGIN {
-            request.headers.remove(name);
+            headers.remove(name);
         }
     }
     request.url = next;

@@ -12,7 +12,7 @@ use url::Url;
 use super::error::ClientError;
 use super::inner::Inner;
 use super::perform;
-use super::prepared::{self, Prepared};
+use super::prepared::{self, Headers, Prepared};
 use super::response::ClientResponse;
 use crate::body::Body;
 
@@ -61,7 +61,7 @@ impl ClientRequest {
         let prepared = parsed.map_err(Failure::from).map(|url| Prepared {
             method,
             url,
-            headers: HeaderMap::new(),
+            headers: Headers::Own(HeaderMap::new()),
             body: Body::empty(),
             timeouts: client.config.timeouts,
         });
@@ -90,7 +90,7 @@ impl ClientRequest {
         self.with(|prepared| {
             let name = name.try_into().map_err(Into::into)?;
             let value = value.try_into().map_err(Into::into)?;
-            prepared.headers.insert(name, value);
+            prepared.headers.to_mut().insert(name, value);
             Ok(())
         })
     }
@@ -98,20 +98,21 @@ impl ClientRequest {
     /// Sets these headers, in place of those of the same names.
     pub fn headers(self, headers: HeaderMap) -> Self {
         self.with(|prepared| {
+            let all = prepared.headers.to_mut();
             // The usual case, as for `Client::send`: nothing is copied.
-            if prepared.headers.is_empty() {
-                prepared.headers = headers;
+            if all.is_empty() {
+                *all = headers;
                 return Ok(());
             }
             for name in headers.keys() {
-                prepared.headers.remove(name);
+                all.remove(name);
             }
             // `HeaderMap` gives the name with the first of its values only.
             let mut current = None;
             for (name, value) in headers {
                 current = name.or(current);
                 if let Some(name) = &current {
-                    prepared.headers.append(name, value);
+                    all.append(name, value);
                 }
             }
             Ok(())
@@ -136,7 +137,10 @@ impl ClientRequest {
     pub fn basic_auth(self, user: impl fmt::Display, password: impl fmt::Display) -> Self {
         self.with(|prepared| {
             let value = prepared::basic(&user.to_string(), &password.to_string());
-            prepared.headers.insert(header::AUTHORIZATION, value);
+            prepared
+                .headers
+                .to_mut()
+                .insert(header::AUTHORIZATION, value);
             Ok(())
         })
     }
@@ -147,7 +151,10 @@ impl ClientRequest {
             let mut value = HeaderValue::try_from(format!("Bearer {token}"))?;
             // As for the password: see `prepared::basic`.
             value.set_sensitive(true);
-            prepared.headers.insert(header::AUTHORIZATION, value);
+            prepared
+                .headers
+                .to_mut()
+                .insert(header::AUTHORIZATION, value);
             Ok(())
         })
     }
