@@ -37,7 +37,8 @@ pub(super) struct Watch {
 pub(super) struct Stopwatch {
     reactor: ReactorHandle,
     timeouts: Timeouts,
-    started: Duration,
+    /// Time at which the whole request expires, if it has a timeout.
+    whole_end: Option<Duration>,
     /// The step for which the client waits, and since when. `None` while the client does not wait
     /// for the server: in the queue of a destination, while the program's body gives nothing to
     /// send, and while the program does not read the content.
@@ -62,10 +63,13 @@ pub(super) struct Stopwatch {
 impl Watch {
     pub(super) fn new(reactor: &ReactorHandle, timeouts: Timeouts) -> Self {
         let (trigger, expired) = Deferred::pair();
+        // The clock is read only where it is needed, since a read takes as long as dozens of
+        // instructions. A timeout of `Duration::MAX` stands for no timeout.
+        let started = timeouts.whole.map(|time| (reactor.now(), time));
         let clock = Rc::new(Stopwatch {
             reactor: reactor.clone(),
             timeouts,
-            started: reactor.now(),
+            whole_end: started.map(|(now, time)| now.saturating_add(time)),
             step: Cell::new(None),
             timer: RefCell::new(None),
             has_head: Cell::new(false),
@@ -75,8 +79,8 @@ impl Watch {
             is_expired: Cell::new(false),
         });
         // The other timeouts set the timer when their step begins.
-        if timeouts.whole.is_some() {
-            clock.look();
+        if let Some((now, _)) = started {
+            clock.look(now);
         }
         Self {
             clock,
@@ -127,13 +131,14 @@ impl Drop for Watch {
 impl Stopwatch {
     /// Begins a step, or notes progress in it: its timeout begins anew.
     pub(super) fn wait_for(self: &Rc<Self>, step: Step) {
-        self.step.set(Some((step, self.reactor.now())));
+        let now = self.reactor.now();
+        self.step.set(Some((step, now)));
         let due = self.timer.borrow().as_ref().map(|(_, due)| *due);
         let end = self.next().map(|(_, _, end)| end);
         // A timer that is due earlier stays, and is set again when it fires: a new timer for each
         // piece of the content would cost more than one needless `look`.
         if end.is_some_and(|end| due.is_none_or(|due| end < due)) {
-            self.look();
+            self.look(now);
         }
     }
 
@@ -202,12 +207,8 @@ impl Stopwatch {
         if self.is_over.get() {
             return None;
         }
-        // A timeout of `Duration::MAX` stands for no timeout.
-        let end = |since: Duration, time| since.saturating_add(time);
-        let whole = self
-            .timeouts
-            .whole
-            .map(|time| (Step::Whole, time, end(self.started, time)));
+        let whole = self.timeouts.whole.zip(self.whole_end);
+        let whole = whole.map(|(time, end)| (Step::Whole, time, end));
         let step = self.step.get().map(|(step, since)| {
             let time = match step {
                 Step::Connect => self.timeouts.connect,
@@ -215,7 +216,7 @@ impl Stopwatch {
                 // `Whole` is never a step that was begun.
                 Step::Read | Step::Whole => self.timeouts.read,
             };
-            (step, time, end(since, time))
+            (step, time, since.saturating_add(time))
         });
         [step, whole]
             .into_iter()
@@ -223,12 +224,12 @@ impl Stopwatch {
             .min_by_key(|(_, _, end)| *end)
     }
 
-    /// Fails the request if a step has taken too long; else sets the timer.
-    fn look(self: &Rc<Self>) {
+    /// Fails the request if a step has taken too long; else sets the timer. `now` is the time.
+    fn look(self: &Rc<Self>, now: Duration) {
         let Some((step, after, end)) = self.next() else {
             return;
         };
-        let left = end.saturating_sub(self.reactor.now());
+        let left = end.saturating_sub(now);
         if left.is_zero() {
             self.is_expired.set(true);
             // Errs if the request was cancelled: then nothing waits.
@@ -250,7 +251,7 @@ impl Stopwatch {
         if let Some(clock) = weak.upgrade() {
             // The timer has fired. Taken out before `look`, which sets the next one.
             drop(clock.timer.take());
-            clock.look();
+            clock.look(clock.reactor.now());
         }
     }
 }
