@@ -11,7 +11,7 @@ use std::rc::{Rc, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use deferred::{CancelOnDrop, Deferred, DelayedCall, Result, Trigger};
+use deferred::{Deferred, DelayedCall, Result, Trigger};
 use reactor::ReactorHandle;
 
 use super::error::{ClientError, Step};
@@ -29,8 +29,8 @@ pub(super) struct Timeouts {
 pub(super) struct Watch {
     // Shared with the upload, which notes its progress in it, and with the lease.
     clock: Rc<Stopwatch>,
-    /// Fails when a step takes too long.
-    expired: CancelOnDrop<()>,
+    /// Fails when a step takes too long. Taken by the drop only.
+    expired: Option<Deferred<()>>,
 }
 
 /// Clock of a request: its steps report here when they begin and end.
@@ -54,7 +54,7 @@ pub(super) struct Stopwatch {
     is_sent: Cell<bool>,
     /// Set when the answer has ended: from then on, there are no timeouts.
     is_over: Cell<bool>,
-    // Fired by `look` only, and with a failure only.
+    // Fired with a failure by `look`, and at the end of the watch.
     trigger: Trigger<()>,
     // Set when `trigger` is fired, and not cleared. The lease reads it: the connection may be dead.
     is_expired: Cell<bool>,
@@ -84,7 +84,7 @@ impl Watch {
         }
         Self {
             clock,
-            expired: expired.cancel_on_drop(),
+            expired: Some(expired),
         }
     }
 
@@ -95,7 +95,10 @@ impl Watch {
     /// Polls the Deferred that fails when a step takes too long, or the caller is cancelled. Do not
     /// poll it again after that.
     pub(super) fn poll_expired(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        Pin::new(&mut self.expired).poll(cx)
+        match &mut self.expired {
+            Some(expired) => Pin::new(expired).poll(cx),
+            None => Poll::Pending,
+        }
     }
 
     /// Waits for `work`, and drops it when a step takes too long.
@@ -124,6 +127,12 @@ impl Drop for Watch {
     fn drop(&mut self) {
         if let Some((timer, _)) = self.clock.timer.take() {
             timer.cancel();
+        }
+        if let Some(expired) = self.expired.take() {
+            // In this order, nothing listens any more. To fire it costs less than the failure that
+            // an unfired one would get. Errs if it has failed.
+            expired.ignore();
+            let _ = self.clock.trigger.callback(());
         }
     }
 }
