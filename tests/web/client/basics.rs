@@ -53,6 +53,31 @@ fn a_port_is_part_of_the_host() {
 }
 
 #[test]
+fn servers_that_are_asked_by_turns_get_their_own_host_and_path() {
+    let reactor = TestReactor::new();
+    let addresses = ["127.0.0.1:80", "127.0.0.2:80", "127.0.0.1:81"];
+    let scripts = addresses.map(|address| Script::serve_at(&reactor, address, &[OK; 3]));
+    let client = Client::new(&reactor);
+    for path in ["/a?b=c", "/", "/d/e"] {
+        for (script, address) in scripts.iter().zip(addresses) {
+            let page = client
+                .get(format!("http://{address}{path}"))
+                .add_callback(ClientResponse::text);
+            assert_eq!(reactor.result_of(page).expect("an answer"), "ok");
+            let host = address.strip_suffix(":80").unwrap_or(address);
+            let sent = script.take();
+            assert!(
+                sent.starts_with(&format!("GET {path} HTTP/1.1\r\n")),
+                "{sent}"
+            );
+            assert!(sent.contains(&format!("host: {host}\r\n")), "{sent}");
+            assert_eq!(sent.matches("host:").count(), 1, "{sent}");
+        }
+    }
+    assert!(scripts.iter().all(|script| script.made() == 1));
+}
+
+#[test]
 fn forms_json_and_text_are_posted_with_their_types() {
     let app = App::new().post("/", async |req: reactor_web::Request| {
         let kind = req.header(header::CONTENT_TYPE).unwrap_or("-").to_owned();

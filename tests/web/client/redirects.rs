@@ -1,6 +1,6 @@
 //! Redirects: which request follows, with what in it.
 
-use http::Method;
+use http::{HeaderValue, Method, header};
 use reactor::testing::TestReactor;
 use reactor_web::client::{ClientError, ClientResponse};
 use reactor_web::{App, Body, Client, Redirect};
@@ -104,6 +104,27 @@ fn credentials_stay_with_their_origin() {
         assert!(sent.contains("x-other: kept"), "{sent}");
         assert!(sent.contains(&format!("host: {host}\r\n")), "{sent}");
     }
+}
+
+#[test]
+fn what_a_redirect_removes_is_sent_with_the_next_request() {
+    let reactor = TestReactor::new();
+    let first = Script::serve(&reactor, &[redirect(302, "http://127.0.0.2/b"), OK]);
+    let second = Script::serve_at(&reactor, "127.0.0.2:80", &[OK]);
+    let secret = HeaderValue::from_static("Bearer secret");
+    let client = Client::builder()
+        .default_header(header::AUTHORIZATION, secret)
+        .build(&reactor);
+    for _ in 0..2 {
+        let asked = client.get("http://127.0.0.1/a");
+        let page = asked.add_callback(ClientResponse::text);
+        reactor.result_of(page).expect("an answer");
+        let sent = first.take();
+        assert!(sent.contains("authorization: Bearer secret\r\n"), "{sent}");
+    }
+    let sent = second.take();
+    assert!(sent.contains("host: 127.0.0.2\r\n"), "{sent}");
+    assert!(!sent.contains("authorization"), "{sent}");
 }
 
 #[test]

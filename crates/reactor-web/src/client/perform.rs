@@ -20,7 +20,10 @@ use super::watch::{Stopwatch, Watch};
 use crate::body::Body;
 
 /// Sends a request, and waits for the head of its answer.
-pub(super) async fn perform(client: Rc<Inner>, mut prepared: Prepared) -> Result<ClientResponse> {
+pub(super) async fn perform(
+    client: Rc<Inner>,
+    mut prepared: Box<Prepared>,
+) -> Result<ClientResponse> {
     let mut watch = Watch::new(client.pool.reactor(), prepared.timeouts);
     let clock = Rc::clone(watch.clock());
     // If a step takes too long, `answer` is dropped at the end of this statement, and its lease

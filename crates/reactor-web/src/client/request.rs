@@ -49,7 +49,8 @@ use crate::body::Body;
 #[must_use = "it is not sent by itself"]
 pub struct ClientRequest {
     client: Rc<Inner>,
-    prepared: Result<Prepared>,
+    // Boxed, since each method moves the request.
+    prepared: Result<Box<Prepared>>,
 }
 
 impl ClientRequest {
@@ -58,12 +59,14 @@ impl ClientRequest {
             url: url.to_owned(),
             reason: error.to_string(),
         });
-        let prepared = parsed.map_err(Failure::from).map(|url| Prepared {
-            method,
-            url,
-            headers: Headers::Own(HeaderMap::new()),
-            body: Body::empty(),
-            timeouts: client.config.timeouts,
+        let prepared = parsed.map_err(Failure::from).map(|url| {
+            Box::new(Prepared {
+                method,
+                url,
+                headers: Headers::Own(HeaderMap::new()),
+                body: Body::empty(),
+                timeouts: client.config.timeouts,
+            })
         });
         Self {
             client: Rc::clone(client),

@@ -39,7 +39,10 @@ const BYTE_ORDER_MARK: char = '\u{FEFF}';
 /// assert_eq!(failure.message(), "http://127.0.0.1/none was answered with 404 Not Found");
 /// # Ok::<(), deferred::Failure>(())
 /// ```
-pub struct ClientResponse {
+// Boxed, since it is moved many times on its way from the connection to the caller.
+pub struct ClientResponse(Box<Inner>);
+
+struct Inner {
     head: response::Parts,
     body: Body,
     url: Url,
@@ -55,43 +58,43 @@ impl ClientResponse {
         limit: u64,
         upgraded: Option<Upgraded>,
     ) -> Self {
-        Self {
+        Self(Box::new(Inner {
             head,
             body,
             url,
             limit,
             upgraded,
-        }
+        }))
     }
 
     /// The status.
     pub fn status(&self) -> StatusCode {
-        self.head.status
+        self.0.head.status
     }
 
     /// The version of HTTP.
     pub fn version(&self) -> Version {
-        self.head.version
+        self.0.head.version
     }
 
     /// All headers.
     pub fn headers(&self) -> &HeaderMap {
-        &self.head.headers
+        &self.0.head.headers
     }
 
     /// The value of a header, if there is one and it is text.
     pub fn header(&self, name: impl AsHeaderName) -> Option<&str> {
-        self.head.headers.get(name)?.to_str().ok()
+        self.0.head.headers.get(name)?.to_str().ok()
     }
 
     /// The URL that has answered, without user and password: after redirects, the last one.
     pub fn url(&self) -> String {
-        shown(&self.url).into()
+        shown(&self.0.url).into()
     }
 
     /// The length of the content, if the server has told it.
     pub fn content_length(&self) -> Option<u64> {
-        self.body.size_hint().exact()
+        self.0.body.size_hint().exact()
     }
 
     /// The answer, unless its status is an error: 400 and above.
@@ -115,8 +118,8 @@ impl ClientResponse {
     ///
     /// The content does not come completely or in time; [`ClientError::BodyTooLarge`] if it is
     /// longer than [`ClientBuilder::body_limit`](super::ClientBuilder::body_limit).
-    pub fn bytes(self) -> Deferred<Bytes> {
-        inline_callbacks(collect(self.body, self.limit))
+    pub fn bytes(mut self) -> Deferred<Bytes> {
+        inline_callbacks(async move { self.0.collect().await })
     }
 
     /// The whole content as text, in the encoding that its type names (`charset`), or else UTF-8.
@@ -125,10 +128,10 @@ impl ClientResponse {
     /// # Errors
     ///
     /// As for [`bytes`](Self::bytes).
-    pub fn text(self) -> Deferred<String> {
+    pub fn text(mut self) -> Deferred<String> {
         inline_callbacks(async move {
-            let encoding = encoding_of(&self.head.headers);
-            let bytes = collect(self.body, self.limit).await?;
+            let encoding = encoding_of(&self.0.head.headers);
+            let bytes = self.0.collect().await?;
             if encoding == encoding_rs::UTF_8 {
                 let mut text = match String::from_utf8(bytes.into()) {
                     Ok(text) => text,
@@ -167,9 +170,9 @@ impl ClientResponse {
     /// # Ok::<(), deferred::Failure>(())
     /// ```
     #[cfg(feature = "json")]
-    pub fn json<T: serde::de::DeserializeOwned + 'static>(self) -> Deferred<T> {
+    pub fn json<T: serde::de::DeserializeOwned + 'static>(mut self) -> Deferred<T> {
         inline_callbacks(async move {
-            let bytes = collect(self.body, self.limit).await?;
+            let bytes = self.0.collect().await?;
             Ok(serde_json::from_slice(&bytes)?)
         })
     }
@@ -201,7 +204,7 @@ impl ClientResponse {
     /// ```
     #[doc(alias = "deliverBody")]
     pub fn into_body(self) -> Body {
-        self.body
+        self.0.body
     }
 
     /// The connection, for the protocol that follows HTTP on it. The request must have had an
@@ -243,14 +246,14 @@ impl ClientResponse {
     /// # Ok::<(), deferred::Failure>(())
     /// ```
     pub fn upgrade(self) -> Deferred<Io> {
-        match self.upgraded {
+        match self.0.upgraded {
             Some(upgraded) => upgraded.into_inner().map_ok(|(mut io, read)| {
                 // hyper may have read the first bytes of the other protocol with the head.
                 io.unread(&read);
                 io
             }),
             None => fail(ClientError::NotUpgraded {
-                status: self.head.status,
+                status: self.0.head.status,
             }),
         }
     }
@@ -258,7 +261,8 @@ impl ClientResponse {
     /// The answer as a response of the crate `http`, which a handler of an [`App`](crate::App) may
     /// return.
     pub fn into_http(self) -> http::Response<Body> {
-        http::Response::from_parts(self.head, self.body)
+        let Inner { head, body, .. } = *self.0;
+        http::Response::from_parts(head, body)
     }
 }
 
@@ -277,36 +281,39 @@ fn encoding_of(headers: &HeaderMap) -> &'static Encoding {
         .unwrap_or(encoding_rs::UTF_8)
 }
 
-/// Collects `body`, if it is not longer than `limit` bytes.
-async fn collect(mut body: Body, limit: u64) -> Result<Bytes> {
-    let check = |length: u64| match length > limit {
-        true => Err(ClientError::BodyTooLarge { limit }),
-        false => Ok(()),
-    };
-    // Checked by the length in the head, before anything is read.
-    check(body.size_hint().lower())?;
-    let Some(first) = body.next().await.transpose()? else {
-        return Ok(Bytes::new());
-    };
-    // The length of a chunked or compressed body is not known before.
-    check(first.len() as u64)?;
-    if body.is_end_stream() {
-        return Ok(first);
+impl Inner {
+    /// Collects the content, if it is not longer than the limit.
+    async fn collect(&mut self) -> Result<Bytes> {
+        let (body, limit) = (&mut self.body, self.limit);
+        let check = |length: u64| match length > limit {
+            true => Err(ClientError::BodyTooLarge { limit }),
+            false => Ok(()),
+        };
+        // Checked by the length in the head, before anything is read.
+        check(body.size_hint().lower())?;
+        let Some(first) = body.next().await.transpose()? else {
+            return Ok(Bytes::new());
+        };
+        // The length of a chunked or compressed body is not known before.
+        check(first.len() as u64)?;
+        if body.is_end_stream() {
+            return Ok(first);
+        }
+        let mut all = BytesMut::from(first);
+        while let Some(bytes) = body.next().await.transpose()? {
+            check((all.len() + bytes.len()) as u64)?;
+            all.extend_from_slice(&bytes);
+        }
+        Ok(all.freeze())
     }
-    let mut all = BytesMut::from(first);
-    while let Some(bytes) = body.next().await.transpose()? {
-        check((all.len() + bytes.len()) as u64)?;
-        all.extend_from_slice(&bytes);
-    }
-    Ok(all.freeze())
 }
 
 impl fmt::Debug for ClientResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientResponse")
             .field("url", &self.url())
-            .field("status", &self.head.status)
-            .field("headers", &self.head.headers)
+            .field("status", &self.0.head.status)
+            .field("headers", &self.0.head.headers)
             .finish_non_exhaustive()
     }
 }
