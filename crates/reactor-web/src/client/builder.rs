@@ -21,6 +21,7 @@ use super::pool::Pool;
 use super::proxy::Proxy;
 #[cfg(feature = "tls")]
 use super::tls::Tls;
+use super::urls::Urls;
 
 impl Client {
     /// A client with the usual limits and timeouts.
@@ -254,6 +255,7 @@ impl ClientBuilder {
             #[cfg(feature = "tls")]
             tls: Tls::new(self.tls),
             config: self.config,
+            urls: Urls::default(),
             last_server: RefCell::default(),
         }))
     }

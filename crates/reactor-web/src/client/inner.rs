@@ -12,6 +12,7 @@ use super::origin::Server;
 use super::pool::Pool;
 #[cfg(feature = "tls")]
 use super::tls::Tls;
+use super::urls::Urls;
 
 /// State that the clones of a client and its requests share.
 pub(super) struct Inner {
@@ -23,6 +24,7 @@ pub(super) struct Inner {
     pub(super) decodes: bool,
     #[cfg(feature = "tls")]
     pub(super) tls: Tls,
+    pub(super) urls: Urls,
     /// The server of the last request, which is often that of the next one.
     pub(super) last_server: RefCell<Option<Rc<Server>>>,
 }

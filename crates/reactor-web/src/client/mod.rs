@@ -77,6 +77,7 @@ mod tls;
 mod tunnel;
 mod upgrade;
 mod upload;
+mod urls;
 mod watch;
 
 use std::fmt;

@@ -7,7 +7,6 @@ use std::time::Duration;
 use deferred::{Deferred, Failure, Result, fail};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use serde::Serialize;
-use url::Url;
 
 use super::error::ClientError;
 use super::inner::Inner;
@@ -55,7 +54,7 @@ pub struct ClientRequest {
 
 impl ClientRequest {
     pub(super) fn new(client: &Rc<Inner>, method: Method, url: &str) -> Self {
-        let parsed = Url::parse(url).map_err(|error| ClientError::BadUrl {
+        let parsed = client.urls.parse(url).map_err(|error| ClientError::BadUrl {
             url: url.to_owned(),
             reason: error.to_string(),
         });
