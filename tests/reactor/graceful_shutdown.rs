@@ -5,8 +5,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use deferred::Deferred;
+use reactor::endpoint::AnyPort;
 use reactor::testing::{self, TestReactor};
-use reactor::{Connection, Phase, Producer, PushProducer, SystemEvent};
+use reactor::{Address, Connection, Factory, Listen, Phase, Producer, PushProducer, SystemEvent};
 
 use crate::support::{Log, Peer, RawRecorder, serve, turn_until};
 
@@ -192,4 +193,78 @@ fn an_answer_is_sent_to_its_end_over_tcp_although_its_handler_stops_the_loop() {
     assert_eq!(received, SIZE);
     assert!(stopped);
     assert!(log.has("lost: done"), "{:?}", log.events());
+}
+
+/// What `port` is when the next trigger of the phase `Before` is called.
+fn see_before(reactor: &TestReactor, port: &AnyPort) -> Rc<Cell<Option<bool>>> {
+    let (seen, port) = (Rc::new(Cell::new(None)), port.clone());
+    let see = Rc::clone(&seen);
+    let (phase, event) = (Phase::Before, SystemEvent::Shutdown);
+    reactor.add_system_event_trigger(phase, event, move || see.set(Some(port.is_listening())));
+    seen
+}
+
+#[test]
+fn a_port_is_closed_in_the_phase_before_if_it_was_asked_to() {
+    for is_asked in [false, true] {
+        let reactor = TestReactor::new();
+        // Two sockets: all IPv4 addresses, and all IPv6 addresses.
+        let listening = "tcp:80".listen(&reactor, || RawRecorder::new(&Log::default()));
+        let port = reactor.result_of(listening).expect("a port");
+        if is_asked {
+            port.stop_before_shutdown();
+            port.stop_before_shutdown();
+        }
+        let triggers = if is_asked { 2 } else { 0 };
+        assert_eq!(reactor.counters().system_event_triggers, triggers);
+        let seen = see_before(&reactor, &port);
+        reactor.shut_down();
+        assert_eq!(seen.get(), Some(!is_asked));
+        assert!(!port.is_listening());
+        assert_eq!(reactor.counters().system_event_triggers, 0);
+    }
+}
+
+#[test]
+fn a_closed_port_has_no_trigger_and_gets_one_when_it_opens_again() {
+    let reactor = TestReactor::new();
+    let listening =
+        "tcp:80:interface=127.0.0.1".listen(&reactor, || RawRecorder::new(&Log::default()));
+    let port = reactor.result_of(listening).expect("a port");
+    let triggers = || reactor.counters().system_event_triggers;
+    port.stop_listening().ignore();
+    port.stop_before_shutdown();
+    assert_eq!(triggers(), 0);
+    port.start_listening().expect("its address is free");
+    assert_eq!(triggers(), 1);
+    let seen = see_before(&reactor, &port);
+    reactor.shut_down();
+    assert_eq!(seen.get(), Some(false));
+}
+
+#[test]
+fn a_panic_of_a_factory_in_the_phase_before_does_not_end_the_shutdown() {
+    struct Panicking;
+
+    impl Factory for Panicking {
+        type Protocol = RawRecorder;
+
+        fn build_protocol(&mut self, _: &Address) -> Option<RawRecorder> {
+            None
+        }
+
+        fn stop_factory(&mut self) {
+            panic!("what a factory may do");
+        }
+    }
+
+    let reactor = TestReactor::new();
+    let port = reactor
+        .listen_tcp("127.0.0.1:80", Panicking)
+        .expect("a port");
+    port.stop_before_shutdown();
+    let seen = see_before(&reactor, &port.into());
+    reactor.shut_down();
+    assert_eq!(seen.get(), Some(false));
+    assert!(!reactor.is_running());
 }

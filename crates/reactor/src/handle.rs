@@ -176,6 +176,7 @@ impl ReactorHandle {
         };
         Counters {
             waiting_calls: core.timers.len(),
+            system_event_triggers: core.system_events.len(),
             ..core.counters.get()
         }
     }

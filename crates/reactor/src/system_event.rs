@@ -164,6 +164,11 @@ impl SystemEvents {
         Some(triggers.remove(at).call)
     }
 
+    /// Number of triggers that were not called yet.
+    pub(crate) fn len(&self) -> usize {
+        self.triggers.borrow().len()
+    }
+
     pub(crate) fn take_all(&self) -> impl IntoIterator {
         self.triggers.take()
     }

@@ -74,11 +74,12 @@ fn timers(call: ConsoleCall) -> Result<String> {
 
 fn counters(call: ConsoleCall) -> Result<String> {
     let counters = call.reactor().counters();
-    let rows: [(&str, u64); 10] = [
+    let rows: [(&str, u64); 11] = [
         ("turns", counters.turns),
         ("events", counters.events),
         ("delayed calls", counters.delayed_calls),
         ("waiting calls", counters.waiting_calls as u64),
+        ("event triggers", counters.system_event_triggers as u64),
         ("jobs", counters.jobs),
         ("slow callbacks", counters.slow_callbacks),
         ("connections made", counters.connections_made),

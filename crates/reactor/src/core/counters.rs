@@ -30,6 +30,9 @@ pub struct Counters {
     pub delayed_calls: u64,
     /// Delayed calls that are scheduled now.
     pub waiting_calls: usize,
+    /// [System event triggers](crate::ReactorHandle::add_system_event_trigger) that wait for their
+    /// event now.
+    pub system_event_triggers: usize,
     /// Calls from other threads that were made.
     pub jobs: u64,
     /// Callbacks that were slower than
@@ -73,6 +76,7 @@ impl Counting {
             events: self.events.get(),
             delayed_calls: self.delayed_calls.get(),
             waiting_calls: 0,
+            system_event_triggers: 0,
             jobs: self.jobs.get(),
             slow_callbacks: self.slow_callbacks.get(),
             connections_made: made,

@@ -43,6 +43,7 @@ trait Port {
     fn start(&self) -> Result<(), ListenError>;
     fn is_listening(&self) -> bool;
     fn set_paused(&self, is_paused: bool);
+    fn stop_before_shutdown(&self);
     fn try_clone_socket(&self) -> io::Result<OwnedFd>;
 }
 
@@ -72,6 +73,10 @@ where
         } else {
             self.resume_accepting();
         }
+    }
+
+    fn stop_before_shutdown(&self) {
+        self.stop_before_shutdown();
     }
 
     fn try_clone_socket(&self) -> io::Result<OwnedFd> {
@@ -142,6 +147,14 @@ impl AnyPort {
             }
         }
         Ok(())
+    }
+
+    /// Closes the sockets in the phase `Before` of the shutdown: see
+    /// [`ListeningPort::stop_before_shutdown`].
+    pub fn stop_before_shutdown(&self) {
+        for port in &*self.ports {
+            port.stop_before_shutdown();
+        }
     }
 
     /// Whether all sockets listen.

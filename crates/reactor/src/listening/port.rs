@@ -20,6 +20,7 @@ use crate::poll::{Interest, Ready};
 use crate::registry::EventSource;
 use crate::report::{Of, report};
 use crate::sys::{SocketFile, socket};
+use crate::system_event::{Phase, SystemEvent, SystemEventTrigger};
 
 /// Most connections that a port accepts in one turn before the loop calls other sources.
 const ACCEPTS_PER_TURN: usize = 64;
@@ -76,6 +77,8 @@ where
         waits_for_close: Cell::new(false),
         is_paused: Cell::new(false),
         failed_to_stop: RefCell::default(),
+        stops_early: Cell::new(false),
+        trigger: Cell::new(None),
     });
     port.begin(core, opened);
     let weak: Weak<dyn Control<A>> = {
@@ -208,6 +211,38 @@ impl<A: Clone> ListeningPort<A> {
         }
     }
 
+    /// Closes the port in the phase [`Before`](Phase::Before) of the shutdown, as a
+    /// [trigger](crate::ReactorHandle::add_system_event_trigger) that is added now, instead of after
+    /// that phase. So a server that finishes its work in that phase gets no further connections; if
+    /// another process has a copy of the listening socket, as a successor may, that process gets
+    /// them.
+    ///
+    /// Holds for as long as the port exists: a port that is closed has no trigger, and gets one
+    /// again if it is opened again. Further calls do nothing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{Protocol, Raw, testing::TestReactor};
+    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
+    /// use reactor::{Phase, SystemEvent};
+    ///
+    /// let reactor = TestReactor::new();
+    /// let port = reactor.listen_tcp("127.0.0.1:80", || Quiet)?;
+    /// port.stop_before_shutdown();
+    /// let closed = port.clone();
+    /// reactor.add_system_event_trigger(Phase::Before, SystemEvent::Shutdown, move || {
+    ///     assert!(!closed.is_listening());
+    /// });
+    /// reactor.shut_down();
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn stop_before_shutdown(&self) {
+        if let Some(port) = self.port() {
+            port.stop_early();
+        }
+    }
+
     /// Whether the port listens.
     pub fn is_listening(&self) -> bool {
         self.port().is_some_and(|port| port.is_open())
@@ -320,6 +355,7 @@ trait Control<A> {
     fn start(self: Rc<Self>) -> io::Result<A>;
     fn is_open(&self) -> bool;
     fn set_paused(&self, is_paused: bool);
+    fn stop_early(self: Rc<Self>);
     fn clone_socket(&self) -> io::Result<OwnedFd>;
 }
 
@@ -342,6 +378,12 @@ struct Port<A, S> {
     /// Failure of `stop_factory` after the factory has closed its own port; returned by the next
     /// `stop`.
     failed_to_stop: RefCell<Option<Failure>>,
+    /// Set by `stop_before_shutdown`, and not cleared.
+    stops_early: Cell<bool>,
+    /// The trigger that closes the port before the shutdown.
+    // Set while the port is open if `stops_early` is set. Taken by `close`, because the trigger owns
+    // the port, which would stay in the memory until the reactor stops.
+    trigger: Cell<Option<SystemEventTrigger>>,
 }
 
 struct Open {
@@ -363,6 +405,21 @@ impl<A: Clone + 'static, S: Serve> Port<A, S> {
         self.next_pause.set(FIRST_PAUSE);
         self.end_back_off();
         self.update_interest();
+        if self.stops_early.get() {
+            self.add_trigger(core);
+        }
+    }
+
+    /// Adds the trigger that closes the port before the shutdown, if there is none.
+    fn add_trigger(self: &Rc<Self>, core: &Core) {
+        if self.trigger.get().is_some() {
+            return;
+        }
+        let port = Rc::clone(self);
+        let stop = Box::new(move || Deferred::from(port.stop()));
+        let (phase, event) = (Phase::Before, SystemEvent::Shutdown);
+        self.trigger
+            .set(Some(core.system_events.add(phase, event, stop)));
     }
 
     fn accept(&self) -> io::Result<Option<(Accepted, Address)>> {
@@ -464,8 +521,13 @@ impl<A: Clone + 'static, S: Serve> Port<A, S> {
         let Some(open) = self.open.take() else {
             return false;
         };
+        let trigger = self.trigger.take();
         if let Some(core) = self.core.upgrade() {
             drop(core.registry.remove(open.acceptor.key()));
+            if let Some(trigger) = trigger {
+                // Errs if the trigger was called: then it is what closes the port.
+                drop(core.system_events.remove(trigger));
+            }
         }
         self.end_back_off();
         // Drops the file first, and then the socket.
@@ -545,6 +607,15 @@ impl<A: Clone + 'static, S: Serve> Control<A> for Port<A, S> {
             file.leave();
         }
         Ok(socket)
+    }
+
+    fn stop_early(self: Rc<Self>) {
+        self.stops_early.set(true);
+        if let Some(core) = self.core.upgrade()
+            && self.is_open()
+        {
+            self.add_trigger(&core);
+        }
     }
 
     fn set_paused(&self, is_paused: bool) {
