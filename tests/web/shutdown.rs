@@ -203,3 +203,47 @@ fn a_stop_closes_the_port_before_it_waits() {
     // The connection of this test ends with the reactor, too, maybe before it has read the rest.
     assert!(received.borrow().starts_with(b"HTTP/1.1 200 OK\r\n"));
 }
+
+#[test]
+fn a_site_that_is_gone_leaves_no_trigger_in_its_reactor() {
+    let reactor = TestReactor::new();
+    let triggers = || reactor.counters().system_event_triggers;
+    for _ in 0..3 {
+        let serving = serve(&reactor, "tcp:80:interface=127.0.0.1", slow());
+        let port = reactor.result_of(serving).expect("a port");
+        assert_eq!(triggers(), 1, "of the port");
+        let received = Rc::new(RefCell::new(Vec::new()));
+        let address = SocketAddr::from(([127, 0, 0, 1], 80));
+        let connecting = reactor.connect_tcp(address, Asking(Rc::clone(&received)));
+        let client = reactor.result_of(connecting).expect("it listens");
+        reactor.settle();
+        assert_eq!(triggers(), 2, "of the port and of the site");
+        reactor
+            .result_of(port.stop_listening())
+            .expect("it listened");
+        assert_eq!(triggers(), 1, "of the site, which has a connection");
+        drop(port);
+        reactor.advance(SECOND * 5);
+        client.lose_connection();
+        reactor.settle();
+        assert_eq!(triggers(), 0);
+    }
+}
+
+#[test]
+fn a_port_that_listens_again_is_closed_first_by_a_stop() {
+    let reactor = TestReactor::new();
+    let serving = serve(&reactor, "tcp:80:interface=127.0.0.1", slow());
+    let port = reactor.result_of(serving).expect("a port");
+    for _ in 0..3 {
+        port.stop_listening().ignore();
+        port.start_listening().expect("its address is free");
+    }
+    assert_eq!(reactor.counters().system_event_triggers, 1);
+    let seen = Rc::new(Cell::new(None));
+    let see = Rc::clone(&seen);
+    let (phase, event) = (Phase::Before, SystemEvent::Shutdown);
+    reactor.add_system_event_trigger(phase, event, move || see.set(Some(port.is_listening())));
+    reactor.shut_down();
+    assert_eq!(seen.get(), Some(false));
+}

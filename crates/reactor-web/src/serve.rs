@@ -2,7 +2,7 @@
 
 use deferred::{Deferred, Result, fail};
 use reactor::endpoint::AnyPort;
-use reactor::{Listen, Phase, Reactor, ReactorHandle, ServerEndpoint, SystemEvent};
+use reactor::{Listen, Reactor, ReactorHandle, ServerEndpoint};
 
 use crate::app::App;
 
@@ -35,15 +35,12 @@ pub fn serve(
 ) -> Deferred<AnyPort> {
     match app.into_site() {
         Ok(site) => {
-            let reactor = reactor.clone();
-            let listening = endpoint.listen(&reactor, site);
-            listening.add_callback(move |port| {
+            let listening = endpoint.listen(reactor, site);
+            listening.map_ok(|port| {
                 // `Before` is also the phase in which the site answers the requests that run: with
                 // the port closed, no further connection comes in that time.
-                let closing = port.clone();
-                let (phase, event) = (Phase::Before, SystemEvent::Shutdown);
-                reactor.add_system_event_trigger(phase, event, move || closing.stop_listening());
-                Ok(port)
+                port.stop_before_shutdown();
+                port
             })
         }
         Err(failure) => fail(failure),

@@ -5,12 +5,12 @@ mod host;
 mod service;
 mod watchdog;
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::fmt;
 use std::rc::Rc;
 
 use deferred::{Deferred, Result, Trigger, succeed};
-use reactor::{Address, Factory, Phase, ReactorHandle, SystemEvent};
+use reactor::{Address, Factory, Phase, ReactorHandle, SystemEvent, SystemEventTrigger};
 use slab::Slab;
 
 use crate::app::{App, Limits};
@@ -56,8 +56,9 @@ struct Shared {
     closes_idle: Cell<bool>,
     /// The Deferreds of `finish`, fired when the last connection is removed.
     finish_waiters: RefCell<Vec<Trigger<()>>>,
-    /// Set by the first connection: the shutdown of its reactor waits for this site.
-    is_registered: Cell<bool>,
+    /// Set by the first connection: the trigger by which the shutdown of its reactor waits for this
+    /// site. Removed when this is dropped.
+    trigger: OnceCell<(ReactorHandle, SystemEventTrigger)>,
 }
 
 impl App {
@@ -78,7 +79,7 @@ impl App {
             is_finishing: Cell::new(false),
             closes_idle: Cell::new(false),
             finish_waiters: RefCell::default(),
-            is_registered: Cell::new(false),
+            trigger: OnceCell::new(),
         })))
     }
 }
@@ -161,18 +162,19 @@ impl Site {
     /// Adds a system event trigger, so that the shutdown of `reactor` waits until the site has
     /// finished.
     fn register(&self, reactor: &ReactorHandle) {
-        if !self.0.is_registered.replace(true) {
+        // Called by the first connection and not by the port, since a site does not know its ports.
+        self.0.trigger.get_or_init(|| {
             // Weak, since the reactor keeps the trigger until it stops, and would keep the site
-            // with it. Called by the first connection and not by the port, since a site does not
-            // know its ports.
+            // with it.
             let weak = Rc::downgrade(&self.0);
-            reactor.add_system_event_trigger(Phase::Before, SystemEvent::Shutdown, move || {
-                match weak.upgrade() {
-                    Some(shared) => Self(shared).finish(),
-                    None => succeed(()),
-                }
-            });
-        }
+            let finish = move || match weak.upgrade() {
+                Some(shared) => Self(shared).finish(),
+                None => succeed(()),
+            };
+            let (phase, event) = (Phase::Before, SystemEvent::Shutdown);
+            let trigger = reactor.add_system_event_trigger(phase, event, finish);
+            (reactor.clone(), trigger)
+        });
     }
 }
 
@@ -220,6 +222,15 @@ impl Shared {
                 // Errs if it was cancelled: then nothing waits.
                 let _ = waiter.callback(());
             }
+        }
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        if let Some((reactor, trigger)) = self.trigger.take() {
+            // Errs if the reactor has stopped or is gone: then it has no such trigger any more.
+            let _ = reactor.remove_system_event_trigger(trigger);
         }
     }
 }
