@@ -31,12 +31,12 @@ pub(super) fn wait_for<'a, M: Flavour>(
         return Waited::HasResult(guard);
     }
     // The edge of the wait graph is stored before the search for a cycle: if several
-    // threads close one together, the last of them to store its edge finds it. `joining` keeps
+    // threads close one together, the last of them to store its edge finds it. `search_begins` keeps
     // this chain in its path until then: if it were taken out, a cycle of the other chains would
     // be left, and a search that starts outside of a cycle would go round in it without an end.
     let waits = guard.release(|state, _has_stages| {
         state.cold.replace_waiting_on(CoreRef::downgrade(&inner));
-        state.joining = state.joining.wrapping_add(1);
+        state.search_begins();
         Some((Transition::Wait, ()))
     });
     let Release::Released(()) = waits else {
@@ -57,7 +57,7 @@ pub(super) fn wait_for<'a, M: Flavour>(
     let closes = || may_close && closes_a_cycle::<M>(|| Some((*outer).clone()), &inner);
     let waits = listens && !(closes() && stops_listening::<M>(&outer, &inner));
     let may_be_link = outer.with(|state| {
-        state.joining = state.joining.wrapping_sub(1);
+        state.search_ends();
         is_mere_link(&outer, state)
     });
     if waits {
@@ -176,7 +176,7 @@ pub(super) fn hand_down<M: Flavour>(link: &CoreRef<M>) -> Option<OwnedRunGuard<M
 /// thread searches for a cycle from it.
 fn is_mere_link<M: Flavour>(link: &CoreRef<M>, state: &mut StateGuard<'_, M>) -> bool {
     state.phase() == Phase::Waiting
-        && state.joining == 0
+        && !state.is_searched_from()
         && state.cold.waiter().is_some()
         && match state.cancelling {
             Cancelling::No => true,

@@ -30,10 +30,11 @@ pub(crate) struct CommonState {
     present: u8,
     pub(in crate::chain) cancelling: Cancelling,
     pub(in crate::chain) receiver: ReceiverState,
-    /// Number of threads that have made this chain wait and still search for a cycle from it. An
-    /// overflow would take 256 threads that do so at the same moment. While there is one, the
-    /// chain is not handed down: see [`wait_for`](crate::chain::wait::wait_for).
-    pub(in crate::chain) joining: u8,
+    /// Number of threads that have made this chain wait and still search for a cycle from it. While
+    /// there is one, the chain is not handed down: see [`wait_for`](crate::chain::wait::wait_for).
+    // Stays at 255 once it was reached, which takes 255 threads at the same moment: such a chain is
+    // never handed down, which costs memory in a loop of returned Deferreds, and is never wrong.
+    joining: u8,
     pub(in crate::chain) triggers: u32,
 }
 
@@ -48,6 +49,23 @@ impl CommonState {
             joining: 0,
             triggers,
         }
+    }
+
+    /// Called when a thread has made this chain wait, before it searches for a cycle.
+    pub(in crate::chain) fn search_begins(&mut self) {
+        self.joining = self.joining.saturating_add(1);
+    }
+
+    /// Called when that thread has ended its search.
+    pub(in crate::chain) fn search_ends(&mut self) {
+        if self.joining != u8::MAX {
+            self.joining = self.joining.saturating_sub(1);
+        }
+    }
+
+    /// Whether a thread searches for a cycle from this chain, or may do so.
+    pub(in crate::chain) fn is_searched_from(&self) -> bool {
+        self.joining != 0
     }
 }
 
@@ -402,6 +420,38 @@ impl<M: Storage> Drop for ColdState<M> {
                 self.take_waiting_on(),
                 self.take_canceller(),
             ));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::CommonState;
+
+    #[test]
+    fn a_search_counts_from_its_begin_to_its_end() {
+        let mut state = CommonState::new(0);
+        assert!(!state.is_searched_from());
+        for _ in 0..2 {
+            state.search_begins();
+        }
+        state.search_ends();
+        assert!(state.is_searched_from());
+        state.search_ends();
+        assert!(!state.is_searched_from());
+    }
+
+    #[test]
+    fn no_number_of_threads_makes_a_chain_look_unsearched() {
+        let mut state = CommonState::new(0);
+        for _ in 0..300 {
+            state.search_begins();
+            assert!(state.is_searched_from());
+        }
+        // Some of them are not counted, so the chain stays as it is for good.
+        for _ in 0..300 {
+            state.search_ends();
+            assert!(state.is_searched_from());
         }
     }
 }
