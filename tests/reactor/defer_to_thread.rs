@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::Duration;
@@ -10,6 +11,9 @@ use std::time::Duration;
 use deferred::{Abandoned, Cancelled, Failure, Panicked, gather_results};
 use parking_lot::Mutex;
 use reactor::ReactorGone;
+use reactor::testing::TestReactor;
+#[cfg(target_os = "linux")]
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::support::{
     Count, PATIENCE, assert_sleeps, never, reactor, result_of, turn_until, wait_until,
@@ -337,4 +341,117 @@ fn reactors_that_come_and_go_leave_no_threads() {
         drop(reactor);
         wait_until(|| pool.threads() == 0);
     }
+}
+
+#[test]
+fn a_limit_that_is_set_in_a_test_reactor_starts_no_thread() {
+    let reactor = TestReactor::new();
+    let loop_thread = thread::current().id();
+    let worker = reactor.defer_to_thread(|| Ok(thread::current().id()));
+    let pool = reactor.thread_pool().expect("it is there");
+    pool.set_max_threads(20);
+    assert_eq!((pool.threads(), pool.queued()), (0, 1));
+    let worker = reactor.result_of(worker).expect("it gives its id");
+    assert_eq!(worker, loop_thread);
+}
+
+/// Set in a process of its own, whose limit of memory leaves no room for the stack of a thread.
+#[cfg(target_os = "linux")]
+const NO_ROOM: &str = "REACTOR_TEST_NO_ROOM";
+
+/// Runs the test of this name as a process of its own; returns whether this is that process.
+#[cfg(target_os = "linux")]
+fn is_without_room(name: &str) -> bool {
+    if std::env::var_os(NO_ROOM).is_some() {
+        return true;
+    }
+    let output = std::process::Command::new(std::env::current_exe().expect("a path"))
+        .args(["--exact", &format!("defer_to_thread::{name}")])
+        .args(["--test-threads=1", "--nocapture"])
+        .env(NO_ROOM, "1")
+        .output()
+        .expect("it starts");
+    assert!(output.status.success(), "{output:?}");
+    false
+}
+
+/// Calls `f` while the system starts no thread.
+#[cfg(target_os = "linux")]
+fn without_new_threads(f: impl FnOnce()) {
+    let limit = getrlimit(Resource::As);
+    let text = std::fs::read_to_string("/proc/self/statm").expect("proc");
+    let pages = text.split(' ').next().map(str::parse::<usize>);
+    let size = pages.expect("a field").expect("a number") * rustix::param::page_size();
+    // Half of what the stack of a thread takes.
+    let current = Some(size as u64 + 1024 * 1024);
+    setrlimit(Resource::As, Rlimit { current, ..limit }).expect("it may be lowered");
+    f();
+    setrlimit(Resource::As, limit).expect("the maximum was not lowered");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn if_no_thread_starts_each_job_fails_and_none_waits() {
+    if !is_without_room("if_no_thread_starts_each_job_fails_and_none_waits") {
+        return;
+    }
+    let reactor = reactor();
+    let pool = reactor.thread_pool().expect("it is there");
+    let is_over = Arc::new(AtomicBool::new(false));
+    // Changes of the limit start threads, too: so two at a time may fail to start.
+    let (other, ends) = (pool.clone(), Arc::clone(&is_over));
+    let watching = thread::spawn(move || {
+        let mut most = 0;
+        while !ends.load(Ordering::Relaxed) {
+            other.set_max_threads(5);
+            most = most.max(other.threads());
+        }
+        most
+    });
+    without_new_threads(|| {
+        for _ in 0..20_000 {
+            let failed = reactor.defer_to_thread(|| Ok(())).into_result();
+            let failure = failed.expect("it fails at once").expect_err("no thread");
+            assert!(failure.check::<io::Error>().is_some(), "{failure:?}");
+            assert_eq!(pool.queued(), 0);
+        }
+        reactor.call_in_thread(|| ()).expect_err("no thread");
+    });
+    is_over.store(true, Ordering::Relaxed);
+    assert_eq!(
+        watching.join().expect("it ends"),
+        0,
+        "of threads that did not start"
+    );
+    assert_eq!(pool.threads(), 0);
+    let done = reactor.defer_to_thread(|| Ok(7));
+    assert_eq!(result_of(&reactor, done).expect("a thread"), 7);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn if_no_other_thread_starts_the_jobs_wait_for_the_one_there_is() {
+    if !is_without_room("if_no_other_thread_starts_the_jobs_wait_for_the_one_there_is") {
+        return;
+    }
+    let (reactor, gate) = (reactor(), Gate::new());
+    let held = gate.open.lock();
+    let first = reactor.defer_to_thread({
+        let job = gate.job();
+        move || {
+            job();
+            Ok(0)
+        }
+    });
+    gate.wait_until_one_runs();
+    let mut all = vec![first];
+    without_new_threads(|| {
+        all.extend((1..5).map(|number| reactor.defer_to_thread(move || Ok(number))));
+    });
+    let pool = reactor.thread_pool().expect("it is there");
+    assert_eq!((pool.threads(), pool.queued()), (1, 4));
+    drop(held);
+    let all = result_of(&reactor, gather_results(all)).expect("all are done");
+    assert_eq!(all, [0, 1, 2, 3, 4]);
+    assert_eq!(pool.threads(), 1);
 }

@@ -73,11 +73,15 @@ struct Queue {
     next_ticket: Ticket,
     max_threads: usize,
     idle_time: Duration,
-    /// Number of threads, from before each is started until it ends.
+    /// Number of threads, from when the system has started each until it ends. INVARIANT: if it is 0
+    /// and the mutex is not locked, no job waits, except in a test reactor.
     threads: usize,
     /// Number of threads without a job that are going to look for one: threads that wait for
-    /// `has_news`, even if they were notified already, and threads that are starting.
+    /// `has_news`, even if they were notified already, and threads that were started and have not
+    /// locked the mutex yet.
     idle: usize,
+    /// Set by the first job of a test reactor, and not cleared: the loop runs the jobs.
+    runs_in_loop: bool,
     /// Set by `close`, and never cleared.
     is_closed: bool,
 }
@@ -85,7 +89,7 @@ struct Queue {
 impl Queue {
     /// Whether more jobs wait than there are idle threads, and another thread is allowed.
     fn wants_thread(&self) -> bool {
-        self.jobs.len() > self.idle && self.threads < self.max_threads
+        self.jobs.len() > self.idle && self.threads < self.max_threads && !self.runs_in_loop
     }
 }
 
@@ -99,6 +103,7 @@ impl ThreadPool {
             idle_time: IDLE_TIME,
             threads: 0,
             idle: 0,
+            runs_in_loop: false,
             is_closed: false,
         };
         Self {
@@ -136,6 +141,7 @@ impl ThreadPool {
         state.jobs.insert(ticket, job);
         // `network` is that of a test reactor.
         if core.network().is_some() {
+            state.runs_in_loop = true;
             drop(state);
             let pool = self.clone();
             // Errs if the reactor is gone: then `close` drops the job with the queue.
@@ -145,14 +151,12 @@ impl ThreadPool {
         // Wakes an idle thread, if there is one. That thread counts as idle until it has the lock,
         // so `grow` starts a thread only if no idle thread takes the job.
         self.shared.has_news.notify_one();
+        let grown = self.grow(&mut state);
         drop(state);
-        match self.grow() {
-            Ok(()) => Ok(()),
-            Err(error) => {
-                self.remove(ticket);
-                Err(error)
-            }
+        if grown.is_err() {
+            self.remove(ticket);
         }
+        grown
     }
 
     /// Runs the first job in the calling thread, for a test reactor in the thread of the loop. The
@@ -169,33 +173,28 @@ impl ThreadPool {
     /// # Errors
     ///
     /// If the system starts no thread, and there is none that would take the jobs later.
-    fn grow(&self) -> io::Result<()> {
-        loop {
-            let mut state = self.shared.state.lock();
-            if !state.wants_thread() {
-                return Ok(());
-            }
-            state.threads += 1;
-            // Counted before the thread exists, so that `wants_thread` does not start a second one
-            // for the same job. The thread takes the count back when it begins (`work`).
-            state.idle += 1;
-            drop(state);
+    // The mutex stays locked while the system starts a thread, so that the counts have only threads
+    // that exist: another call of `grow`, for which a thread that fails to start counts, would
+    // leave its job to that thread.
+    fn grow(&self, state: &mut Queue) -> io::Result<()> {
+        while state.wants_thread() {
             let shared = Arc::clone(&self.shared);
             let started = thread::Builder::new()
                 .name(self.shared.name.to_owned())
                 .spawn(move || shared.work());
-            if let Err(error) = started {
-                let mut state = self.shared.state.lock();
-                state.threads -= 1;
-                state.idle -= 1;
-                // If there is another thread, it takes the job when its own is done.
-                return if state.threads == 0 {
-                    Err(error)
-                } else {
-                    Ok(())
-                };
+            match started {
+                Ok(_detached) => {
+                    state.threads += 1;
+                    // So that `wants_thread` does not start a second one for the same job. The
+                    // thread takes the count back when it begins (`work`).
+                    state.idle += 1;
+                }
+                Err(error) if state.threads == 0 => return Err(error),
+                // The other threads take the job when their own are done.
+                Err(_) => return Ok(()),
             }
         }
+        Ok(())
     }
 
     /// Drops a waiting job. A running job is not stopped.
@@ -230,9 +229,8 @@ impl ThreadPool {
         state.max_threads = max_threads.max(1);
         // All threads: with a lower limit, idle threads end now and not after their idle time.
         self.shared.has_news.notify_all();
-        drop(state);
         // Errs only if there is no thread, and then no job waits: `add` has refused it.
-        let _ = self.grow();
+        let _ = self.grow(&mut state);
     }
 
     /// The time for which a thread waits for a job before it ends.
