@@ -601,6 +601,81 @@ fn a_filter_may_use_its_own_connection() {
     });
 }
 
+#[test]
+fn stacked_filters_whose_drops_panic_end_their_connection_alone() {
+    for count in 1..=3 {
+        testing::run(|reactor| {
+            let log = Log::default();
+            let (connection, peer) = reactor.connect_to_peer(RawRecorder::new(&log));
+            for _ in 0..count {
+                let opening = connection.insert_filter(Panics("drop"));
+                reactor.result_of(opening).expect("it opens at once");
+            }
+            // One that is not started when the connection ends.
+            connection.insert_filter(Panics("drop")).ignore();
+            connection.abort();
+            reactor.settle();
+            assert!(log.is_lost() && peer.is_closed(), "{count}");
+        });
+    }
+}
+
+/// Drops the reactor in the named method, and panics when it is dropped itself.
+struct EndsTheLoop(&'static str, Rc<RefCell<Option<TestReactor>>>);
+
+impl EndsTheLoop {
+    fn here(&self, name: &str) {
+        if self.0 == name {
+            drop(self.1.take());
+        }
+    }
+}
+
+impl Filter for EndsTheLoop {
+    fn receive(&mut self, input: &mut [u8], _: &mut Link<'_>) -> Result<usize> {
+        Ok(input.len())
+    }
+
+    fn send(&mut self, bytes: &[u8], _: &mut Link<'_>) -> Result<usize> {
+        self.here("send");
+        Ok(bytes.len())
+    }
+
+    fn info(&self, _: &mut InfoRequest<'_>) {
+        self.here("info");
+    }
+}
+
+impl Drop for EndsTheLoop {
+    fn drop(&mut self) {
+        self.1.borrow_mut().take();
+        panic!("in a drop");
+    }
+}
+
+#[test]
+fn a_filter_that_drops_the_reactor_and_panics_in_its_drop_hurts_no_caller() {
+    for name in ["send", "info"] {
+        let log = Log::default();
+        let reactor = Rc::new(RefCell::new(Some(TestReactor::new())));
+        let connection = {
+            let held = reactor.borrow();
+            let held = held.as_ref().expect("it is not dropped yet");
+            let (connection, _peer) = held.connect_to_peer(RawRecorder::new(&log));
+            let opening = connection.insert_filter(EndsTheLoop(name, Rc::clone(&reactor)));
+            held.result_of(opening).expect("it opens at once");
+            connection
+        };
+        match name {
+            // So much is given to the filter at once, outside of the loop.
+            "send" => drop(connection.write(vec![0; 300_000])),
+            _ => assert_eq!(connection.filter_info::<u8>(), None),
+        }
+        assert!(reactor.borrow().is_none(), "the filter was called");
+        assert!(connection.is_gone() && log.is_lost(), "{name}");
+    }
+}
+
 // --- on sockets ---
 
 /// Gives each connection a filter.

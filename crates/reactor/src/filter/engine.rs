@@ -16,6 +16,7 @@ use super::info::InfoRequest;
 use super::link::{Link, LinkState};
 use super::pair::{Between, Pair};
 use crate::address::Address;
+use crate::panics::drop_contained;
 
 /// While a filter has left this many bytes of input unconsumed, the connection is not read from.
 const MAX_REST: usize = 64 * 1024;
@@ -52,7 +53,10 @@ impl Engine {
         let lower = mem::replace(&mut self.filter, Box::new(Nothing));
         let lower_state = mem::take(&mut self.state);
         let between = Between { unread, unsent };
-        self.filter = Box::new(Pair::over(lower, lower_state, filter, between));
+        // A pair drops its filters one after the other. Each contains its panic, since a second one
+        // during the first would abort the process.
+        let (lower, upper) = (Contained(lower), Contained(filter));
+        self.filter = Box::new(Pair::over(lower, lower_state, upper, between));
     }
 
     /// Whether the protocol may write.
@@ -262,6 +266,47 @@ impl Filter for Nothing {
 
     fn send(&mut self, _bytes: &[u8], _link: &mut Link<'_>) -> Result<usize> {
         Ok(0)
+    }
+}
+
+/// A filter whose drop logs a panic instead of passing it on.
+struct Contained(Box<dyn Filter>);
+
+impl Filter for Contained {
+    fn start(&mut self, link: &mut Link<'_>) -> Result<()> {
+        self.0.start(link)
+    }
+
+    fn receive(&mut self, input: &mut [u8], link: &mut Link<'_>) -> Result<usize> {
+        self.0.receive(input, link)
+    }
+
+    fn receive_end(&mut self, link: &mut Link<'_>) -> Result<()> {
+        self.0.receive_end(link)
+    }
+
+    fn send(&mut self, bytes: &[u8], link: &mut Link<'_>) -> Result<usize> {
+        self.0.send(bytes, link)
+    }
+
+    fn finish(&mut self, link: &mut Link<'_>) -> Result<bool> {
+        self.0.finish(link)
+    }
+
+    fn wake(&mut self, link: &mut Link<'_>) -> Result<()> {
+        self.0.wake(link)
+    }
+
+    fn info(&self, request: &mut InfoRequest<'_>) {
+        self.0.info(request);
+    }
+}
+
+impl Drop for Contained {
+    fn drop(&mut self) {
+        // A box of `Nothing`, which has no size, allocates nothing.
+        let filter = mem::replace(&mut self.0, Box::new(Nothing));
+        drop_contained("a filter's drop", filter);
     }
 }
 

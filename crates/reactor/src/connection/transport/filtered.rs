@@ -23,7 +23,7 @@ use crate::connection::flags::Flags;
 use crate::core::Spare;
 use crate::error::ConnectionClosed;
 use crate::filter::{Engine, Environment, Filter, FilterWaker, Sides};
-use crate::panics::contain;
+use crate::panics::drop_contained;
 
 /// Number of bytes from the filters which wait to be sent, from which on the filters get no more
 /// output of the protocol.
@@ -93,12 +93,11 @@ impl Transport {
         let rest = match engine.flatten() {
             Some(mut engine) => {
                 engine.put_on_top(filter, std::mem::take(&mut unread), unsent);
-                self.look_at_filters(|filtered| filtered.engine = Some(engine));
+                self.put_engine(engine);
                 Vec::new()
             }
             None => {
-                let engine = Box::new(Engine::new(filter));
-                self.look_at_filters(|filtered| filtered.engine = Some(engine));
+                self.put_engine(Box::new(Engine::new(filter)));
                 unread
             }
         };
@@ -107,6 +106,15 @@ impl Transport {
         if !rest.is_empty() {
             self.filter_input(&mut { rest });
         }
+    }
+
+    /// Puts the engine in its place. If the connection has ended since it was taken out, as it does
+    /// if a filter drops the reactor, the engine is dropped.
+    fn put_engine(&self, engine: Box<Engine>) {
+        let mut engine = Some(engine);
+        self.look_at_filters(|filtered| std::mem::swap(&mut filtered.engine, &mut engine));
+        // Outside of `look_at_filters`, because the drop is code of the user.
+        drop_contained("a filter's drop", engine);
     }
 
     /// Calls the filters, and applies their results to the transport; the source applies those for
@@ -156,18 +164,20 @@ impl Transport {
             }
             false => Some(up),
         };
-        let mut failed = None;
+        let mut engine = Some(engine);
         self.look_at_filters(|filtered| {
             filtered.up = up;
-            match result {
-                Ok(()) => filtered.engine = Some(engine),
-                Err(failure) => failed = Some((engine, failure)),
+            if result.is_ok() {
+                std::mem::swap(&mut filtered.engine, &mut engine);
             }
         });
-        if let Some((engine, failure)) = failed {
+        if let Err(failure) = result {
             // Noted before the drop of the engine, which runs code of the user.
             self.filters_failed(Failed::Otherwise(failure));
-            contain("a filter's drop", || drop(engine));
+        }
+        if engine.is_some() {
+            // The filters have failed, or the connection has ended: see `put_engine`.
+            drop_contained("a filter's drop", engine);
         }
         true
     }
@@ -536,7 +546,7 @@ impl Transport {
         let engine = self.look_at_filters(|filtered| filtered.engine.take());
         let engine = engine.flatten()?;
         let info = engine.info();
-        self.look_at_filters(|filtered| filtered.engine = Some(engine));
+        self.put_engine(engine);
         info
     }
 
@@ -603,13 +613,17 @@ impl Transport {
             timer,
             opening,
             on_open,
+            failure,
             ..
         } = *filtered;
         plain.discard(&self.core);
         if let Some((_, timer)) = timer {
             timer.cancel();
         }
-        contain("a filter's drop", || drop((engine, next)));
+        // One by one: a panic of one while the panic of another unwinds would abort the process.
+        drop_contained("a filter's drop", engine);
+        drop_contained("a filter's drop", next);
+        drop_contained("the drop of a filter's failure", failure);
         Some((opening, on_open))
     }
 }
