@@ -103,6 +103,21 @@ fn what_is_wrong_is_said() {
         ("haproxy:from=any", Missing, "no endpoint at its end"),
         ("haproxy:from=example.org:tcp:80", BadValue, "addresses"),
         ("haproxy:from=:tcp:80", BadValue, "addresses"),
+        (
+            "haproxy:from=any:tcp:80:colour=red",
+            Unexpected,
+            "in \"tcp:80:colour=red\": the argument \"colour\" is unknown",
+        ),
+        (
+            "haproxy:tpc:80:from=any",
+            UnknownPrefix,
+            "in \"tpc:80\": no server",
+        ),
+        (
+            "haproxy:from=any:haproxy:from=any:tcp:x",
+            BadValue,
+            "in \"haproxy:from=any:tcp:x\": in \"tcp:x\": port \"x\"",
+        ),
         ("tcp:80\\", BadEscape, "ends with a backslash"),
     ] {
         let error = server(text).expect_err(text);
@@ -203,7 +218,11 @@ fn a_parser_is_a_value() {
         .server("mine:tcp:eighty")
         .err()
         .expect("it is no number");
-    assert_eq!(error.text(), "tcp:eighty");
+    assert_eq!(error.text(), "mine:tcp:eighty");
+    assert!(
+        error.to_string().contains("in \"tcp:eighty\": port"),
+        "{error}"
+    );
     // One side of a prefix does not make the other.
     assert_eq!(
         with.client("mine:tcp:80").err().expect("none").kind(),

@@ -2,7 +2,7 @@
 
 use deferred::{Result, Trigger};
 use reactor::endpoint::{
-    ClientEndpoint, EndpointErrorKind, EndpointParser, Listen, ServerEndpoint, quote,
+    ClientEndpoint, EndpointError, EndpointErrorKind, EndpointParser, Listen, ServerEndpoint, quote,
 };
 use reactor::testing::TestReactor;
 use reactor::{Context, Lines, Protocol, Reactor, ask};
@@ -151,12 +151,11 @@ fn a_proxy_header_stands_before_tls() {
 fn what_is_wrong_is_said() {
     use EndpointErrorKind::{BadValue, Missing, Unexpected, UnknownPrefix};
     let files = Files::new("wrong");
-    let said = |text: &str,
-                result: std::result::Result<(), reactor::endpoint::EndpointError>,
-                kind,
-                message: &str| {
+    let said = |text: &str, result: std::result::Result<(), EndpointError>, kind, message: &str| {
         let error = result.expect_err(text);
         assert_eq!(error.kind(), kind, "{error}");
+        // All of what was given, and nothing else.
+        assert_eq!(error.text(), text);
         assert!(error.to_string().contains(message), "{error}");
     };
     for (text, kind, message) in [
@@ -182,7 +181,16 @@ fn what_is_wrong_is_said() {
             "clients",
         ),
         ("tls:key=@server.both", Missing, "no port"),
-        ("tls:0:key=@server.both:color=red", Unexpected, "color"),
+        (
+            "tls:0:key=@server.both:color=red",
+            Unexpected,
+            "red\": the argument \"color\"",
+        ),
+        (
+            "tls:eighty:key=@server.both",
+            BadValue,
+            "both\": port \"eighty\"",
+        ),
         (
             "tls:0:endpoint=tcp\\:0:key=@server.both",
             Unexpected,
@@ -191,30 +199,31 @@ fn what_is_wrong_is_said() {
         (
             "tls:endpoint=tpc\\:0:key=@server.both",
             UnknownPrefix,
-            "tls",
+            "in \"tpc:0\": no server has the prefix \"tpc\"",
         ),
     ] {
-        said(
-            text,
-            parser().server(&fill(&files, text)).map(drop),
-            kind,
-            message,
-        );
+        let text = fill(&files, text);
+        said(&text, parser().server(&text).map(drop), kind, message);
     }
     for (text, kind, message) in [
         ("tls:", Missing, "no host"),
         ("tls:localhost", Missing, "no port"),
-        ("tls:localhost:https", BadValue, "port \"https\""),
+        ("tls:localhost:https", BadValue, "https\": port \"https\""),
         ("tls:local host:443", BadValue, "local host"),
         ("tls:localhost:443:roots=@none.pem", BadValue, "none.pem"),
-        ("tls:localhost:443:color=red", Unexpected, "color"),
+        (
+            "tls:localhost:443:color=red",
+            Unexpected,
+            "red\": the argument \"color\"",
+        ),
+        (
+            "tls:localhost:443:timeout=soon",
+            BadValue,
+            "soon\": timeout \"soon\"",
+        ),
     ] {
-        said(
-            text,
-            parser().client(&fill(&files, text)).map(drop),
-            kind,
-            message,
-        );
+        let text = fill(&files, text);
+        said(&text, parser().client(&text).map(drop), kind, message);
     }
     assert!(EndpointParser::new().client("tls:localhost:443").is_err());
 }

@@ -1,7 +1,7 @@
 //! TLS endpoints: `TlsServer::endpoint`, `TlsClient::endpoint`, and the prefixes `tls:` and `ssl:`.
 
 use reactor::endpoint::{
-    Arguments, ClientEndpoint, EndpointError, EndpointParser, ServerEndpoint, WithFilter, quote,
+    Arguments, ClientEndpoint, EndpointError, EndpointParser, ServerEndpoint, WithFilter,
 };
 
 use crate::client::TlsClient;
@@ -141,7 +141,8 @@ fn server(arguments: &mut Arguments<'_>) -> Result<Server> {
         .map_err(|error| EndpointError::bad_value("key", "", cannot_be_used(&error)))?;
     let endpoint = match arguments.keyword("endpoint") {
         Some(endpoint) => arguments.parser().server(&endpoint)?,
-        None => EndpointParser::new().server(&format!("tcp:{}", arguments.rest()))?,
+        // Not by the parser that is running, whose `tcp` may be another one.
+        None => EndpointParser::new().server_from("tcp", arguments)?,
     };
     Ok(Box::new(tls.endpoint(endpoint)))
 }
@@ -157,16 +158,16 @@ fn client(arguments: &mut Arguments<'_>) -> Result<Client> {
     if let Some(names) = alpn(arguments) {
         builder = builder.alpn(names);
     }
-    let host = arguments.require("host")?;
-    let endpoint = match arguments.keyword("endpoint") {
-        Some(endpoint) => arguments.parser().client(&endpoint)?,
+    let (host, endpoint) = match arguments.keyword("endpoint") {
+        Some(endpoint) => {
+            let host = arguments.require("host")?;
+            (host, arguments.parser().client(&endpoint)?)
+        }
         None => {
-            let port = arguments.require("port")?;
-            let rest = arguments.rest();
-            let separator = if rest.is_empty() { "" } else { ":" };
-            // `require` has removed the quotes, and an IPv6 address has colons.
-            let (host, port) = (quote(&host), quote(&port));
-            EndpointParser::new().client(&format!("tcp:{host}:{port}{separator}{rest}"))?
+            // `tcp` takes the host, or errs if there is none. Not by the parser that is running, whose
+            // `tcp` may be another one.
+            let host = arguments.look("host").unwrap_or_default().to_owned();
+            (host, EndpointParser::new().client_from("tcp", arguments)?)
         }
     };
     // The host is the one argument of `build` and `endpoint` that was not checked yet.

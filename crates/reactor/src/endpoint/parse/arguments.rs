@@ -163,6 +163,14 @@ impl<'a> Arguments<'a> {
         }
     }
 
+    /// The argument that [`take`](Self::take) would take, which stays.
+    pub fn look(&self, name: &str) -> Option<&str> {
+        let named = |token: &&Token<'_>| token.name.as_deref() == Some(name);
+        let found = self.left.iter().find(named);
+        let found = found.or_else(|| self.left.iter().find(|token| token.name.is_none()));
+        found.map(|token| &*token.value)
+    }
+
     /// Takes all arguments that are left, as one description. For an endpoint that wraps another
     /// one, as in `haproxy:from=any:tcp:8080`.
     pub fn rest(&mut self) -> String {

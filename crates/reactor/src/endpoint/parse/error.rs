@@ -80,11 +80,12 @@ impl EndpointError {
         Self::new(EndpointErrorKind::BadValue, message)
     }
 
-    /// Stores the description, unless the error has one already, which is that of a nested
-    /// endpoint.
+    /// Stores the description. If the error has one already, that of a nested endpoint, the message
+    /// names that one, too.
     pub(super) fn within(mut self, text: &str) -> Self {
-        if self.text.is_empty() {
-            text.clone_into(&mut self.text);
+        let nested = std::mem::replace(&mut self.text, text.to_owned());
+        if !nested.is_empty() {
+            self.message = format!("in {nested:?}: {}", self.message);
         }
         self
     }
@@ -94,7 +95,7 @@ impl EndpointError {
         self.kind
     }
 
-    /// The description, as it was given.
+    /// The description, as it was given: the whole one, if it has another endpoint in it.
     pub fn text(&self) -> &str {
         &self.text
     }

@@ -145,6 +145,44 @@ impl EndpointParser {
         self.make(&self.servers, "server", description)
     }
 
+    /// Makes the client endpoint of `prefix` from the arguments that are left. For an endpoint that
+    /// has the arguments of another one, as `tls:` has those of `tcp:`.
+    ///
+    /// # Errors
+    ///
+    /// If the prefix is unknown, or an argument is missing or invalid. Arguments that are left are an
+    /// error of the whole description, as always.
+    ///
+    /// # Examples
+    ///
+    /// A prefix for TCP with a name in front:
+    ///
+    /// ```
+    /// use reactor::endpoint::EndpointParser;
+    ///
+    /// let parser = EndpointParser::new().with_client("named", |arguments| {
+    ///     println!("connecting to {}", arguments.require("name")?);
+    ///     EndpointParser::new().client_from("tcp", arguments)
+    /// });
+    /// assert!(parser.client("named:web:example.org:80:timeout=5").is_ok());
+    ///
+    /// let error = parser.client("named:web:example.org:eighty").err().unwrap();
+    /// assert_eq!(error.text(), "named:web:example.org:eighty");
+    /// ```
+    pub fn client_from(&self, prefix: &str, arguments: &mut Arguments<'_>) -> Result<Client> {
+        find(&self.clients, "client", prefix)?(arguments)
+    }
+
+    /// Makes the server endpoint of `prefix` from the arguments that are left: see
+    /// [`client_from`](Self::client_from).
+    ///
+    /// # Errors
+    ///
+    /// As for [`client_from`](Self::client_from).
+    pub fn server_from(&self, prefix: &str, arguments: &mut Arguments<'_>) -> Result<Server> {
+        find(&self.servers, "server", prefix)?(arguments)
+    }
+
     /// Whether `description` begins with a prefix that this parser knows, of a client or a
     /// server.
     pub fn knows(&self, description: &str) -> bool {
@@ -160,13 +198,7 @@ impl EndpointParser {
                     .to_owned();
                 EndpointError::new(EndpointErrorKind::BadEscape, message)
             })?;
-            let make = known.get(&*prefix).ok_or_else(|| {
-                let names: Vec<_> = known.keys().map(String::as_str).collect();
-                let names = names.join(", ");
-                let message =
-                    format!("no {side} has the prefix {prefix:?}; known prefixes are: {names}");
-                EndpointError::new(EndpointErrorKind::UnknownPrefix, message)
-            })?;
+            let make = find(known, side, &prefix)?;
             let mut arguments = Arguments::new(self, tokens);
             let endpoint = make(&mut arguments)?;
             // A misspelt argument must not be ignored: it may be one that restricts access.
@@ -175,6 +207,19 @@ impl EndpointParser {
         };
         made().map_err(|error: EndpointError| error.within(text))
     }
+}
+
+fn find<'a, E>(
+    known: &'a BTreeMap<String, Make<E>>,
+    side: &str,
+    prefix: &str,
+) -> Result<&'a Make<E>> {
+    known.get(prefix).ok_or_else(|| {
+        let names: Vec<_> = known.keys().map(String::as_str).collect();
+        let names = names.join(", ");
+        let message = format!("no {side} has the prefix {prefix:?}; known prefixes are: {names}");
+        EndpointError::new(EndpointErrorKind::UnknownPrefix, message)
+    })
 }
 
 impl fmt::Debug for EndpointParser {
