@@ -29,6 +29,87 @@ const SHORTEST_QUESTION: usize = 5;
 const SHORTEST_RECORD: usize = 11;
 const OPT: usize = 41;
 
+/// A type of records whose data has names.
+struct Kind {
+    number: u16,
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "tells the reader, and is tested")
+    )]
+    mnemonic: &'static str,
+    start: Start,
+    /// Number of names, one behind the other.
+    names: usize,
+    decoded: Decoded,
+}
+
+/// Where the first name begins in the data.
+enum Start {
+    /// At this offset.
+    At(usize),
+    /// Behind some strings, the first of which is at this offset; each begins with its length, a byte.
+    AfterStrings { at: usize, strings: usize },
+}
+
+/// What the decoder makes of the data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Decoded {
+    /// It reads the names.
+    Names,
+    /// It keeps the data as it is. Only types that a sender may compress, or once did (RFC 3597,
+    /// section 4): the data of any other type that the decoder does not know has no pointers, even if
+    /// some bytes look like one.
+    Bytes,
+}
+
+/// All types whose data has names that may be compressed, by their numbers.
+#[rustfmt::skip]
+static KINDS: [Kind; 26] = {
+    use Decoded::{Bytes, Names};
+    use Start::{AfterStrings, At};
+
+    const fn kind(number: u16, mnemonic: &'static str, start: Start, names: usize, decoded: Decoded) -> Kind {
+        Kind { number, mnemonic, start, names, decoded }
+    }
+
+    [
+        kind(2, "NS", At(0), 1, Names),
+        kind(3, "MD", At(0), 1, Bytes),
+        kind(4, "MF", At(0), 1, Bytes),
+        kind(5, "CNAME", At(0), 1, Names),
+        kind(6, "SOA", At(0), 2, Names),
+        kind(7, "MB", At(0), 1, Bytes),
+        kind(8, "MG", At(0), 1, Bytes),
+        kind(9, "MR", At(0), 1, Bytes),
+        kind(12, "PTR", At(0), 1, Names),
+        kind(14, "MINFO", At(0), 2, Bytes),
+        kind(15, "MX", At(2), 1, Names),
+        kind(17, "RP", At(0), 2, Bytes),
+        kind(18, "AFSDB", At(2), 1, Bytes),
+        kind(21, "RT", At(2), 1, Bytes),
+        kind(24, "SIG", At(18), 1, Bytes),
+        kind(26, "PX", At(2), 2, Bytes),
+        kind(30, "NXT", At(0), 1, Bytes),
+        kind(33, "SRV", At(6), 1, Names),
+        kind(35, "NAPTR", AfterStrings { at: 4, strings: 3 }, 1, Names),
+        kind(39, "DNAME", At(0), 1, Bytes),
+        kind(46, "RRSIG", At(18), 1, Bytes),
+        kind(47, "NSEC", At(0), 1, Bytes),
+        kind(64, "SVCB", At(2), 1, Names),
+        kind(65, "HTTPS", At(2), 1, Names),
+        kind(250, "TSIG", At(0), 1, Names),
+        kind(65305, "ANAME", At(0), 1, Names),
+    ]
+};
+
+impl Kind {
+    fn of(number: usize) -> Option<&'static Self> {
+        let number = u16::try_from(number).ok()?;
+        let place = KINDS.binary_search_by_key(&number, |kind| kind.number);
+        place.ok().map(|place| &KINDS[place])
+    }
+}
+
 /// The data of a record that had compression pointers, without them.
 pub(super) struct SpelledOut {
     /// Index of the record in all sections, without the EDNS records, which the decoder takes out.
@@ -107,9 +188,10 @@ impl Walk<'_> {
         if length == 0 {
             return Ok(());
         }
-        if let Some((offset, names)) = self.names_of(kind, data)? {
+        if let Some(kind) = Kind::of(kind) {
+            let offset = self.first_name(kind, data)?;
             let (mut at, mut is_compressed) = (data + offset, false);
-            for _ in 0..names {
+            for _ in 0..kind.names {
                 let name = self.name(at)?;
                 at = name.end;
                 is_compressed |= name.is_compressed;
@@ -118,8 +200,8 @@ impl Walk<'_> {
             if at > self.at {
                 return Err(MessageError::Truncated);
             }
-            if is_compressed && is_kept_as_bytes(kind) {
-                let data = self.spell_out(data, offset, names)?;
+            if is_compressed && kind.decoded == Decoded::Bytes {
+                let data = self.spell_out(data, offset, kind.names)?;
                 self.spelled_out.push(SpelledOut { place, data });
             }
         }
@@ -163,32 +245,19 @@ impl Walk<'_> {
         }
     }
 
-    /// Where in the data of a record of type `kind` there are names, and how many.
-    fn names_of(&self, kind: usize, data: usize) -> Result<Option<(usize, usize)>, MessageError> {
-        Ok(Some(match kind {
-            // NS, MD, MF, CNAME, MB, MG, MR, PTR, NXT, DNAME, NSEC, TSIG, ANAME
-            2..=5 | 7..=9 | 12 | 30 | 39 | 47 | 250 | 65305 => (0, 1),
-            // SOA, MINFO, RP
-            6 | 14 | 17 => (0, 2),
-            // MX, AFSDB, RT, SVCB, HTTPS
-            15 | 18 | 21 | 64 | 65 => (2, 1),
-            // PX
-            26 => (2, 2),
-            // SIG, RRSIG
-            24 | 46 => (18, 1),
-            // SRV
-            33 => (6, 1),
-            // NAPTR: three strings come first.
-            35 => {
-                let mut offset = 4;
-                for _ in 0..3 {
+    /// Offset of the first name in the data of a record of type `kind`, which begins at `data`.
+    fn first_name(&self, kind: &Kind, data: usize) -> Result<usize, MessageError> {
+        match kind.start {
+            Start::At(offset) => Ok(offset),
+            Start::AfterStrings { at, strings } => {
+                let mut offset = at;
+                for _ in 0..strings {
                     let length = self.message.get(data + offset);
                     offset += 1 + usize::from(*length.ok_or(MessageError::Truncated)?);
                 }
-                (offset, 1)
+                Ok(offset)
             }
-            _ => return Ok(None),
-        }))
+        }
     }
 
     /// Follows the name at `start`.
@@ -246,13 +315,115 @@ impl Walk<'_> {
     }
 }
 
-/// Whether the decoder keeps the data of a type with names as it is: MD, MF, MB, MG, MR, MINFO, RP,
-/// AFSDB, RT, SIG, PX, NXT, DNAME, RRSIG, NSEC.
-// Those that a sender may compress, or once did (RFC 3597, section 4). The data of any other type that
-// the decoder does not know has no pointers, even if some bytes look like one.
-fn is_kept_as_bytes(kind: usize) -> bool {
-    matches!(
-        kind,
-        3 | 4 | 7..=9 | 14 | 17 | 18 | 21 | 24 | 26 | 30 | 39 | 46 | 47
-    )
+#[cfg(test)]
+mod tests {
+    use hickory_proto::op::Message;
+    use hickory_proto::rr::{RData, RecordType};
+
+    use super::{Decoded, HEADER, KINDS, Kind, Start, check};
+
+    const TSIG: u16 = 250;
+
+    /// Types that the decoder knows, and whose data has no names.
+    const WITHOUT_NAMES: [RecordType; 24] = [
+        RecordType::ZERO,
+        RecordType::A,
+        RecordType::NULL,
+        RecordType::HINFO,
+        RecordType::TXT,
+        RecordType::KEY,
+        RecordType::AAAA,
+        RecordType::CERT,
+        RecordType::OPT,
+        RecordType::DS,
+        RecordType::SSHFP,
+        RecordType::DNSKEY,
+        RecordType::NSEC3,
+        RecordType::NSEC3PARAM,
+        RecordType::TLSA,
+        RecordType::SMIMEA,
+        RecordType::CDS,
+        RecordType::CDNSKEY,
+        RecordType::OPENPGPKEY,
+        RecordType::CSYNC,
+        RecordType::IXFR,
+        RecordType::AXFR,
+        RecordType::ANY,
+        RecordType::CAA,
+    ];
+
+    #[test]
+    fn each_type_that_the_decoder_knows_has_names_or_has_none() {
+        for number in 0..=u16::MAX {
+            let kind = RecordType::from(number);
+            let has_names = KINDS.iter().any(|kind| kind.number == number);
+            let has_none = WITHOUT_NAMES.contains(&kind);
+            let is_known = !matches!(kind, RecordType::Unknown(_));
+            assert!(!(has_names && has_none), "{kind}");
+            assert!(has_names || has_none == is_known, "{kind}");
+        }
+    }
+
+    #[test]
+    fn the_table_is_sorted_and_has_the_names_of_the_decoder() {
+        assert!(KINDS.is_sorted_by(|one, next| one.number < next.number));
+        for kind in &KINDS {
+            let known = RecordType::from(kind.number);
+            if !matches!(known, RecordType::Unknown(_)) {
+                assert_eq!(known.to_string(), kind.mnemonic);
+            }
+        }
+    }
+
+    /// A message with a record of this type, whose names are pointers to the question.
+    fn with_pointers(kind: &Kind) -> Vec<u8> {
+        let mut message = b"\0\x01\x80\0\0\x01\0\0\0\0\0\0\x01a\0\0\x01\0\x01".to_vec();
+        // A TSIG record is the last additional one, the others are answers.
+        message[if kind.number == TSIG { 11 } else { 7 }] = 1;
+        message.push(0);
+        message.extend(kind.number.to_be_bytes());
+        message.extend(*b"\0\x01\0\0\0\0");
+        let offset = match kind.start {
+            Start::At(offset) => offset,
+            Start::AfterStrings { at, strings } => at + strings,
+        };
+        let rest = match kind.mnemonic {
+            "SOA" => 20,
+            "TSIG" => 16,
+            _ => 0,
+        };
+        let pointers = [0xc0, HEADER as u8].repeat(kind.names);
+        let data = [vec![0; offset], pointers, vec![0; rest]].concat();
+        message.extend((data.len() as u16).to_be_bytes());
+        message.extend(data);
+        message
+    }
+
+    #[test]
+    fn the_decoder_keeps_bytes_of_the_types_that_are_spelled_out() {
+        for kind in &KINDS {
+            let message = with_pointers(kind);
+            let spelled_out = check(&message).expect("a valid message");
+            let is_kept = match Message::from_vec(&message) {
+                Ok(decoded) => {
+                    let mut records = decoded.all_sections();
+                    records.any(|record| matches!(record.data, RData::Unknown { .. }))
+                }
+                // It reads the data, and wants more of it.
+                Err(_) => false,
+            };
+            assert_eq!(is_kept, kind.decoded == Decoded::Bytes, "{}", kind.mnemonic);
+            assert_eq!(is_kept, !spelled_out.is_empty(), "{}", kind.mnemonic);
+        }
+    }
+
+    #[test]
+    fn the_documentation_lists_the_types_that_are_spelled_out() {
+        let kept = KINDS.iter().filter(|kind| kind.decoded == Decoded::Bytes);
+        let mnemonics: Vec<_> = kept.map(|kind| kind.mnemonic).collect();
+        let (last, others) = mnemonics.split_last().expect("there are some");
+        let list = format!("the types {} and {last}", others.join(", "));
+        let text = include_str!("mod.rs").replace("\n/// ", " ");
+        assert!(text.contains(&list), "{list}");
+    }
 }
