@@ -10,8 +10,8 @@ use std::thread;
 use std::time::{Duration, SystemTime};
 
 use deferred::Failure;
+use reactor::Reactor;
 use reactor::testing::{self, TestReactor};
-use reactor::{Reactor, ReactorHandle};
 use reactor_mail::{
     Account, FlagChange, Login, MailFlag, MailFlags, Mailbox, MailboxError, MailboxName, Maildir,
     MaildirAccount, MaildirFlags, MaildirLogin, NewMessage, Uid,
@@ -25,8 +25,29 @@ fn name(name: &str) -> MailboxName {
     MailboxName::new(name).expect("a name")
 }
 
-fn account(reactor: &ReactorHandle, folder: &Folder) -> MaildirAccount {
-    MaildirAccount::new(reactor, Maildir::new(folder.0.join("box")))
+/// The account whose Maildir is `box` in `folder`.
+fn account(reactor: &TestReactor, folder: &Folder) -> MaildirAccount {
+    MaildirAccount::new(reactor, folder.maildir("box"))
+}
+
+/// Calls `test` with a new folder and the account in it.
+fn with_account(test: impl FnOnce(&TestReactor, &Folder, &MaildirAccount)) {
+    testing::run(|reactor| {
+        let folder = Folder::new();
+        let account = account(reactor, &folder);
+        test(reactor, &folder, &account);
+    });
+}
+
+fn create(reactor: &TestReactor, account: &MaildirAccount, mailbox: &str) {
+    let created = account.create(&name(mailbox));
+    reactor.block_on(created).expect("it is made");
+}
+
+/// Adds a message, and gives its UID.
+fn add(reactor: &TestReactor, mailbox: &Rc<dyn Mailbox>) -> Uid {
+    let added = mailbox.append(NewMessage::new(MESSAGE));
+    reactor.block_on(added).expect("it is added")
 }
 
 fn open(reactor: &TestReactor, account: &dyn Account, mailbox: &str) -> Rc<dyn Mailbox> {
@@ -57,10 +78,8 @@ fn uid(number: u32) -> Uid {
 
 #[test]
 fn messages_are_kept_with_flags_and_dates() {
-    testing::run(|reactor| {
-        let folder = Folder::new();
-        let account = account(reactor, &folder);
-        let inbox = open(reactor, &account, "INBOX");
+    with_account(|reactor, _, account| {
+        let inbox = open(reactor, account, "INBOX");
         let mut message = NewMessage::new(MESSAGE);
         message.date = Some(SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000));
         message.flags = MailFlags::from_iter([MailFlag::Seen, MailFlag::Deleted]);
@@ -72,9 +91,7 @@ fn messages_are_kept_with_flags_and_dates() {
                 .expect("it is added"),
             uid(1)
         );
-        reactor
-            .block_on(inbox.append(NewMessage::new(MESSAGE)))
-            .expect("it is added");
+        add(reactor, &inbox);
         assert_eq!(messages(reactor, &inbox), ["1 Deleted Seen $Junk", "2"]);
         let snapshot = reactor.block_on(inbox.messages()).expect("it is read");
         assert_eq!(
@@ -174,22 +191,16 @@ fn uids_stay_whatever_other_programs_do() {
 
 #[test]
 fn mailboxes_of_one_name_have_different_uid_validities() {
-    testing::run(|reactor| {
-        let folder = Folder::new();
-        let account = account(reactor, &folder);
+    with_account(|reactor, _, account| {
         let mut last = 0;
         for _ in 0..3 {
-            reactor
-                .block_on(account.create(&name("Sent")))
-                .expect("it is made");
+            create(reactor, account, "Sent");
             let exists = reactor.block_on(account.create(&name("Sent")));
             assert_eq!(refused(exists), MailboxError::AlreadyExists);
-            let sent = open(reactor, &account, "Sent");
+            let sent = open(reactor, account, "Sent");
             assert!(sent.uid_validity().get() > last);
             last = sent.uid_validity().get();
-            reactor
-                .block_on(sent.append(NewMessage::new(MESSAGE)))
-                .expect("it is added");
+            add(reactor, &sent);
             reactor
                 .block_on(account.delete(&name("Sent")))
                 .expect("it is removed");
@@ -199,28 +210,22 @@ fn mailboxes_of_one_name_have_different_uid_validities() {
             assert_eq!(refused(gone), MailboxError::NoSuchMailbox);
         }
         // A session of the old mailbox does not get messages of the new one.
-        reactor
-            .block_on(account.create(&name("Sent")))
-            .expect("it is made");
-        let old = open(reactor, &account, "Sent");
+        create(reactor, account, "Sent");
+        let old = open(reactor, account, "Sent");
         reactor
             .block_on(account.delete(&name("Sent")))
             .expect("it is removed");
-        reactor
-            .block_on(account.create(&name("Sent")))
-            .expect("it is made");
+        create(reactor, account, "Sent");
         let gone = reactor.block_on(old.append(NewMessage::new(MESSAGE)));
         assert_eq!(refused(gone), MailboxError::NoSuchMailbox);
-        assert_eq!(messages(reactor, &open(reactor, &account, "Sent")), [""; 0]);
+        assert_eq!(messages(reactor, &open(reactor, account, "Sent")), [""; 0]);
     });
 }
 
 #[test]
 fn messages_in_new_are_recent_until_they_are_claimed() {
-    testing::run(|reactor| {
-        let folder = Folder::new();
-        let account = account(reactor, &folder);
-        let inbox = open(reactor, &account, "INBOX");
+    with_account(|reactor, folder, account| {
+        let inbox = open(reactor, account, "INBOX");
         let maildir = Maildir::new(folder.0.join("box"));
         maildir
             .deliver(MESSAGE.as_bytes())
@@ -228,9 +233,7 @@ fn messages_in_new_are_recent_until_they_are_claimed() {
         maildir
             .deliver(MESSAGE.as_bytes())
             .expect("it is delivered");
-        reactor
-            .block_on(inbox.append(NewMessage::new(MESSAGE)))
-            .expect("it is added");
+        add(reactor, &inbox);
         let recent = || {
             let snapshot = reactor.block_on(inbox.messages()).expect("it is read");
             let messages = snapshot.messages.iter();
@@ -255,18 +258,15 @@ fn messages_in_new_are_recent_until_they_are_claimed() {
 /// Also in the same second: what the Maildir knew of the last one is gone with it.
 #[test]
 fn a_maildir_that_is_made_anew_has_another_uid_validity() {
-    testing::run(|reactor| {
-        let folder = Folder::new();
-        let account = account(reactor, &folder);
+    with_account(|reactor, folder, account| {
         let mut last = 0;
         for _ in 0..5 {
-            let inbox = open(reactor, &account, "INBOX");
+            let inbox = open(reactor, account, "INBOX");
             assert!(inbox.uid_validity().get() > last);
             last = inbox.uid_validity().get();
-            reactor
-                .block_on(inbox.append(NewMessage::new(MESSAGE)))
-                .expect("it is added");
+            add(reactor, &inbox);
             fs::remove_dir_all(folder.0.join("box")).expect("it is removed");
+            folder.maildir("box");
             let gone = reactor.block_on(inbox.messages());
             assert_eq!(refused(gone), MailboxError::NoSuchMailbox);
         }
@@ -282,18 +282,14 @@ fn a_damaged_list_gives_a_new_uid_validity() {
         "reactor-uids 1 7 3\n1 1 1",
         "\u{0}",
     ] {
-        testing::run(|reactor| {
-            let folder = Folder::new();
-            let account = account(reactor, &folder);
-            let inbox = open(reactor, &account, "INBOX");
-            reactor
-                .block_on(inbox.append(NewMessage::new(MESSAGE)))
-                .expect("it is added");
+        with_account(|reactor, folder, account| {
+            let inbox = open(reactor, account, "INBOX");
+            add(reactor, &inbox);
             let list = folder.0.join("box/reactor-uids");
             fs::write(&list, damage).expect("it is written");
             let gone = reactor.block_on(inbox.messages());
             assert_eq!(refused(gone), MailboxError::NoSuchMailbox, "{damage:?}");
-            let again = open(reactor, &account, "INBOX");
+            let again = open(reactor, account, "INBOX");
             assert!(again.uid_validity() > inbox.uid_validity(), "{damage:?}");
             assert_eq!(messages(reactor, &again), ["1"]);
         });
@@ -302,14 +298,10 @@ fn a_damaged_list_gives_a_new_uid_validity() {
 
 #[test]
 fn messages_are_copied_with_flags_and_date_or_not_at_all() {
-    testing::run(|reactor| {
-        let folder = Folder::new();
-        let account = account(reactor, &folder);
-        let inbox = open(reactor, &account, "INBOX");
-        reactor
-            .block_on(account.create(&name("Work")))
-            .expect("it is made");
-        let work = open(reactor, &account, "Work");
+    with_account(|reactor, folder, account| {
+        let inbox = open(reactor, account, "INBOX");
+        create(reactor, account, "Work");
+        let work = open(reactor, account, "Work");
         // The keywords of the two have different letters.
         for (mailbox, keyword) in [(&work, "x"), (&inbox, "y"), (&inbox, "x")] {
             let mut message = NewMessage::new(MESSAGE);
@@ -352,13 +344,9 @@ fn messages_are_copied_with_flags_and_date_or_not_at_all() {
 
 #[test]
 fn names_are_those_of_maildir_in_modified_utf7() {
-    testing::run(|reactor| {
-        let folder = Folder::new();
-        let account = account(reactor, &folder);
+    with_account(|reactor, folder, account| {
         for mailbox in ["Gr\u{f6}\u{df}e/v1.0", "A&B"] {
-            reactor
-                .block_on(account.create(&name(mailbox)))
-                .expect("it is made");
+            create(reactor, account, mailbox);
         }
         let root = Maildir::new(folder.0.join("box"));
         assert_eq!(
@@ -404,22 +392,16 @@ fn names_are_those_of_maildir_in_modified_utf7() {
 
 #[test]
 fn mailboxes_are_renamed_with_those_below() {
-    testing::run(|reactor| {
-        let folder = Folder::new();
-        let account = account(reactor, &folder);
+    with_account(|reactor, _, account| {
         for mailbox in ["a", "a/b", "ab", "c"] {
-            reactor
-                .block_on(account.create(&name(mailbox)))
-                .expect("it is made");
+            create(reactor, account, mailbox);
         }
-        let below = open(reactor, &account, "a/b");
-        reactor
-            .block_on(below.append(NewMessage::new(MESSAGE)))
-            .expect("it is added");
+        let below = open(reactor, account, "a/b");
+        add(reactor, &below);
         let rename =
             |from: &str, to: &str| reactor.block_on(account.rename(&name(from), &name(to)));
         rename("a", "d").expect("it is renamed");
-        assert_eq!(messages(reactor, &open(reactor, &account, "d/b")), ["1"]);
+        assert_eq!(messages(reactor, &open(reactor, account, "d/b")), ["1"]);
         assert_eq!(
             refused(reactor.block_on(below.messages())),
             MailboxError::NoSuchMailbox
@@ -437,7 +419,7 @@ fn mailboxes_are_renamed_with_those_below() {
             MailboxError::AlreadyExists
         );
 
-        let inbox = open(reactor, &account, "INBOX");
+        let inbox = open(reactor, account, "INBOX");
         let mut message = NewMessage::new(MESSAGE);
         message.flags.insert_keyword("work");
         reactor
@@ -446,7 +428,7 @@ fn mailboxes_are_renamed_with_those_below() {
         rename("INBOX", "old").expect("it is emptied");
         assert_eq!(messages(reactor, &inbox), [""; 0]);
         assert_eq!(
-            messages(reactor, &open(reactor, &account, "old")),
+            messages(reactor, &open(reactor, account, "old")),
             ["1 work"]
         );
         let next = reactor.block_on(inbox.append(NewMessage::new(MESSAGE)));
@@ -572,10 +554,8 @@ fn writers_at_once_never_give_a_uid_twice() {
 
 #[test]
 fn a_keyword_without_a_letter_leaves_the_list_alone() {
-    testing::run(|reactor| {
-        let folder = Folder::new();
-        let account = account(reactor, &folder);
-        let inbox = open(reactor, &account, "INBOX");
+    with_account(|reactor, folder, account| {
+        let inbox = open(reactor, account, "INBOX");
         let mut all = NewMessage::new(MESSAGE);
         (0..26).for_each(|number| all.flags.insert_keyword(&format!("k{number}")));
         let added = reactor.block_on(inbox.append(all));
@@ -602,10 +582,8 @@ fn a_keyword_without_a_letter_leaves_the_list_alone() {
 
 #[test]
 fn a_body_has_the_size_that_was_said_whatever_its_line_ends_are() {
-    testing::run(|reactor| {
-        let folder = Folder::new();
-        let account = account(reactor, &folder);
-        let inbox = open(reactor, &account, "INBOX");
+    with_account(|reactor, _, account| {
+        let inbox = open(reactor, account, "INBOX");
         for (number, text) in (1..).zip(["a\r\r\n", "\r\r\r\n\n", "a\n\r", "\r\n\r\n"]) {
             let added = reactor.block_on(inbox.append(NewMessage::new(text)));
             assert_eq!(added.expect("it is added"), uid(number));
@@ -623,10 +601,8 @@ fn a_body_has_the_size_that_was_said_whatever_its_line_ends_are() {
 /// Else another message could get the same UID after a restart, or another keyword the same letter.
 #[test]
 fn what_could_not_be_written_is_written_by_the_next_call() {
-    testing::run(|reactor| {
-        let folder = Folder::new();
-        let account = account(reactor, &folder);
-        let inbox = open(reactor, &account, "INBOX");
+    with_account(|reactor, folder, account| {
+        let inbox = open(reactor, account, "INBOX");
         let maildir = Maildir::new(folder.0.join("box"));
         maildir
             .deliver(MESSAGE.as_bytes())
@@ -657,12 +633,9 @@ fn what_could_not_be_written_is_written_by_the_next_call() {
 
 #[test]
 fn an_open_mailbox_that_has_not_changed_is_not_read_again() {
-    testing::run(|reactor| {
-        let folder = Folder::new();
-        let account = account(reactor, &folder);
-        let inbox = open(reactor, &account, "INBOX");
-        let added = inbox.append(NewMessage::new(MESSAGE));
-        reactor.block_on(added).expect("it is added");
+    with_account(|reactor, folder, account| {
+        let inbox = open(reactor, account, "INBOX");
+        add(reactor, &inbox);
         // A change within a tick of the clock before a look may be missed: this one is long ago.
         for part in ["new", "cur"] {
             let part = fs::File::open(folder.0.join("box").join(part)).expect("it is there");
@@ -673,7 +646,7 @@ fn an_open_mailbox_that_has_not_changed_is_not_read_again() {
         // Whatever reads the folders anew takes the lock, which makes its file.
         let lock = folder.0.join("box/reactor-uids.lock");
         fs::remove_file(&lock).expect("it is there");
-        let again = open(reactor, &account, "INBOX");
+        let again = open(reactor, account, "INBOX");
         assert!(Rc::ptr_eq(&again, &inbox));
         assert_eq!(messages(reactor, &again), ["1"]);
         assert!(!lock.exists());
@@ -682,11 +655,11 @@ fn an_open_mailbox_that_has_not_changed_is_not_read_again() {
         maildir
             .deliver(MESSAGE.as_bytes())
             .expect("it is delivered");
-        let again = open(reactor, &account, "INBOX");
+        let again = open(reactor, account, "INBOX");
         assert_eq!(messages(reactor, &again), ["1", "2"]);
         fs::remove_dir_all(maildir.path().join("cur")).expect("it is removed");
         fs::remove_file(maildir.path().join("reactor-uids")).expect("it is removed");
-        let again = open(reactor, &account, "INBOX");
+        let again = open(reactor, account, "INBOX");
         assert!(again.uid_validity() > inbox.uid_validity());
         assert_eq!(messages(reactor, &again), ["1"]);
     });
