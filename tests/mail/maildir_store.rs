@@ -436,6 +436,82 @@ fn mailboxes_are_renamed_with_those_below() {
     });
 }
 
+/// Puts a folder in the place of a message, which then can neither be copied nor removed.
+fn block(maildir: &Maildir, at: usize) {
+    let entry = &maildir.list().expect("it is read")[at];
+    let path = maildir
+        .path()
+        .join("cur")
+        .join(format!("{}:2,", entry.id()));
+    fs::remove_file(&path).expect("it is there");
+    fs::create_dir(&path).expect("it is made");
+}
+
+#[test]
+fn a_renaming_of_inbox_that_fails_takes_the_copies_back() {
+    // The message that cannot be removed, what is left in INBOX, and in the new mailbox.
+    for (blocked, left, moved) in [
+        (0, &["1", "2", "3"][..], None),
+        (1, &["2", "3"][..], Some(&["1"][..])),
+        (2, &["3"][..], Some(&["1", "2"][..])),
+    ] {
+        with_account(|reactor, folder, account| {
+            let inbox = open(reactor, account, "INBOX");
+            for _ in 0..3 {
+                add(reactor, &inbox);
+            }
+            let renamed = account.rename(&MailboxName::inbox(), &name("old"));
+            // Its job comes after the one that makes the mailbox.
+            let old = open(reactor, account, "old");
+            let maildir = Maildir::new(folder.0.join("box"));
+            let is_blocked = Cell::new(false);
+            // Called when the copies are there, and nothing was removed yet.
+            let watch = old.watch(Rc::new(move || {
+                if !is_blocked.replace(true) {
+                    block(&maildir, blocked);
+                }
+            }));
+            reactor.block_on(renamed).expect_err("it cannot be removed");
+            drop(watch);
+            assert_eq!(messages(reactor, &inbox), left, "{blocked}");
+            match moved {
+                Some(moved) => assert_eq!(messages(reactor, &old), moved, "{blocked}"),
+                None => {
+                    let gone = reactor.block_on(account.open(&name("old")));
+                    assert_eq!(refused(gone), MailboxError::NoSuchMailbox);
+                }
+            }
+        });
+    }
+}
+
+#[test]
+fn a_renaming_of_inbox_that_copies_nothing_leaves_no_mailbox() {
+    with_account(|reactor, folder, account| {
+        let inbox = open(reactor, account, "INBOX");
+        for _ in 0..2 {
+            add(reactor, &inbox);
+        }
+        let maildir = Maildir::new(folder.0.join("box"));
+        block(&maildir, 1);
+        let rename = || reactor.block_on(account.rename(&MailboxName::inbox(), &name("old")));
+        rename().expect_err("the second one cannot be copied");
+        assert_eq!(messages(reactor, &inbox), ["1", "2"]);
+        let gone = reactor.block_on(account.open(&name("old")));
+        assert_eq!(refused(gone), MailboxError::NoSuchMailbox);
+        let entry = maildir.list().expect("it is read").remove(1);
+        fs::remove_dir(
+            maildir
+                .path()
+                .join("cur")
+                .join(format!("{}:2,", entry.id())),
+        )
+        .expect("it is empty");
+        rename().expect("the name is free");
+        assert_eq!(messages(reactor, &open(reactor, account, "old")), ["1"]);
+    });
+}
+
 #[test]
 fn sessions_and_other_programs_wake_a_watch() {
     testing::run(|reactor| {

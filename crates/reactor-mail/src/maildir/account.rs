@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::rc::{Rc, Weak};
 
-use deferred::{Deferred, Failure, Result, fail, succeed};
+use deferred::{Deferred, Failure, Result, fail, inline_callbacks, succeed};
 use reactor::ReactorHandle;
 
 use super::error::MaildirError;
@@ -14,7 +14,7 @@ use super::folder::Maildir;
 use super::mailbox::{MaildirMailbox, refusal};
 use super::names::{folder_of, name_of};
 use super::uids::UidList;
-use crate::store::{Account, Login, Mailbox, MailboxEntry, MailboxError, MailboxName};
+use crate::store::{Account, Login, Mailbox, MailboxEntry, MailboxError, MailboxName, take_back};
 
 /// The mailboxes of a user in a [`Maildir`]: INBOX is the Maildir itself, the others are its
 /// subfolders as in Maildir++, named in modified UTF-7.
@@ -27,7 +27,9 @@ use crate::store::{Account, Login, Mailbox, MailboxEntry, MailboxError, MailboxN
 /// UIDVALIDITY, names of keywords), `reactor-uidvalidity`, `reactor-subscriptions`, and a lock for
 /// each of them. If `reactor-uids` is damaged or removed, the messages get new UIDs, and clients read
 /// them again. A mailbox has at most 26 keywords. Messages in `new` are `\Recent`; the first session
-/// that reports them to its client moves them to `cur`.
+/// that reports them to its client moves them to `cur`. The first use of a Maildir that was created in
+/// the same second takes until the next one, because a Maildir that another process has removed before
+/// must not have had the same UIDVALIDITY.
 ///
 /// # Examples
 ///
@@ -78,25 +80,60 @@ impl MaildirAccount {
 }
 
 impl MaildirAccount {
-    /// Moves the messages of INBOX to a new mailbox.
+    /// Moves the messages of INBOX to a new mailbox. If that fails in the middle, each message is in
+    /// only one of the two mailboxes afterwards, unless taking back copies fails; a new mailbox that
+    /// has no messages then is removed, so that the client can try again.
     fn empty_inbox_to(&self, to: &MailboxName) -> Deferred<()> {
         let (account, to) = (self.clone(), to.clone());
-        let created = self.create(&to);
-        let inbox = created.add_callback(move |()| account.open(&MailboxName::inbox()));
-        inbox.add_callback(move |inbox| {
-            inbox.messages().add_callback(move |snapshot| {
-                let uids: Vec<_> = snapshot
-                    .messages
-                    .iter()
-                    .map(|message| message.uid)
-                    .collect();
-                let copied = inbox.copy(&uids, &to);
-                copied.add_callback(move |copied| {
-                    // Only the copied ones: a message that was not copied stays in INBOX.
-                    let uids: Vec<_> = copied.uids.iter().map(|(from, _)| *from).collect();
-                    inbox.expunge(&uids)
-                })
-            })
+        inline_callbacks(async move {
+            account.create(&to).await?;
+            let moved = account.move_inbox_to(&to).await;
+            if moved.is_err() {
+                // The caller gets the first failure. This one leaves an empty mailbox.
+                let removed = account.remove_empty(&to).await;
+                if let Err(failure) = removed {
+                    tracing::warn!(target: "reactor_mail", %failure, "the mailbox of a failed renaming stays");
+                }
+            }
+            moved
+        })
+    }
+
+    async fn move_inbox_to(&self, to: &MailboxName) -> Result<()> {
+        let inbox = self.open(&MailboxName::inbox()).await?;
+        let snapshot = inbox.messages().await?;
+        let messages = snapshot.messages.iter();
+        let uids: Vec<_> = messages.map(|message| message.uid).collect();
+        let mut copied = inbox.copy(&uids, to).await?;
+        // Only the copied ones: a message that was not copied stays in INBOX.
+        let uids: Vec<_> = copied.uids.iter().map(|(from, _)| *from).collect();
+        let removed = inbox.expunge(&uids).await;
+        if removed.is_err() {
+            take_back(&*inbox, self, to, &mut copied).await;
+        }
+        removed
+    }
+
+    /// Removes a mailbox if it has no messages.
+    fn remove_empty(&self, name: &MailboxName) -> Deferred<()> {
+        let folder = match folder(name) {
+            Ok(folder) => folder,
+            Err(failure) => return fail(failure),
+        };
+        let (shared, name) = (Rc::clone(&self.shared), name.clone());
+        let removed = self.shared.job(move |root| {
+            // One job, so that another program has little time to deliver in between; it would lose
+            // its message, as if the mailbox were deleted.
+            let is_empty = root.folder(&folder)?.list()?.is_empty();
+            if is_empty {
+                root.remove_folder(&folder)?;
+            }
+            Ok(is_empty)
+        });
+        removed.map_ok(move |is_removed| {
+            if is_removed {
+                shared.forget(&name);
+            }
         })
     }
 }

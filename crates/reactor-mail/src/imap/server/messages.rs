@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use deferred::{Failure, Result, maybe_deferred};
+use deferred::{Result, maybe_deferred};
 use imap_types::command::CommandBody;
 use imap_types::core::Tag;
 use imap_types::flag::{StoreResponse, StoreType};
@@ -16,6 +16,7 @@ use super::text::{flags_of, name_of, uid_set};
 use super::view::{News, Selected, flags_response};
 use crate::store::{
     Account, CopiedMessages, FlagChange, MailFlag, MailFlags, MailboxName, MessageInfo, Uid,
+    take_back,
 };
 
 pub(super) fn command(
@@ -179,7 +180,7 @@ async fn finish_move(
     let removed = maybe_deferred(|| selected.mailbox.expunge(&from)).await;
     selected.is_stale.set(true);
     if removed.is_err() {
-        take_back(selected, account, target, &mut copied).await;
+        take_back(&*selected.mailbox, account, target, &mut copied).await;
     }
     if !copied.uids.is_empty() {
         // Before the EXPUNGEs, so that the client knows that these messages were moved (RFC 6851,
@@ -187,41 +188,6 @@ async fn finish_move(
         let _ = connection.write(format!("* OK [{}] moved\r\n", copy_uid(&copied)));
     }
     removed.map(|()| Reply::ok("done"))
-}
-
-/// Removes the copies of messages that are still in the first mailbox, and leaves the others in
-/// `copied`.
-async fn take_back(
-    selected: &Selected,
-    account: &dyn Account,
-    target: &MailboxName,
-    copied: &mut CopiedMessages,
-) {
-    // If it cannot be found out which messages are still there, all copies stay, so that no message
-    // is lost.
-    let Ok(snapshot) = maybe_deferred(|| selected.mailbox.messages()).await else {
-        return;
-    };
-    let is_there = |(from, _): &(Uid, Uid)| find(&snapshot.messages, *from).is_some();
-    let (back, moved): (Vec<_>, Vec<_>) = copied.uids.drain(..).partition(is_there);
-    copied.uids = moved;
-    let copies: Vec<Uid> = back.iter().map(|(_, to)| *to).collect();
-    if copies.is_empty() {
-        return;
-    }
-    let mailbox = match maybe_deferred(|| account.open(target)).await {
-        // Another mailbox has this name now: the copies were deleted with the old one.
-        Ok(mailbox) if mailbox.uid_validity() != copied.uid_validity => return,
-        Ok(mailbox) => mailbox,
-        Err(failure) => return stays_twice(&failure),
-    };
-    if let Err(failure) = maybe_deferred(|| mailbox.expunge(&copies)).await {
-        stays_twice(&failure);
-    }
-}
-
-fn stays_twice(failure: &Failure) {
-    tracing::warn!(target: "reactor_mail", %failure, "messages of a failed MOVE are in both mailboxes");
 }
 
 /// Removes the messages with `\Deleted`; if there is a `set` of UIDs, only those in it.
