@@ -1,7 +1,8 @@
 //! A temporary folder.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 use reactor_mail::Maildir;
 use tests::Directory;
@@ -22,6 +23,10 @@ impl Folder {
     pub(crate) fn maildir(&self, name: &str) -> Maildir {
         let maildir = Maildir::new(self.0.join(name));
         maildir.create().expect("it is made");
+        // Made a minute ago: a store waits for the next second if its Maildir is new.
+        let cur = File::open(maildir.path().join("cur")).expect("it is there");
+        let ago = SystemTime::now() - Duration::from_secs(60);
+        cur.set_modified(ago).expect("it is ours");
         maildir
     }
 }

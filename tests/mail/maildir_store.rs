@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
+use std::process::Command;
 use std::rc::Rc;
 use std::sync::mpsc;
 use std::thread;
@@ -271,6 +272,44 @@ fn a_maildir_that_is_made_anew_has_another_uid_validity() {
             assert_eq!(refused(gone), MailboxError::NoSuchMailbox);
         }
     });
+}
+
+/// As several processes do, which do not know what the others have given.
+#[test]
+fn a_maildir_that_another_process_makes_anew_has_another_uid_validity() {
+    const IN_CHILD: &str = "MAIL_TESTS_OPEN_AN_INBOX";
+    const NAME: &str =
+        "maildir_store::a_maildir_that_another_process_makes_anew_has_another_uid_validity";
+    if let Some(path) = std::env::var_os(IN_CHILD) {
+        testing::run(|reactor| {
+            let account = MaildirAccount::new(reactor, Maildir::new(path));
+            let inbox = open(reactor, &account, "INBOX");
+            println!("UIDVALIDITY {}", inbox.uid_validity());
+        });
+        return;
+    }
+    let folder = Folder::new();
+    let maildir = folder.0.join("box");
+    let mut last = 0_u32;
+    for _ in 0..4 {
+        let output = Command::new(std::env::current_exe().expect("it runs"))
+            .args(["--exact", NAME, "--nocapture"])
+            .env(IN_CHILD, &maildir)
+            .output()
+            .expect("it starts");
+        assert!(output.status.success(), "{output:?}");
+        let text = String::from_utf8(output.stdout).expect("it is text");
+        let (_, rest) = text.split_once("UIDVALIDITY ").expect("it is said");
+        let given = rest
+            .lines()
+            .next()
+            .expect("a line")
+            .parse()
+            .expect("a number");
+        assert!(given > last, "{given} after {last}");
+        last = given;
+        fs::remove_dir_all(&maildir).expect("it is removed");
+    }
 }
 
 #[test]

@@ -7,7 +7,8 @@ use std::num::NonZeroU32;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-use std::time::SystemTime;
+use std::thread;
+use std::time::{Duration, SystemTime};
 
 use super::error::MaildirError;
 use super::folder::{Maildir, sync_folder};
@@ -61,8 +62,12 @@ pub(super) fn next_uid_validity(root: &Maildir) -> Result<NonZeroU32, MaildirErr
     // 0 also if the file is damaged: then the time, and the last value of this process in `GIVEN`,
     // determine the new one.
     let last = read(&path)?.trim().parse().unwrap_or(0_u32);
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    let now = u32::try_from(now.unwrap_or_default().as_secs()).unwrap_or(u32::MAX);
+    let least = match last {
+        0 => outlast_predecessor(root)?,
+        _ => 0,
+    };
+    let now = since_1970(SystemTime::now()).as_secs().max(least);
+    let now = u32::try_from(now).unwrap_or(u32::MAX);
     let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
     // Values below the time are not needed, since `next` is not less than the time. So the map
     // has only the Maildirs that have got a mailbox within about the last second.
@@ -76,8 +81,34 @@ pub(super) fn next_uid_validity(root: &Maildir) -> Result<NonZeroU32, MaildirErr
     Ok(NonZeroU32::new(next).unwrap_or(NonZeroU32::MIN))
 }
 
+/// Waits for the next second, if the Maildir was created in this one, and returns that second in Unix
+/// time; 0 if it does not wait. There may have been another Maildir at its path before, whose file was
+/// removed with it, and for which another process has given the time as UIDVALIDITY.
+// Not enough if that Maildir got several mailboxes in its last second: their UIDVALIDITYs are ahead of
+// the time by one second each.
+fn outlast_predecessor(root: &Maildir) -> Result<u64, MaildirError> {
+    // Not the times of `root` itself: the lock file has just been created there. Messages may have been
+    // added to `cur` since it was created; then this waits in vain.
+    let path = root.path().join("cur");
+    let changed = fs::metadata(&path).and_then(|metadata| metadata.modified());
+    let changed = since_1970(changed.map_err(MaildirError::at(&path))?).as_secs();
+    let now = since_1970(SystemTime::now());
+    if changed < now.as_secs() {
+        return Ok(0);
+    }
+    // For a second at most, also if `cur` is from the future, as after a change of the clock.
+    let next = now.as_secs() + 1;
+    thread::sleep(Duration::from_secs(next).saturating_sub(now));
+    Ok(next)
+}
+
+/// 0 for a time before 1970.
+fn since_1970(time: SystemTime) -> Duration {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH);
+    since.unwrap_or_default()
+}
+
 /// The last UIDVALIDITY by path of the file, if it is not below the time in seconds. Needed
 /// because a Maildir may be removed, together with the file, and created again in the same second.
-// Known to this process only: if one process removes a Maildir and another one creates it again in the
-// same second, both may give the same UIDVALIDITY.
+// Known to this process only; for other processes, there is `outlast_predecessor`.
 static GIVEN: Mutex<BTreeMap<PathBuf, u32>> = Mutex::new(BTreeMap::new());
