@@ -33,5 +33,6 @@ mod unlimited;
 mod upgrade;
 mod vanishing;
 mod websocket;
+mod websocket_autobahn;
 mod websocket_frames;
 mod websocket_programs;

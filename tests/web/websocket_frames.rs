@@ -1,5 +1,6 @@
 //! WebSocket by raw bytes: the rules of RFC 6455 and RFC 7692, as a client breaks or keeps them.
-//! The cases are those of the Autobahn test suite, sections 1 to 7, 10 and 12.
+//! The cases are those of the Autobahn test suite, sections 1 to 7, 10 and 12; `websocket_autobahn.rs`
+//! runs the suite itself, where it is installed.
 
 use std::time::Duration;
 
