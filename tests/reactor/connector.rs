@@ -298,3 +298,116 @@ fn a_factory_that_stops_and_begins_anew_at_the_start_makes_one_attempt() {
         .count();
     assert_eq!(failed, 1, "the first was called off: {:?}", told.borrow());
 }
+
+/// Fails in its first connections.
+struct Failing {
+    left: Rc<Cell<usize>>,
+    says_first: Vec<u8>,
+}
+
+impl Protocol for Failing {
+    type Framing = Raw;
+
+    fn connection_made(&mut self, cx: &mut Context<'_, Self>) -> Result<()> {
+        cx.write(&self.says_first);
+        match self.left.get() {
+            0 => Ok(()),
+            left => {
+                self.left.set(left - 1);
+                Err(Failure::msg("it is not ready"))
+            }
+        }
+    }
+}
+
+/// Connects again from `connection_lost`, and may stop the attempt from `build_protocol`.
+struct Persistent {
+    told: Log,
+    left: Rc<Cell<usize>>,
+    says_first: Vec<u8>,
+    stops: Option<Rc<RefCell<Option<Connector<Failing>>>>>,
+}
+
+impl ClientFactory for Persistent {
+    type Protocol = Failing;
+
+    fn build_protocol(&mut self, _peer: &Address) -> Option<Failing> {
+        if let Some(connector) = self.stops.take().and_then(|slot| slot.take()) {
+            assert_eq!(connector.state(), ConnectorState::Connecting);
+            connector.stop_connecting().expect("it is connecting");
+        }
+        Some(Failing {
+            left: Rc::clone(&self.left),
+            says_first: self.says_first.clone(),
+        })
+    }
+
+    fn started_connecting(&mut self, _: &Connector<Failing>) {
+        self.told.borrow_mut().push("started".to_owned());
+    }
+
+    fn connection_failed(&mut self, connector: &Connector<Failing>, failure: Failure) {
+        assert_eq!(connector.state(), ConnectorState::Disconnected);
+        self.told.borrow_mut().push(format!("failed: {failure}"));
+    }
+
+    fn connection_lost(&mut self, connector: &Connector<Failing>, reason: ConnectionClosed) {
+        self.told.borrow_mut().push(format!("lost: {reason}"));
+        connector.connect().expect("it is disconnected");
+    }
+}
+
+#[test]
+fn a_factory_that_comes_back_after_a_connection_failed_to_begin_hears_of_each_attempt_once() {
+    // A large output is not sent at once, so the connection closes later.
+    for size in [0, 1 << 22] {
+        let reactor = TestReactor::new();
+        reactor
+            .listen_tcp("192.0.2.1:80", || Client)
+            .expect("the address is free");
+        let factory = Persistent {
+            told: Log::default(),
+            left: Rc::new(Cell::new(2)),
+            says_first: vec![0; size],
+            stops: None,
+        };
+        let told = Rc::clone(&factory.told);
+        let connector = reactor.connector_tcp("192.0.2.1:80", factory);
+        connector.connect().expect("it is disconnected");
+        reactor.settle();
+        let lost = "lost: the protocol failed: it is not ready";
+        assert_eq!(
+            *told.borrow(),
+            ["started", lost, "started", lost, "started"],
+            "{size}"
+        );
+        assert_eq!(connector.state(), ConnectorState::Connected);
+    }
+}
+
+#[test]
+fn a_factory_may_stop_the_attempt_while_it_builds_the_protocol() {
+    let reactor = TestReactor::new();
+    reactor
+        .listen_tcp("192.0.2.1:80", || Client)
+        .expect("the address is free");
+    let slot = Rc::default();
+    let factory = Persistent {
+        told: Log::default(),
+        left: Rc::default(),
+        says_first: Vec::new(),
+        stops: Some(Rc::clone(&slot)),
+    };
+    let told = Rc::clone(&factory.told);
+    let connector = reactor.connector_tcp("192.0.2.1:80", factory);
+    slot.replace(Some(connector.clone()));
+    for expected in [ConnectorState::Disconnected, ConnectorState::Connected] {
+        connector.connect().expect("it is disconnected");
+        reactor.settle();
+        assert_eq!(connector.state(), expected);
+    }
+    assert_eq!(
+        *told.borrow(),
+        ["started", "failed: the deferred was cancelled", "started"]
+    );
+}

@@ -231,20 +231,28 @@ impl Connected {
         &self.0.address
     }
 
-    /// Makes the connection for `protocol`; it takes the attempt's place in the registry.
-    pub(crate) fn into_connection<P: Protocol>(
+    /// Makes the connection for `protocol`; it takes the attempt's place in the registry. Errs also
+    /// if `connection_made` fails, which ends the connection.
+    pub(crate) fn into_connection<P: Protocol>(self, protocol: P) -> Result<Connection<P>> {
+        let (connection, begun) = self.begin(protocol, None)?;
+        begun?;
+        Ok(connection)
+    }
+
+    /// As [`into_connection`](Self::into_connection), with the result of `connection_made` beside the
+    /// connection. `on_close` is called for each connection that this returns.
+    pub(crate) fn begin<P: Protocol>(
         self,
         protocol: P,
         on_close: Option<OnClose>,
-    ) -> Result<Connection<P>> {
+    ) -> Result<(Connection<P>, Result<()>)> {
         let connection = self.take_connection(on_close, None)?;
         let attempt = &self.0;
         let (source, begun) =
             ConnectionSource::start(&attempt.core, connection, protocol, |source| {
                 attempt.core.registry.replace(attempt.key, source);
             });
-        begun?;
-        Ok(Connection::new(Rc::downgrade(&source)))
+        Ok((Connection::new(Rc::downgrade(&source)), begun))
     }
 
     /// As [`into_connection`](Self::into_connection), behind `filter`; the Deferred fires when the

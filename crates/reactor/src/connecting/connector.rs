@@ -157,8 +157,8 @@ pub(super) enum Attempt {
     Planned,
     /// The attempt runs; a cancel of the handle ends it.
     Dialling(DeferredHandle),
-    /// `connection_made` runs. The connection is not known here yet, so a request to stop sets
-    /// `is_stopped`, and `dialled` closes the connection.
+    /// `build_protocol` or `connection_made` runs. The connection is not known here yet, so a
+    /// request to stop sets `is_stopped`: `begin` then makes no connection, or `dialled` closes it.
     Beginning { is_stopped: bool },
 }
 
@@ -196,42 +196,51 @@ impl<P: Protocol> Connector<P> {
     }
 
     fn dialled(&self, outcome: deferred::Result<Connected>) {
-        let connection = outcome.and_then(|connected| {
-            let Some(protocol) = self.client.build_protocol(connected.peer()) else {
-                return Err(Failure::new(NoProtocol));
-            };
-            // The connection keeps the client alive, so that the factory hears of the loss even
-            // if all connectors were dropped. This is no reference cycle, because the client has
-            // only a `Connection`, which is a weak handle.
-            let connector = self.clone();
-            let on_close = Box::new(move |reason| connector.lost(reason));
-            // Set before `connection_made` is called, which may call `stop_connecting`.
-            let is_stopped = false;
-            self.set(Phase::Connecting(Attempt::Beginning { is_stopped }));
-            connected.into_connection(protocol, Some(on_close))
-        });
-        match connection {
+        match outcome.and_then(|connected| self.begin(connected)) {
             Ok(connection) if !connection.is_gone() => {
-                let is_stopped = matches!(
-                    *self.client.phase().borrow(),
-                    Phase::Connecting(Attempt::Beginning { is_stopped: true })
-                );
+                let is_stopped = self.is_stopped();
                 self.set(Phase::Connected(connection.clone()));
                 if is_stopped {
                     connection.lose_connection();
                 }
             }
-            // `connection_made` has ended the connection: `lost` has set the phase, and told the
-            // factory.
+            // `connection_made` has ended the connection: `lost` has set the phase and told the
+            // factory, which may have begun another attempt.
             Ok(_) => {}
             Err(failure) => {
-                // If `connection_made` has failed, `lost` has set the phase already.
-                if self.state() == ConnectorState::Connecting {
-                    self.set(Phase::Disconnected);
-                    self.client().failed(failure);
-                }
+                self.set(Phase::Disconnected);
+                self.client().failed(failure);
             }
         }
+    }
+
+    /// Makes the connection. Errs if there is none; once there is one, `lost` reports how it ends,
+    /// also if `connection_made` fails.
+    fn begin(&self, connected: Connected) -> deferred::Result<Connection<P>> {
+        // Set before the factory and the protocol are called, which may call `stop_connecting`.
+        let is_stopped = false;
+        self.set(Phase::Connecting(Attempt::Beginning { is_stopped }));
+        let Some(protocol) = self.client.build_protocol(connected.peer()) else {
+            return Err(Failure::new(NoProtocol));
+        };
+        if self.is_stopped() {
+            return Err(Failure::new(Cancelled::new()));
+        }
+        // The connection keeps the client alive, so that the factory hears of the loss even
+        // if all connectors were dropped. This is no reference cycle, because the client has
+        // only a `Connection`, which is a weak handle.
+        let connector = self.clone();
+        let on_close = Box::new(move |reason| connector.lost(reason));
+        let (connection, _reported_by_lost) = connected.begin(protocol, Some(on_close))?;
+        Ok(connection)
+    }
+
+    /// Whether `stop_connecting` was called since `begin`.
+    fn is_stopped(&self) -> bool {
+        matches!(
+            *self.client.phase().borrow(),
+            Phase::Connecting(Attempt::Beginning { is_stopped: true })
+        )
     }
 
     /// Stops the attempt that is being made: it fails with

@@ -76,8 +76,7 @@ impl ReactorHandle {
     ) -> Deferred<Connection<P>> {
         let options = target.into();
         from_the_loop(self, || {
-            dial(self, options)
-                .add_callback(move |connected| connected.into_connection(protocol, None))
+            dial(self, options).add_callback(move |connected| connected.into_connection(protocol))
         })
     }
 
