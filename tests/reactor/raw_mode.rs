@@ -507,6 +507,52 @@ fn lenient<F: Bytes + Clone>(
     whole
 }
 
+/// Refuses no frame; calls `set_line_mode` in between, which is no change.
+struct Resets(Rc<RefCell<Vec<String>>>);
+
+impl Protocol for Resets {
+    type Framing = Lines;
+
+    fn framing(&self) -> Lines {
+        Lines::with_max_length(3)
+    }
+
+    fn received(&mut self, _: &mut Context<'_, Self>, line: &[u8]) -> deferred::Result<()> {
+        let line = String::from_utf8_lossy(line).into_owned();
+        self.0.borrow_mut().push(line);
+        Ok(())
+    }
+
+    fn framing_failed(
+        &mut self,
+        cx: &mut Context<'_, Self>,
+        _: Failure,
+        _: &[u8],
+    ) -> deferred::Result<()> {
+        self.0.borrow_mut().push("refused".to_owned());
+        cx.framing().set_line_mode();
+        Ok(())
+    }
+}
+
+#[test]
+fn line_mode_that_is_set_again_does_not_end_the_skipping_of_a_line() {
+    testing::run(|reactor| {
+        let log = Rc::new(RefCell::new(Vec::new()));
+        let (connection, peer) = reactor.connect_to_peer(Resets(Rc::clone(&log)));
+        peer.send("too long");
+        reactor.settle();
+        let again = connection.post(|_, cx| {
+            cx.framing().set_line_mode();
+            Ok(())
+        });
+        again.expect("it is open");
+        peer.send(" a\r\nb\r\n");
+        reactor.settle();
+        assert_eq!(*log.borrow(), ["refused", "b"]);
+    });
+}
+
 #[test]
 fn frames_that_are_too_long_may_be_skipped() {
     let lines = b"ab\nabcdef\ncd\nabcdefg\r\r\n\r\nabcd\nef\n";

@@ -56,10 +56,11 @@ impl Cutter {
     }
 
     pub(super) fn set_raw(&mut self, is_raw: bool) {
-        self.cutting = if is_raw {
-            Cutting::Raw
-        } else {
-            Cutting::Frames
+        self.cutting = match self.cutting {
+            _ if is_raw => Cutting::Raw,
+            // It is not raw already, and the rest of the refused frame is still no frame.
+            Cutting::Skipping => Cutting::Skipping,
+            Cutting::Raw | Cutting::Frames => Cutting::Frames,
         };
         self.searched = 0;
     }
