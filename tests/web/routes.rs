@@ -1,7 +1,10 @@
 //! From a path and a method to a handler.
 
+use std::cell::RefCell;
+use std::rc::Rc;
+
 use http::Method;
-use reactor_web::{App, Body, Next, Request, RouteError};
+use reactor_web::{Answer, App, Body, Handler, Next, Request, RouteError};
 
 use crate::support::client;
 
@@ -183,6 +186,42 @@ fn conflicts_are_errors_with_their_places() {
         let failure = app.into_site().expect_err(&format!("conflict {number}"));
         let error = failure.check::<RouteError>().expect("its type");
         assert!(error.place().file().ends_with("routes.rs"), "{error}");
+    }
+}
+
+/// A handler that prepares its app twice, and does not give up.
+struct Stubborn {
+    app: App,
+    outcomes: Rc<RefCell<Vec<bool>>>,
+}
+
+impl Handler for Stubborn {
+    fn handle(&self, request: Request) -> Answer {
+        self.app.handle(request)
+    }
+
+    fn prepare(&self) -> deferred::Result<()> {
+        let both = [self.app.prepare().is_ok(), self.app.prepare().is_ok()];
+        self.outcomes.borrow_mut().extend(both);
+        Ok(())
+    }
+}
+
+#[test]
+fn an_app_whose_routes_conflict_stays_refused() {
+    for (app, are_ok) in [
+        (App::new().get("/{a}", |_| "").get("/{b}", |_| ""), false),
+        (App::new().get("/{a}", |_| "there"), true),
+    ] {
+        let outcomes = Rc::default();
+        let stubborn = Stubborn {
+            app,
+            outcomes: Rc::clone(&outcomes),
+        };
+        let client = client(App::new().mount("/in", stubborn));
+        assert_eq!(outcomes.take(), [are_ok; 2]);
+        let status = if are_ok { 200 } else { 500 };
+        assert_eq!(client.get("/in/x").status(), status);
     }
 }
 

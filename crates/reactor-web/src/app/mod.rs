@@ -83,6 +83,8 @@ struct Draft {
     limits: Limits,
     errors: ErrorPages,
     is_strict: bool,
+    /// Set by the first `prepare`, and not cleared.
+    is_taken: bool,
 }
 
 /// Defines a method of `App` for each HTTP method.
@@ -330,13 +332,22 @@ impl Handler for App {
         if self.built.get().is_some() {
             return Ok(());
         }
-        let draft = &mut *self.draft.borrow_mut();
+        let mut draft = self.draft.borrow_mut();
+        // What follows takes the routes out of the draft: after a failure, they are gone.
+        if mem::replace(&mut draft.is_taken, true) {
+            return Err(Failure::msg(
+                "`Handler::prepare` of this app has failed before, or is running: build another app",
+            ));
+        }
         let definitions = mem::take(&mut draft.definitions);
         let hosts = mem::take(&mut draft.hosts);
-        let fallback = draft.fallback.take();
-        let routes = Routes::new(definitions, hosts, fallback, draft.is_strict)?;
+        let (fallback, is_strict) = (draft.fallback.take(), draft.is_strict);
+        let middlewares = mem::take(&mut draft.middleware);
+        // The borrow ends here: handlers and middleware are prepared next, which may call this.
+        drop(draft);
+        let routes = Routes::new(definitions, hosts, fallback, is_strict)?;
         let mut handler: AnyHandler = Rc::new(routes);
-        for middleware in mem::take(&mut draft.middleware) {
+        for middleware in middlewares {
             middleware.prepare()?;
             handler = wrapped(&middleware, handler);
         }
