@@ -66,8 +66,8 @@ fn app(proxies: &[String]) -> App {
 }
 
 fn hello(req: Request) -> String {
-    let client = match req.peer().as_inet() {
-        Some(address) => address.ip().to_string(),
+    let client = match req.peer().ip() {
+        Some(ip) => ip.to_string(),
         None => "of this machine".to_owned(),
     };
     let scheme = if req.is_secure() { "https" } else { "http" };

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use deferred::assertions::with_no_unhandled;
+use reactor::filter::proxy_protocol::ProxyProtocol;
 use reactor::testing;
 use reactor_mail::SmtpServer;
 
@@ -228,6 +229,24 @@ fn a_received_header_stands_before_the_message() {
         SmtpServer::without_received_header,
     );
     assert_eq!(header, "");
+}
+
+#[test]
+fn an_ipv4_client_of_a_port_for_both_families_is_shown_by_its_ipv4_address() {
+    let inbox = Inbox::default();
+    testing::run(|reactor| {
+        let receiver = SmtpServer::new("mx.example.org", inbox.clone()).receiver();
+        let filter = ProxyProtocol::from_any().filter();
+        let (_connecting, peer) = reactor.connect_to_peer_through(filter, receiver);
+        peer.send("PROXY TCP6 ::ffff:192.0.2.1 ::1 50000 25\r\n");
+        peer.send(format!("EHLO client\r\n{BEGIN}.\r\n"));
+        reactor.settle();
+    });
+    let message = String::from_utf8(inbox.messages()[0].clone()).expect("it is text");
+    assert!(
+        message.contains("from client ([192.0.2.1])\r\n"),
+        "{message}"
+    );
 }
 
 #[test]

@@ -148,6 +148,32 @@ fn dual_stack_takes_both_versions() {
     turn_until(&reactor, || TcpListener::bind(four).is_ok());
 }
 
+struct Refusing(Log);
+
+impl Factory for Refusing {
+    type Protocol = RawRecorder;
+
+    fn build_protocol(&mut self, peer: &Address) -> Option<RawRecorder> {
+        let ip = peer.ip().expect("it is TCP");
+        self.0.note(format!("{ip}, loopback: {}", ip.is_loopback()));
+        None
+    }
+}
+
+#[test]
+fn an_ipv4_client_of_a_dual_stack_port_has_an_ipv4_address() {
+    let (reactor, log) = (reactor(), Log::default());
+    let both = TcpListenOptions::new("[::]:0").dual_stack(true);
+    let Ok(port) = reactor.listen_tcp(both, Refusing(log.clone())) else {
+        return; // a system without version 6
+    };
+    for loopback in ["127.0.0.1", "::1"] {
+        let ip = loopback.parse().expect("an address");
+        let _peer = Peer::connect(SocketAddr::new(ip, port.address().port()));
+        turn_until(&reactor, || log.has(&format!("{ip}, loopback: true")));
+    }
+}
+
 #[test]
 fn sockets_that_somebody_else_has_made_are_taken_over() {
     let (reactor, log) = (reactor(), Log::default());

@@ -191,7 +191,7 @@ fn a_body_is_taken_once() {
 #[test]
 fn addresses_and_headers_are_there() {
     let app = App::new().get("/", |req| {
-        let ip = req.peer().as_inet().ok_or_else(HttpError::forbidden)?.ip();
+        let ip = req.peer().ip().ok_or_else(HttpError::forbidden)?;
         let agent = req.header("user-agent").unwrap_or("none");
         Ok(format!("{ip} {} {} {agent}", req.host(), req.is_secure()))
     });

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -38,6 +38,27 @@ impl Address {
             Self::Inet(address) => Some(*address),
             Self::Unix(_) | Self::Unknown => None,
         }
+    }
+
+    /// The IP address without the port, if it is an internet address.
+    ///
+    /// A port for both families, such as `[::]:80` or one of systemd, reports an IPv4 client as
+    /// `::ffff:192.0.2.1`. Here, that is the IPv4 address 192.0.2.1, so that it equals the one in a list,
+    /// and `is_loopback` and the like hold for it. [`as_inet`](Self::as_inet) has it as reported.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reactor::Address;
+    /// use std::net::{IpAddr, SocketAddr};
+    ///
+    /// let address = Address::from("[::ffff:127.0.0.1]:80".parse::<SocketAddr>()?);
+    /// assert_eq!(address.ip(), Some(IpAddr::from([127, 0, 0, 1])));
+    /// assert!(address.ip().is_some_and(|ip| ip.is_loopback()));
+    /// # Ok::<(), std::net::AddrParseError>(())
+    /// ```
+    pub fn ip(&self) -> Option<IpAddr> {
+        self.as_inet().map(|address| address.ip().to_canonical())
     }
 
     /// The address of a UNIX socket, if it is one.

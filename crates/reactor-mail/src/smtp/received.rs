@@ -8,8 +8,8 @@ use super::envelope::Envelope;
 /// The header field, with its line ends. `is_extended`: the client has sent EHLO, not HELO.
 pub(super) fn header(envelope: &Envelope, server: &str, is_extended: bool) -> String {
     let client = word(&envelope.hello);
-    let address = envelope.peer.as_inet();
-    let address = address.map(|peer| format!(" ({})", address::literal(peer.ip())));
+    let address = envelope.peer.ip();
+    let address = address.map(|ip| format!(" ({})", address::literal(ip)));
     let address = address.unwrap_or_default();
     let (server, protocol) = (word(server), protocol(envelope, is_extended));
     // Several recipients are not named, because one of them may be from a Bcc, which the others must

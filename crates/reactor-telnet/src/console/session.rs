@@ -38,7 +38,7 @@ type Cx<'a, 'c> = TelnetContext<'a, 'c, ConsoleSession>;
 ///     type Protocol = Telnet<ConsoleSession>;
 ///
 ///     fn build_protocol(&mut self, peer: &Address) -> Option<Self::Protocol> {
-///         let is_local = peer.as_inet()?.ip().is_loopback();
+///         let is_local = peer.ip()?.is_loopback();
 ///         is_local.then(|| self.0.protocol())
 ///     }
 /// }

@@ -105,7 +105,7 @@ pub(super) fn too_many(wait: Duration) -> HttpError {
 /// gives each customer at least such a network, and all of its addresses are of one client. All
 /// clients of a UNIX socket have one key.
 pub(super) fn network_of(peer: &Address) -> String {
-    match peer.as_inet().map(|address| address.ip().to_canonical()) {
+    match peer.ip() {
         Some(IpAddr::V4(address)) => address.to_string(),
         Some(IpAddr::V6(address)) => {
             let [a, b, c, d, ..] = address.segments();

@@ -101,11 +101,11 @@ fn forward(headers: &mut HeaderMap, request: &Request, appends: bool) {
     } else {
         (request.peer(), request.is_secure())
     };
-    let client = peer.as_inet().map(|address| address.ip());
+    let client = peer.ip();
     let proto = if is_secure { "https" } else { "http" };
     let host = headers.get(header::HOST).cloned();
     if let Some(client) = client {
-        append(headers, X_FORWARDED_FOR, client.to_canonical().to_string());
+        append(headers, X_FORWARDED_FOR, client.to_string());
     }
     let element = element(client, host.as_ref(), proto);
     append(headers, header::FORWARDED, element);
@@ -120,7 +120,7 @@ fn forward(headers: &mut HeaderMap, request: &Request, appends: bool) {
 
 /// An element of `Forwarded` (RFC 7239).
 fn element(client: Option<IpAddr>, host: Option<&HeaderValue>, proto: &str) -> String {
-    let mut element = match client.map(|address| address.to_canonical()) {
+    let mut element = match client {
         Some(IpAddr::V4(address)) => format!("for={address}"),
         // In brackets and quotes (RFC 7239, 6).
         Some(IpAddr::V6(address)) => format!("for=\"[{address}]\""),

@@ -31,7 +31,7 @@ use crate::filter::Filter;
 ///     type Protocol = Admin;
 ///
 ///     fn build_protocol(&mut self, peer: &Address) -> Option<Admin> {
-///         peer.as_inet()?.ip().is_loopback().then_some(Admin)
+///         peer.ip()?.is_loopback().then_some(Admin)
 ///     }
 /// }
 /// # let peer = Address::from(std::net::SocketAddr::from(([127, 0, 0, 1], 9)));

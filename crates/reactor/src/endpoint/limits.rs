@@ -140,9 +140,8 @@ impl ConnectionLimits {
         {
             return Err(TooManyConnections::Total { limit });
         }
-        // A socket for both families reports IPv4 peers as `::ffff:192.0.2.1`, which must count as
-        // 192.0.2.1. A UNIX peer has no IP address, so only the total limits it.
-        let address = peer.as_inet().map(|inet| inet.ip().to_canonical());
+        // A UNIX peer has no IP address, so only the total limits it.
+        let address = peer.ip();
         if let Some(address) = address {
             let mut by_address = shared.by_address.borrow_mut();
             let open = by_address.get(&address).copied().unwrap_or(0);

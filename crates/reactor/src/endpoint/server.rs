@@ -127,7 +127,7 @@ pub type Begin = Box<dyn FnOnce(PendingConnection) -> Deferred<()>>;
 ///
 /// impl Accept for Local {
 ///     fn accept(&mut self, peer: &Address) -> Option<Begin> {
-///         let is_local = peer.as_inet().is_some_and(|peer| peer.ip().is_loopback());
+///         let is_local = peer.ip().is_some_and(|ip| ip.is_loopback());
 ///         is_local.then(|| -> Begin {
 ///             Box::new(|connection| connection.start(Quiet).add_callback(drop))
 ///         })

@@ -214,7 +214,7 @@ fn is_encrypted(conversation: &Conversation) -> bool {
 
 async fn hello(conversation: &Conversation, options: &Options) -> Result<Extensions> {
     let host = conversation.connection().and_then(|it| it.host().ok());
-    let ip = host.and_then(|address| address.as_inet().map(|address| address.ip()));
+    let ip = host.and_then(|address| address.ip());
     let name = match (&options.hello, ip) {
         (Some(name), _) => name.clone(),
         (None, Some(ip)) => address::literal(ip),

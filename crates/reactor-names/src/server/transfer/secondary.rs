@@ -18,7 +18,7 @@ use crate::client::Dns;
 use crate::config::DnsConfig;
 use crate::hosts::Hosts;
 use crate::server::answers::Answers;
-use crate::server::clients::{Networks, ip_of};
+use crate::server::clients::Networks;
 use crate::server::request::DnsRequest;
 use crate::server::zone::{Zone, soa_of};
 
@@ -313,7 +313,7 @@ impl Answers for Secondary {
     }
 
     fn notified(&self, _: &ReactorHandle, request: &DnsRequest) -> bool {
-        let client = ip_of(request.client());
+        let client = request.client().ip();
         let mut primaries = self.shared.primaries.iter();
         let is_primary = primaries.any(|primary| Some(primary.ip().to_canonical()) == client);
         if is_primary {

@@ -55,9 +55,8 @@ impl Record {
 
     /// The address of the client, without its port.
     pub(super) fn client(&self) -> String {
-        match self.peer.as_inet() {
-            // An IPv4 client is shown as such, even on an IPv6 socket.
-            Some(address) => address.ip().to_canonical().to_string(),
+        match self.peer.ip() {
+            Some(ip) => ip.to_string(),
             None => "-".to_owned(),
         }
     }

@@ -62,8 +62,8 @@ use crate::response::Answer;
 /// use reactor_web::{App, testing::TestClient};
 ///
 /// let app = App::new()
-///     .get("/", |req| match req.peer().as_inet() {
-///         Some(peer) => format!("{} {}", peer.ip(), req.is_secure()),
+///     .get("/", |req| match req.peer().ip() {
+///         Some(client) => format!("{client} {}", req.is_secure()),
 ///         None => "unknown".to_owned(),
 ///     })
 ///     .wrap(Forwarded::from_proxies(["127.0.0.0/8", "::1"]));

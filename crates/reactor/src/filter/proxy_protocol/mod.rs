@@ -63,13 +63,9 @@ pub struct ProxyProtocol {
 impl ProxyProtocol {
     /// Accepts headers from these addresses; connections from others are refused.
     pub fn from_addresses(senders: impl IntoIterator<Item = IpAddr>) -> Self {
-        // A socket for both families reports IPv4 peers as `::ffff:192.0.2.7`, so both addresses
-        // are compared in canonical form.
+        // `Address::ip` is canonical, so these must be, too.
         let senders: Vec<_> = senders.into_iter().map(|ip| ip.to_canonical()).collect();
-        Self::from_senders(move |peer| {
-            peer.as_inet()
-                .is_some_and(|peer| senders.contains(&peer.ip().to_canonical()))
-        })
+        Self::from_senders(move |peer| peer.ip().is_some_and(|ip| senders.contains(&ip)))
     }
 
     /// Accepts headers from senders for which `is_allowed` returns `true`; connections from others
