@@ -3,6 +3,7 @@
 mod activation;
 mod bad_use;
 mod beside;
+mod booted;
 mod both_ways;
 mod browser;
 mod build;
