@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::io::Read;
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
+use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
@@ -34,20 +35,23 @@ fn writes_and_stops(log: &Log, size: usize) -> RawRecorder {
     })
 }
 
-/// Reads in another thread to the end, in pieces, at about 200 MB a second; gives how much came.
-fn read_slowly(mut stream: impl Read + Send + 'static) -> thread::JoinHandle<usize> {
-    thread::spawn(move || {
+/// Reads to the end in another thread, once something is sent to it; gives how much came. So the
+/// peer is slow, and still done long before the loop gives up, also on a busy computer.
+fn read_later(
+    mut stream: impl Read + Send + 'static,
+) -> (mpsc::Sender<()>, thread::JoinHandle<usize>) {
+    let (begin, begins) = mpsc::channel();
+    let reading = thread::spawn(move || {
+        begins.recv().expect("it begins");
         let (mut all, mut buffer) = (0, vec![0; 64 * 1024]);
         loop {
             match stream.read(&mut buffer).expect("it ends in order") {
                 0 => return all,
                 received => all += received,
             }
-            for _ in 0..50 {
-                thread::yield_now();
-            }
         }
-    })
+    });
+    (begin, reading)
 }
 
 #[test]
@@ -72,12 +76,14 @@ fn what_a_handler_has_written_is_sent_over_tcp_to_a_slow_peer() {
 fn what_a_handler_has_written_is_sent_over_unix_sockets() {
     let (reactor, log) = (reactor(), Log::default());
     let (near, far) = UnixStream::pair().expect("a pair");
-    let reading = read_slowly(far.try_clone().expect("a clone"));
+    let (begin, reading) = read_later(far.try_clone().expect("a clone"));
     let connection = reactor
         .adopt_stream(near, writes_and_stops(&log, 16 * MB))
         .expect("a socket");
     std::io::Write::write_all(&mut &far, b"go").expect("it fits");
     turn_until(&reactor, || log.len() == 2);
+    assert!(!connection.is_gone(), "nothing was read");
+    begin.send(()).expect("it waits");
     turn_until_stopped(&reactor, || {});
     assert!(connection.is_gone());
     assert_eq!(reading.join().expect("it has read"), 16 * MB);
@@ -89,7 +95,7 @@ fn what_a_handler_has_written_is_sent_over_pipes() {
     let (reactor, log) = (reactor(), Log::default());
     let (_input_of_peer, input) = pipe_pair();
     let (output, output_of_peer) = pipe_pair();
-    let reading = read_slowly(output_of_peer);
+    let (begin, reading) = read_later(output_of_peer);
     let recorder = RawRecorder::new(&log).on_made(|cx| {
         cx.write(vec![b'x'; 4 * MB]);
         let reactor = cx.reactor().clone();
@@ -99,6 +105,9 @@ fn what_a_handler_has_written_is_sent_over_pipes() {
     reactor
         .adopt_pipes(input, output, recorder)
         .expect("two pipes");
+    reactor.turn(Some(Duration::ZERO)).expect("it turns");
+    assert_eq!(log.events(), ["made"], "nothing was read");
+    begin.send(()).expect("it waits");
     turn_until_stopped(&reactor, || {});
     assert_eq!(reading.join().expect("it has read"), 4 * MB);
     assert_eq!(log.events(), ["made", "lost: reactor stopped"]);
