@@ -176,9 +176,12 @@ fn the_functions_of_an_endpoint_may_panic() {
     reactor.result_of(port.stop_listening()).expect("it stops");
 
     // What hears of refused connections.
-    let limits = ConnectionLimits::new()
-        .total(0)
-        .on_refused(|_| panic!("as it should"));
+    let called = Rc::new(Cell::new(0));
+    let calls = Rc::clone(&called);
+    let limits = ConnectionLimits::new().total(0).on_refused(move |_| {
+        calls.set(calls.get() + 1);
+        panic!("as it should");
+    });
     let listening = limits.over("127.0.0.1:81").listen(&reactor, || Quiet);
     reactor.settle();
     let port = listening.into_result().expect("free").expect("free");
@@ -186,6 +189,7 @@ fn the_functions_of_an_endpoint_may_panic() {
         "127.0.0.1:81".connect(&reactor, Quiet).ignore();
         reactor.settle();
         assert_eq!(limits.refused(), refused);
+        assert_eq!(called.get(), refused, "it is called again after a panic");
     }
     reactor.result_of(port.stop_listening()).expect("it stops");
 
