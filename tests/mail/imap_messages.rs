@@ -121,6 +121,11 @@ fn expunge_removes_what_is_deleted() {
         client.ok("SELECT inbox");
         client.ok("STORE 1 +FLAGS.SILENT (\\Deleted)");
         assert_eq!(client.ok("UNSELECT"), "");
+        assert_eq!(client.say("x NOOP"), "x OK done\r\n");
+        assert_eq!(
+            client.say("x FETCH 1 UID"),
+            "x BAD select a mailbox first\r\n"
+        );
         client.ok("EXAMINE inbox");
         assert_eq!(client.ok("CLOSE"), "");
         assert_eq!(now(mail.inbox().messages()).messages.len(), 1);
@@ -218,6 +223,38 @@ fn a_change_during_a_look_is_not_missed() {
         mail.add("3");
         mail.control.go_on();
         assert_eq!(client.received(), "* 3 EXISTS\r\nx OK done\r\n");
+    });
+}
+
+/// An older look at the mailbox does not take back what a newer one has told.
+#[test]
+fn one_look_at_a_time_tells_the_news() {
+    testing::run(|reactor| {
+        let mail = with_messages(1);
+        let client = Client::select(reactor, &mail);
+        client.say("x IDLE");
+        mail.control.wait_at("snapshot");
+        mail.add("2");
+        reactor.settle();
+        mail.add("3");
+        reactor.settle();
+        assert_eq!(client.received(), "", "the first look is not over");
+        mail.control.go_on();
+        assert_eq!(client.received(), "* 2 EXISTS\r\n* 3 EXISTS\r\n");
+    });
+}
+
+#[test]
+fn a_session_sees_its_own_changes_before_the_store_tells_of_them() {
+    testing::run(|reactor| {
+        let mail = with_messages(3);
+        mail.control.tells_nothing.set(true);
+        let client = Client::select(reactor, &mail);
+        client.ok("CREATE a");
+        client.ok("STORE 1 +FLAGS.SILENT (\\Deleted)");
+        assert_eq!(client.ok("EXPUNGE"), "* 1 EXPUNGE\r\n");
+        let moved = client.say("x MOVE 1 a");
+        assert!(moved.contains("* 1 EXPUNGE\r\n"), "{moved}");
     });
 }
 
@@ -437,6 +474,29 @@ fn a_move_that_fails_in_the_middle_takes_the_copies_back() {
             assert_eq!(uids(&mail.inbox()), left);
             assert_eq!(uids(&mail.mailbox("a")), moved);
         }
+    });
+}
+
+/// The messages of another mailbox that has got the name, and the same UIDs, stay.
+#[test]
+fn nothing_is_taken_back_from_a_mailbox_that_was_made_anew() {
+    testing::run(|reactor| {
+        let mail = with_messages(2);
+        let client = Client::select(reactor, &mail);
+        client.ok("CREATE a");
+        mail.control.expunges_only.set(Some(0));
+        mail.control.wait_at("messages");
+        assert_eq!(client.say("x MOVE 1:2 a"), "");
+        let name = MailboxName::new("a").expect("a good name");
+        now(mail.account().delete(&name));
+        now(mail.account().create(&name));
+        for text in ["one", "two"] {
+            now(mail.mailbox("a").append(NewMessage::new(text)));
+        }
+        mail.control.go_on();
+        assert_eq!(client.received(), "x NO [SERVERBUG] local error\r\n");
+        assert_eq!(now(mail.mailbox("a").messages()).messages.len(), 2);
+        assert_eq!(now(mail.inbox().messages()).messages.len(), 2);
     });
 }
 

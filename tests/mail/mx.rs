@@ -191,9 +191,12 @@ fn a_domain_may_take_no_mail_or_have_no_server() {
         let domain = "null.example.org".to_owned();
         let refused = error(send(reactor, &client, &domain));
         assert_eq!(refused, SmtpError::NullMx { domain });
+        assert_eq!(refused.to_string(), "null.example.org takes no mail");
         assert!(refused.is_permanent());
         for domain in ["no.example.org", "text.example.org"] {
             let refused = error(send(reactor, &client, domain));
+            let text = format!("there is no mail server of {domain}");
+            assert_eq!(refused.to_string(), text);
             let domain = domain.to_owned();
             assert_eq!(refused, SmtpError::NoSuchDomain { domain });
             assert!(refused.is_permanent());

@@ -258,3 +258,22 @@ fn a_client_cannot_write_into_the_received_header() {
         "{header}"
     );
 }
+
+/// While the reply waits for the client to read, which may take its time.
+#[test]
+fn a_message_with_a_bad_line_end_is_dropped_at_once() {
+    testing::run(|reactor| {
+        let (inbox, server) = server();
+        let (_connection, peer) = greeted(reactor, &server);
+        peer.set_reading(false);
+        // Their replies are a little more than the network of a test takes.
+        peer.send("NOOP\r\n".repeat(4800));
+        peer.send(format!("{BEGIN}text\nQUIT\r\n"));
+        reactor.settle();
+        assert!(!peer.is_closed(), "the reply waits");
+        assert_eq!(inbox.0.lost.get(), 1);
+        peer.set_reading(true);
+        assert_eq!(codes(&peer).last(), Some(&521));
+        assert!(peer.is_closed());
+    });
+}
