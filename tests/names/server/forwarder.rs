@@ -314,6 +314,12 @@ fn aliases_between_zones_end() {
         let client = reactor.datagram_peer(LOCAL);
         let response = ask(&client, "a.one.test.", RecordType::A);
         assert_eq!(response.answers.len(), 2);
+        // Who does not ask for recursion gets the answer of one zone.
+        send(&client, &question("a.one.test.", RecordType::A));
+        assert_eq!(
+            texts(&received(&client)[0]),
+            ["a.one.test. 60 IN CNAME a.two.test."]
+        );
         reactor.result_of(port.stop_listening()).unwrap();
     });
 }
