@@ -122,6 +122,25 @@ fn strings_name_files() {
     }
 }
 
+/// `tls` makes a description of `tcp` of its own arguments, where the colons of the host count again.
+#[test]
+fn the_host_of_a_string_may_be_an_address_of_ipv6() {
+    let files = Files::new("ipv6");
+    let pair = files.issuer.issue("::1");
+    files.write("server.both", &(pair.key + &pair.certificate));
+    let reactor = TestReactor::new();
+    let server = "tls:443:interface=\\:\\:1:key=@server.both";
+    let server = parser().server(&fill(&files, server)).expect("it is one");
+    let listening = server.listen(&reactor, || Facts);
+    let client = "tls:\\:\\:1:443:roots=@ca.pem";
+    let client = parser().client(&fill(&files, client)).expect("it is one");
+    let answer = ask(&reactor, client, Question);
+    reactor.settle();
+    let port = listening.into_result().unwrap().unwrap();
+    assert!(port.is_listening());
+    assert_eq!(answer.into_result().unwrap().unwrap(), "four None 0");
+}
+
 /// A client without a certificate that the server asks for, or that does not trust it.
 #[test]
 fn strings_verify() {

@@ -464,3 +464,29 @@ fn keys_are_not_shown_and_counted_choices_are() {
     Sides::new(&client, &server).open();
     assert_eq!(asked.load(Ordering::Relaxed), 2);
 }
+
+/// The server chooses by the first message; what came with it in the same read counts all the same,
+/// in whatever pieces it takes its input.
+#[test]
+fn what_follows_the_first_message_at_once_is_not_lost() {
+    // A fatal alert, handshake_failure, before there are keys (RFC 8446, section 6).
+    const ALERT: [u8; 7] = [21, 3, 3, 0, 2, 2, 40];
+    let (server, _) = both();
+    let hello = |padding: usize| {
+        let mut names = vec!["x".repeat(250); 14];
+        names.extend(["y".repeat(padding / 2), "z".repeat(padding - padding / 2)]);
+        let roots = Issuer::new().roots();
+        let client = TlsClient::builder().roots(roots).alpn(names);
+        let client = client.build().unwrap();
+        let mut driver = FilterDriver::new(client.filter("localhost").unwrap()).unwrap();
+        driver.sent()
+    };
+    let shortest = hello(2).len();
+    for length in 4090..=4096 {
+        let mut input = hello(2 + length - shortest);
+        assert_eq!(input.len(), length);
+        input.extend(ALERT);
+        let mut driver = FilterDriver::new(server.filter()).unwrap();
+        assert!(driver.receive(&input).is_err(), "{length}");
+    }
+}
