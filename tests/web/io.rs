@@ -208,3 +208,36 @@ fn a_waker_that_is_replaced_may_bring_input_in_its_drop() {
         assert!(matches!(input, Poll::Ready(Ok(input)) if input == b"input"));
     });
 }
+
+#[test]
+fn a_pause_by_the_program_outlasts_those_of_a_full_buffer() {
+    testing::run(|reactor| {
+        let slot = Rc::new(Cell::new(None));
+        let opened = Rc::clone(&slot);
+        let protocol = IoProtocol::new(move |io| opened.set(Some(io)));
+        let peer = reactor.connect_to_peer(protocol).1;
+        let mut io = slot.take().expect("it is open");
+        // More than is buffered unread.
+        peer.send(vec![b'a'; 80_000]);
+        reactor.settle();
+        io.consume(60_000);
+        reactor.settle();
+        io.connection().pause_reading().expect("it is open");
+        peer.send("late");
+        io.consume(10);
+        reactor.settle();
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut received = 60_010;
+        while let Poll::Ready(count) = io.poll_fill(&mut cx, <[u8]>::len) {
+            let count = count.expect("it is open");
+            received += count;
+            io.consume(count);
+            reactor.settle();
+        }
+        assert_eq!(received, 80_000, "the rest waits");
+        io.connection().resume_reading().expect("it is open");
+        reactor.settle();
+        let late = io.poll_fill(&mut cx, <[u8]>::to_vec);
+        assert!(matches!(late, Poll::Ready(Ok(late)) if late == b"late"));
+    });
+}
