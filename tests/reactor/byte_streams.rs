@@ -254,3 +254,16 @@ fn a_broken_stream_gives_an_error() {
         deferred::assertions::success_result_of(body);
     });
 }
+
+#[test]
+fn a_connection_for_a_stream_that_was_cancelled_is_closed() {
+    testing::run(|reactor| {
+        let (protocol, stream) = ByteStreamProtocol::pair();
+        stream.cancel();
+        let (connection, peer) = reactor.connect_to_peer(protocol);
+        reactor.settle();
+        assert!(connection.is_gone() && peer.is_closed());
+        let failure = stream.into_result().expect("it is over").err();
+        assert!(failure.expect("it was cancelled").is::<Cancelled>());
+    });
+}

@@ -85,6 +85,31 @@ fn waiting_for_a_signal_ends_when_all_have_ended_already() {
     }
 }
 
+/// Panics when it is dropped: by the thread that is the last to have it.
+struct PanicsInDrop;
+
+impl Drop for PanicsInDrop {
+    fn drop(&mut self) {
+        panic!("as it should");
+    }
+}
+
+#[test]
+fn whoever_waits_for_a_signal_hears_of_a_thread_that_panicked() {
+    let held = PanicsInDrop;
+    let cores = Cores::start(2, move |_, _| {
+        let _held = &held;
+        Ok(())
+    });
+    let cores = cores.expect("they start");
+    let stop = |reactor: &ReactorHandle| reactor.stop();
+    let one = cores.remotes().remove(0);
+    one.call_from_thread(stop).expect("it is there");
+    let ended = cores.run_until_signal();
+    let failure = ended.expect_err("a thread panicked");
+    assert_eq!(failure.message(), "the thread of a reactor panicked");
+}
+
 #[test]
 fn one_that_cannot_be_set_up_stops_the_others() {
     let dropped = Arc::new(());

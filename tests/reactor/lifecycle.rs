@@ -34,6 +34,18 @@ fn stop_does_nothing_unless_it_runs_and_may_be_asked_for_twice() {
 }
 
 #[test]
+fn what_blocks_on_a_deferred_leaves_the_loop_as_it_was() {
+    let reactor = reactor();
+    let later = || deferred::sleep(&*reactor, Duration::from_millis(1));
+    reactor.block_on(later()).expect("it comes");
+    assert!(!reactor.is_running());
+    reactor.turn(Some(Duration::ZERO)).expect("it turns");
+    assert!(reactor.is_running());
+    reactor.block_on(later()).expect("it comes");
+    assert!(reactor.is_running());
+}
+
+#[test]
 fn it_runs_again_after_a_stop() {
     let reactor = reactor();
     let log = Log::default();

@@ -42,6 +42,41 @@ fn a_port_listens_again_where_it_did() {
     assert!(port.start_listening().is_err());
 }
 
+/// Notes when its port begins and ends.
+struct Begins(Log);
+
+impl Factory for Begins {
+    type Protocol = RawRecorder;
+
+    fn build_protocol(&mut self, _peer: &Address) -> Option<RawRecorder> {
+        None
+    }
+
+    fn start_factory(&mut self) {
+        self.0.note("started");
+    }
+
+    fn stop_factory(&mut self) {
+        self.0.note("stopped");
+    }
+}
+
+#[test]
+fn a_factory_hears_of_each_begin_and_each_end_of_its_port() {
+    testing::run(|reactor| {
+        let log = Log::default();
+        let port = reactor.listen_tcp("127.0.0.1:80", Begins(log.clone()));
+        let port = port.expect("a free port");
+        port.start_listening().expect("it does");
+        assert_eq!(log.events(), ["started"]);
+        reactor.result_of(port.stop_listening()).expect("it stops");
+        port.start_listening().expect("it is free");
+        assert_eq!(log.events(), ["started", "stopped", "started"]);
+        reactor.result_of(port.stop_listening()).expect("it stops");
+        assert_eq!(log.events()[3..], ["stopped"]);
+    });
+}
+
 struct Panicking;
 
 impl Factory for Panicking {

@@ -10,6 +10,7 @@ use reactor::{
     TcpConnectOptions, testing,
 };
 use rustix::net::sockopt;
+use socket2::{Domain, Socket, Type};
 
 use crate::support::{Quiet, reactor, result_of};
 
@@ -235,6 +236,12 @@ fn one_that_is_connected_to_itself_is_refused() {
     let by_any_name = TcpConnectOptions::new(any).bind_address(address);
     assert_refused(&reactor, reactor.connect_tcp(by_any_name, Quiet));
     assert_eq!(reactor.counters().connections, 0);
+    // Also for a program that does not set SO_REUSEADDR, as std and this crate do.
+    let plain = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    plain
+        .bind(&address.into())
+        .expect("nothing waits for its end");
+    drop(plain);
     let port = reactor.listen_tcp(address, || Quiet).expect("it is free");
     // From another address of this host, to the same port.
     let other = SocketAddr::from(([127, 0, 0, 2], address.port()));

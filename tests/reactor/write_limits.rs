@@ -167,6 +167,23 @@ fn how_long_that_is_can_be_set() {
 }
 
 #[test]
+fn a_close_shortens_the_time_that_the_peer_has() {
+    testing::run(|reactor| {
+        let log = Log::default();
+        let limits = limits(MIB).with_stall_timeout(60 * SECOND);
+        let (near, _far) = overfull(reactor, &log, limits);
+        near.set_close_timeout(10 * SECOND).expect("it is there");
+        reactor.advance(5 * SECOND);
+        near.lose_connection();
+        reactor.advance(4 * SECOND);
+        assert_eq!(log.events(), ["made"]);
+        // Ten seconds after the peer has taken something, not after the close.
+        reactor.advance(SECOND);
+        assert_eq!(log.events(), ["made", "lost: aborted"]);
+    });
+}
+
+#[test]
 fn a_slow_peer_that_takes_something_now_and_then_loses_nothing() {
     testing::run(|reactor| {
         let log = Log::default();
