@@ -16,7 +16,7 @@ use reactor::{
 };
 
 /// Long enough for whatever is waited for on the slowest machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A reactor; one that waits as it does on systems without epoll, if
 /// `REACTOR_TEST_POLLER=portable` asks for that.

@@ -11,7 +11,7 @@ use reactor::{Cores, TcpListenOptions};
 use reactor_web::{App, Request};
 
 /// Longer than any of this takes.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 // ANCHOR: app
 /// Each core makes an app of its own: it may hold an `Rc`, and shares nothing with the others.

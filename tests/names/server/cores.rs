@@ -13,7 +13,7 @@ use reactor_names::{DnsRequest, DnsServer, Zone};
 
 use super::{decoded, encoded, question};
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The zone is parsed once for all; the number of the reactor is the TTL of its answers.
 fn start(count: usize) -> Result<(Cores, SocketAddr)> {
