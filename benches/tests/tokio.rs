@@ -309,12 +309,14 @@ mod wakes {
 
     use deferred::driver::reset_wake_hook;
     use deferred::inline_callbacks;
+    use std::time::Duration;
     use tokio::sync::oneshot;
+    use tokio::time::timeout;
 
     #[test]
     fn a_body_goes_on_that_a_future_of_another_thread_wakes() {
         let mut builder = tokio::runtime::Builder::new_current_thread();
-        let runtime = builder.build().expect("a runtime");
+        let runtime = builder.enable_time().build().expect("a runtime");
         tokio::task::LocalSet::new().block_on(&runtime, async {
             let driver = tokio::task::spawn_local(run_bodies());
             let (tell, told) = oneshot::channel();
@@ -326,7 +328,8 @@ mod wakes {
             })
             .detach();
             std::thread::spawn(move || tell.send(42));
-            assert_eq!(end.await, Ok(42));
+            let end = timeout(Duration::from_secs(60), end).await;
+            assert_eq!(end.expect("the hook was called"), Ok(42));
             driver.abort();
         });
         reset_wake_hook();

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::task::{Poll, Waker};
 use std::thread;
+use std::time::Duration;
 
 use deferred::driver::{reset_wake_hook, run_woken, set_wake_hook};
 use deferred::errors::WaitCycle;
@@ -392,7 +393,8 @@ fn a_wake_from_another_thread_calls_the_hook() {
         .into_result()
         .map(|result| assert_eq!(result.unwrap(), 5))
     {
-        tells.recv().unwrap();
+        let told = tells.recv_timeout(Duration::from_secs(60));
+        told.expect("the hook is called");
         run_woken();
         body = waiting;
     }
