@@ -86,8 +86,12 @@ enum For {
 impl ByteStreamProtocol {
     /// Returns a protocol, and a Deferred that fires with its stream when the protocol has a
     /// connection. The protocol can be given to any function that takes one.
+    ///
+    /// If the Deferred is cancelled before that, the connection is closed as soon as it is made.
     pub fn pair() -> (Self, Deferred<ByteStream>) {
-        let (trigger, opened) = Deferred::pair();
+        // The canceller does nothing, but with one, a Deferred that was cancelled refuses the
+        // connection instead of swallowing it: then `connection_made` closes the connection.
+        let (trigger, opened) = Deferred::with_canceller(|_trigger| ());
         let stream = opened.add_callback(|opened| Ok(ByteStream::new(opened)));
         (Self::new(trigger), stream)
     }
