@@ -322,8 +322,6 @@ mod tests {
 
     use super::{Decoded, HEADER, KINDS, Kind, Start, check};
 
-    const TSIG: u16 = 250;
-
     /// Types that the decoder knows, and whose data has no names.
     const WITHOUT_NAMES: [RecordType; 24] = [
         RecordType::ZERO,
@@ -378,8 +376,9 @@ mod tests {
     /// A message with a record of this type, whose names are pointers to the question.
     fn with_pointers(kind: &Kind) -> Vec<u8> {
         let mut message = b"\0\x01\x80\0\0\x01\0\0\0\0\0\0\x01a\0\0\x01\0\x01".to_vec();
-        // A TSIG record is the last additional one, the others are answers.
-        message[if kind.number == TSIG { 11 } else { 7 }] = 1;
+        // A signature of the message is an additional record, the others are answers.
+        let is_signature = matches!(kind.mnemonic, "SIG" | "TSIG");
+        message[if is_signature { 11 } else { 7 }] = 1;
         message.push(0);
         message.extend(kind.number.to_be_bytes());
         message.extend(*b"\0\x01\0\0\0\0");
