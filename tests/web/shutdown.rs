@@ -9,7 +9,7 @@ use deferred::sleep;
 use reactor::filter::proxy_protocol::ProxyProtocol;
 use reactor::testing::TestReactor;
 use reactor::{Context, Factory, Phase, Protocol, Raw, SystemEvent};
-use reactor_web::{App, Limits, Request, serve};
+use reactor_web::{App, Body, Limits, Request, serve};
 
 use crate::support::{GET, answer, client, text};
 
@@ -71,6 +71,63 @@ fn a_request_whose_head_is_on_its_way_is_answered() {
     assert!(!peer.is_closed());
     peer.send("host: x\r\n\r\n");
     assert_eq!(answer(&text(&peer)).1, "quick");
+    assert!(peer.is_closed());
+    client.reactor().result_of(finished).expect("all are over");
+}
+
+#[test]
+fn a_head_that_has_begun_is_answered_also_after_another_request() {
+    let client = client(slow());
+    let peer = client.connect();
+    peer.send(GET);
+    text(&peer);
+    peer.send("GET / HTTP/1.1\r\n");
+    let finished = client.site().finish();
+    client.reactor().settle();
+    assert!(!peer.is_closed());
+    peer.send("host: x\r\n\r\n");
+    assert_eq!(answer(&text(&peer)).1, "quick");
+    assert!(peer.is_closed());
+    client.reactor().result_of(finished).expect("all are over");
+}
+
+#[test]
+fn a_head_that_has_begun_as_that_of_http2_does_is_answered() {
+    let client = client(App::new().post("/", |_| "quick"));
+    let peer = client.connect();
+    peer.send("P");
+    let finished = client.site().finish();
+    client.reactor().settle();
+    assert!(!peer.is_closed());
+    peer.send("OST / HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n");
+    assert_eq!(answer(&text(&peer)).1, "quick");
+    assert!(peer.is_closed());
+    client.reactor().result_of(finished).expect("all are over");
+}
+
+/// The head of its answer was sent before the stop, and so has no `Connection: close`.
+#[test]
+fn an_answer_that_is_being_sent_is_the_last_one() {
+    let app = App::new().get("/", |req| {
+        let (writer, body) = Body::channel();
+        let reactor = req.reactor().clone();
+        let writing = async move {
+            for _ in 0..3 {
+                writer.write("piece").await?;
+                sleep(&reactor, SECOND).await?;
+            }
+            Ok(())
+        };
+        req.reactor().spawn(writing).log_error().ignore();
+        body
+    });
+    let client = client(app);
+    let peer = client.connect();
+    peer.send(GET);
+    assert!(text(&peer).ends_with("5\r\npiece\r\n"));
+    let finished = client.site().finish();
+    client.advance(SECOND * 3);
+    assert!(text(&peer).ends_with("5\r\npiece\r\n0\r\n\r\n"));
     assert!(peer.is_closed());
     client.reactor().result_of(finished).expect("all are over");
 }

@@ -182,6 +182,12 @@ impl Driver {
 }
 
 impl Driver {
+    /// Whether the next request has begun, and its head is not complete. If hyper is told to end
+    /// the connection then, it does so at once; without that, the answer has `Connection: close`.
+    fn waits_for_rest_of_head(&self) -> bool {
+        self.connection.idle_since().is_some() && self.connection.has_partial_head()
+    }
+
     /// Gives the connection to the handler that has asked for it.
     fn upgrade(&mut self) {
         // Taken out, since `into_parts` takes hyper's connection by value.
@@ -221,7 +227,8 @@ impl Future for Driver {
             return Poll::Ready(Ok(()));
         }
         // Done once: a second `GOAWAY` or `Connection: close` would say nothing new.
-        let tells = closes_idle && !std::mem::replace(&mut this.is_told, closes_idle);
+        let tells = closes_idle && !this.is_told && !this.waits_for_rest_of_head();
+        this.is_told |= tells;
         let ended = match &mut this.version {
             #[cfg(feature = "http2")]
             Version::Unknown(_) => return Poll::Ready(Ok(())),
