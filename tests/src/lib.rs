@@ -6,7 +6,7 @@ pub mod certificates;
 pub mod proxies;
 pub mod python;
 
-use std::fmt::Display;
+use std::fmt::{Debug, Display};
 use std::fs;
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
@@ -34,6 +34,21 @@ pub fn free_port() -> u16 {
             return address.port();
         }
     }
+}
+
+/// The number that `value` prints for its field `name`.
+///
+/// # Panics
+///
+/// Panics if it prints none.
+pub fn debug_number(value: &impl Debug, name: &str) -> usize {
+    let text = format!("{value:?}");
+    let (_, rest) = text
+        .split_once(&format!("{name}: "))
+        .unwrap_or_else(|| panic!("{text} has no {name}"));
+    let end = rest.find(|one: char| !one.is_ascii_digit());
+    let number = rest[..end.unwrap_or(rest.len())].parse();
+    number.unwrap_or_else(|_| panic!("{name} of {text} is no number"))
 }
 
 /// A directory for the files of one test. Deleted when dropped.

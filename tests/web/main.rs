@@ -18,6 +18,7 @@ mod http2_floods;
 mod io;
 mod limits;
 mod middleware;
+mod parking;
 mod protocol;
 mod requests;
 mod resources;

@@ -75,6 +75,8 @@ fn every_request_has_one_answer_or_an_error_and_nothing_is_left() {
         "an upstream has died",
         "a good peer",
         "a bad peer",
+        "a connection is parked",
+        "a parked connection is used",
         "a member has stayed",
         "a member has left",
     ] {

@@ -8,6 +8,7 @@ use reactor::ListeningPort;
 use reactor::testing::TestReactor;
 use reactor_web::reverse::{Balance, ReverseProxy};
 use reactor_web::{Client, Limits, Site};
+use tests::debug_number;
 
 use crate::client::Asked;
 use crate::ledger::Ledger;
@@ -48,6 +49,8 @@ pub(crate) struct World {
     waiting: Vec<Deferred<()>>,
     raw: Vec<RawPeer>,
     all_guests: Vec<Guest>,
+    /// Open connections of the front site, and those of them that were parked, at the last step.
+    counted: [usize; 2],
 }
 
 /// What a run may do; some of it is left out in each seed, since faults that hide others would else
@@ -129,6 +132,7 @@ impl World {
             waiting: Vec::new(),
             raw: Vec::new(),
             all_guests: Vec::new(),
+            counted: [0, 0],
         };
         (0..3).for_each(|index| world.start_upstream(index));
         world
@@ -216,6 +220,21 @@ impl World {
         }
         let ms = self.random.one_of(&[0, 0, 0, 1, 20, 300]);
         self.reactor.advance(Duration::from_millis(ms));
+        self.count_parked();
+    }
+
+    /// Counts idle connections that have given the memory of hyper back, and those that have it
+    /// again.
+    fn count_parked(&mut self) {
+        let site = &self.front.site;
+        let [connections, parked] = [site.connections(), debug_number(site, "parked")];
+        let [known, known_parked] = std::mem::replace(&mut self.counted, [connections, parked]);
+        if parked > known_parked {
+            self.ledger.count("a connection is parked");
+        }
+        if parked < known_parked && connections >= known {
+            self.ledger.count("a parked connection is used");
+        }
     }
 
     fn ask(&mut self) {

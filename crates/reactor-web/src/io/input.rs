@@ -60,6 +60,14 @@ impl Input {
         bytes
     }
 
+    /// Frees the buffer, if it is empty.
+    pub(super) fn release(&mut self) {
+        if self.read == self.bytes.len() {
+            self.bytes = Vec::new();
+            self.read = 0;
+        }
+    }
+
     /// Notes that the peer has finished sending, unless the connection is over.
     pub(super) fn end(&mut self) {
         // A loss that came before stays.

@@ -85,6 +85,8 @@ struct Shared {
     received: Cell<u64>,
     /// Number of bytes that were written, sent or not.
     written: Cell<u64>,
+    /// Whether a write waits for room.
+    awaits_room: Cell<bool>,
 }
 
 /// View of a connection whose [`Io`] hyper owns: for the timeouts and the shutdown of a site.
@@ -106,6 +108,14 @@ impl Monitor {
     pub(crate) fn sent_of_waiting(&self) -> Option<i64> {
         let waiting = self.connection.buffered().ok().filter(|count| *count > 0)?;
         Some(self.shared.written.get().cast_signed() - waiting.cast_signed() as i64)
+    }
+
+    /// Whether all output was sent, and none waits in hyper for room. `false` if the connection is
+    /// over.
+    pub(crate) fn is_drained(&self) -> bool {
+        !self.shared.awaits_room.get()
+            && self.shared.output.borrow().is_empty()
+            && self.connection.buffered().is_ok_and(|count| count == 0)
     }
 
     /// Whether the connection is over. `false` if both sides have closed it in order, which hyper
@@ -300,6 +310,20 @@ impl Io {
     /// Undoes [`set_strict`](Self::set_strict), after an upgrade: the input is no longer HTTP.
     pub(crate) fn end_strict(&self) {
         self.shared.strict.set(None);
+    }
+
+    /// Frees the buffers that are kept for the next input and output, if they are empty.
+    pub(crate) fn release_buffers(&self) {
+        self.shared.input.borrow_mut().release();
+        let mut output = self.shared.output.borrow_mut();
+        if output.is_empty() {
+            *output = Vec::new();
+        }
+        // A `Cell` has no borrow: the filter is taken out and put back.
+        if let Some(mut strict) = self.shared.strict.take() {
+            strict.release();
+            self.shared.strict.set(Some(strict));
+        }
     }
 
     /// A view of this connection, to be made before hyper takes it.

@@ -75,6 +75,13 @@ impl Strict {
         }
     }
 
+    /// Frees the buffer of the current line, if it is empty.
+    pub(super) fn release(&mut self) {
+        if self.line.is_empty() {
+            self.line = Vec::new();
+        }
+    }
+
     /// Reads `data`; returns how many bytes of it pass.
     fn read(&mut self, data: &[u8]) -> usize {
         let mut place = 0;

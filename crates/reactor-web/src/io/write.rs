@@ -37,7 +37,9 @@ impl Io {
         }
         // Kept from one poll to the next, so that it wakes the body that polls.
         let room = self.room.get_or_insert_with(|| self.connection.ready());
-        let result = ready!(Pin::new(room).poll(cx));
+        let polled = Pin::new(room).poll(cx);
+        self.shared.awaits_room.set(polled.is_pending());
+        let result = ready!(polled);
         self.room = None;
         Poll::Ready(result.map_err(|_| self.error()))
     }

@@ -10,6 +10,7 @@ use deferred::{Deferred, Failure, Trigger, fail, succeed};
 use http::{Method, StatusCode};
 use reactor::{Address, ReactorHandle};
 
+use super::parking::Parking;
 use super::upgrades::Upgrades;
 use crate::body::Body;
 use crate::error::ClientGone;
@@ -51,7 +52,7 @@ pub(crate) struct ConnectionInfo {
     received_by_then: Cell<u64>,
     monitor: Monitor,
     /// Whether a handler waits for the body of its request.
-    // Set by `Limited` for the time of a pending read.
+    // Set by `Limited` for the time of a pending read. Each body that hyper receives has a clone.
     awaits_body: Rc<Cell<bool>>,
     // The waiters of all exchanges, with the numbers of these. Taken out before they fire, as are
     // those of `stop_waiters`.
@@ -63,6 +64,7 @@ pub(crate) struct ConnectionInfo {
     is_ended: Cell<bool>,
     /// Resumes the driver: the async body that polls hyper's connection.
     driver: BodyWaker,
+    parking: Parking,
     upgrades: Upgrades,
 }
 
@@ -92,6 +94,7 @@ impl ConnectionInfo {
             stop_waiters: RefCell::default(),
             is_ended: Cell::new(false),
             driver: BodyWaker::new(),
+            parking: Parking::default(),
             upgrades: Upgrades::default(),
         })
     }
@@ -131,6 +134,10 @@ impl ConnectionInfo {
         self.is_http2.set(true);
     }
 
+    pub(crate) fn is_http2(&self) -> bool {
+        self.is_http2.get()
+    }
+
     /// Whether a part of the head of the next request has come, in HTTP/1.
     pub(crate) fn has_partial_head(&self) -> bool {
         !self.is_http2.get() && self.monitor.received() > self.received_by_then.get()
@@ -147,6 +154,16 @@ impl ConnectionInfo {
 
     pub(crate) fn awaits_body(&self) -> &Rc<Cell<bool>> {
         &self.awaits_body
+    }
+
+    /// Whether the body of a request still exists. A handler may keep it beyond its answer, and then
+    /// hyper still receives it.
+    pub(crate) fn has_open_body(&self) -> bool {
+        Rc::strong_count(&self.awaits_body) > 1
+    }
+
+    pub(crate) fn parking(&self) -> &Parking {
+        &self.parking
     }
 
     pub(crate) fn upgrades(&self) -> &Upgrades {

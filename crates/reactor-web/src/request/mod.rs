@@ -6,6 +6,7 @@ mod forwarding;
 mod host_value;
 mod observed;
 mod params;
+mod parking;
 mod upgrade;
 mod upgrades;
 

@@ -60,7 +60,7 @@ pub(super) fn serve(shared: &Rc<Shared>, io: Io) {
         .log_error()
         .ignore();
     let driver = Driver {
-        version: Version::begin(io, shared, &connection),
+        version: Version::begin(io),
         connection,
         shared: Rc::clone(shared),
         is_told: false,
@@ -84,8 +84,11 @@ enum Version {
     /// Not known yet: the first bytes decide. That holds for TLS, too, since a client that has
     /// agreed on `h2` by ALPN also sends the preface.
     #[cfg(feature = "http2")]
-    Unknown(Option<Io>),
-    /// Boxed, as the next, so that a connection whose version is not known yet stays small.
+    Unknown(Io),
+    /// HTTP/1, before the first byte or parked: hyper's connection is made when the next byte comes.
+    /// That byte does not decide the version: a parked connection does not change to HTTP/2.
+    Parked(Io),
+    /// Boxed, as the next, so that a connection without hyper stays small.
     One(Box<http1::Connection<Io, AppService>>),
     #[cfg(feature = "http2")]
     Two(Box<http2::Connection<Io, AppService, LoopExecutor>>),
@@ -95,13 +98,13 @@ enum Version {
 
 impl Version {
     #[cfg(feature = "http2")]
-    fn begin(io: Io, _: &Rc<Shared>, _: &SharedConnection) -> Self {
-        Self::Unknown(Some(io))
+    fn begin(io: Io) -> Self {
+        Self::Unknown(io)
     }
 
     #[cfg(not(feature = "http2"))]
-    fn begin(io: Io, shared: &Rc<Shared>, connection: &SharedConnection) -> Self {
-        Self::one(io, shared, connection)
+    fn begin(io: Io) -> Self {
+        Self::Parked(io)
     }
 
     fn one(io: Io, shared: &Rc<Shared>, connection: &SharedConnection) -> Self {
@@ -153,10 +156,7 @@ impl Driver {
     /// as soon as one differs.
     #[cfg(feature = "http2")]
     fn poll_version(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        let Version::Unknown(unknown) = &mut self.version else {
-            return Poll::Ready(Ok(()));
-        };
-        let Some(io) = unknown else {
+        let Version::Unknown(io) = &mut self.version else {
             return Poll::Ready(Ok(()));
         };
         // Number of bytes that have to be there for the next comparison.
@@ -173,25 +173,91 @@ impl Driver {
                 (count, is_same) => break is_same && count == PREFACE.len(),
             }
         };
-        if let Some(io) = unknown.take() {
-            let begin = if is_two { Version::two } else { Version::one };
-            self.version = begin(io, &self.shared, &self.connection);
+        if let Version::Unknown(io) = self.take_version() {
+            self.begin(io, if is_two { Version::two } else { Version::one });
         }
         Poll::Ready(Ok(()))
     }
 }
 
 impl Driver {
+    /// Takes the version out, since hyper takes the `Io` by value, and so gives it back.
+    fn take_version(&mut self) -> Version {
+        std::mem::replace(&mut self.version, Version::Upgraded)
+    }
+
+    /// Makes hyper's connection with `version`, for bytes that have come.
+    fn begin(&mut self, io: Io, version: fn(Io, &Rc<Shared>, &SharedConnection) -> Version) {
+        self.version = version(io, &self.shared, &self.connection);
+        self.connection.parking().begin_serving();
+    }
+
+    /// If there is no connection of hyper, waits for input, and makes it then. `false` if the input
+    /// has ended.
+    fn poll_begin(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<bool>> {
+        #[cfg(feature = "http2")]
+        ready!(self.poll_version(cx))?;
+        let Version::Parked(io) = &mut self.version else {
+            return Poll::Ready(Ok(true));
+        };
+        if ready!(io.poll_fill(cx, <[u8]>::is_empty))? {
+            return Poll::Ready(Ok(false));
+        }
+        if let Version::Parked(io) = self.take_version() {
+            self.begin(io, Version::one);
+        }
+        Poll::Ready(Ok(true))
+    }
+
+    /// Drops hyper's connection, which waits for the head of a request. See `takes_parking` for when
+    /// that is allowed.
+    fn park(&mut self) {
+        if let Version::One(hyper) = self.take_version() {
+            let mut parts = hyper.into_parts();
+            // The beginning of a head that came with the request before, or an empty line.
+            parts.io.unread(&parts.read_buf);
+            parts.io.release_buffers();
+            self.version = Version::Parked(parts.io);
+            self.connection.parking().set_parked();
+        }
+    }
+
     /// Whether the next request has begun, and its head is not complete. If hyper is told to end
     /// the connection then, it does so at once; without that, the answer has `Connection: close`.
     fn waits_for_rest_of_head(&self) -> bool {
         self.connection.idle_since().is_some() && self.connection.has_partial_head()
     }
 
+    /// Polls hyper's connection; `closes_idle` as in [`Shared`].
+    fn poll_hyper(&mut self, closes_idle: bool, cx: &mut Context<'_>) -> Poll<hyper::Result<()>> {
+        // Done once: a second `GOAWAY` or `Connection: close` would say nothing new.
+        let tells = closes_idle && !self.is_told && !self.waits_for_rest_of_head();
+        self.is_told |= tells;
+        match &mut self.version {
+            #[cfg(feature = "http2")]
+            Version::Unknown(_) => Poll::Ready(Ok(())),
+            Version::Parked(_) | Version::Upgraded => Poll::Ready(Ok(())),
+            Version::One(hyper) => {
+                if tells {
+                    Pin::new(&mut **hyper).graceful_shutdown();
+                }
+                // Without the shutdown, the `Io` is still open after an upgrade. Otherwise, its
+                // drop closes the connection.
+                hyper.poll_without_shutdown(cx)
+            }
+            #[cfg(feature = "http2")]
+            Version::Two(hyper) => {
+                if tells {
+                    Pin::new(&mut **hyper).graceful_shutdown();
+                }
+                Pin::new(&mut **hyper).poll(cx)
+            }
+        }
+    }
+
     /// Gives the connection to the handler that has asked for it.
     fn upgrade(&mut self) {
-        // Taken out, since `into_parts` takes hyper's connection by value.
-        if let Version::One(hyper) = std::mem::replace(&mut self.version, Version::Upgraded) {
+        if let Version::One(hyper) = self.take_version() {
             let mut parts = hyper.into_parts();
             // In this order: the bytes that hyper has read beyond the head were filtered already,
             // and come before the next input.
@@ -217,36 +283,21 @@ impl Future for Driver {
             return Poll::Ready(Ok(()));
         }
         let closes_idle = this.shared.closes_idle.get();
-        if closes_idle && this.connection.requests() == 0 && !this.connection.has_partial_head() {
-            // hyper would wait for a first request.
+        let waits = this.connection.requests() == 0 || this.connection.parking().is_parked();
+        if closes_idle && waits && !this.connection.has_partial_head() {
+            // There is no connection of hyper to end, or it would wait for a first request.
             return Poll::Ready(Ok(()));
         }
-        #[cfg(feature = "http2")]
-        if ready!(this.poll_version(cx)).is_err() {
-            // The connection was lost, which is not a failure of this program.
-            return Poll::Ready(Ok(()));
-        }
-        // Done once: a second `GOAWAY` or `Connection: close` would say nothing new.
-        let tells = closes_idle && !this.is_told && !this.waits_for_rest_of_head();
-        this.is_told |= tells;
-        let ended = match &mut this.version {
-            #[cfg(feature = "http2")]
-            Version::Unknown(_) => return Poll::Ready(Ok(())),
-            Version::Upgraded => return Poll::Ready(Ok(())),
-            Version::One(hyper) => {
-                if tells {
-                    Pin::new(&mut **hyper).graceful_shutdown();
-                }
-                // Without the shutdown, the `Io` is still open after an upgrade. Otherwise, its
-                // drop closes the connection.
-                ready!(hyper.poll_without_shutdown(cx))
-            }
-            #[cfg(feature = "http2")]
-            Version::Two(hyper) => {
-                if tells {
-                    Pin::new(&mut **hyper).graceful_shutdown();
-                }
-                ready!(Pin::new(&mut **hyper).poll(cx))
+        // More than one turn only after `park`.
+        let ended = loop {
+            let Ok(true) = ready!(this.poll_begin(cx)) else {
+                // The connection was closed or lost, which is not a failure of this program.
+                return Poll::Ready(Ok(()));
+            };
+            match this.poll_hyper(closes_idle, cx) {
+                Poll::Ready(ended) => break ended,
+                Poll::Pending if this.connection.takes_parking() => this.park(),
+                Poll::Pending => return Poll::Pending,
             }
         };
         if ended.is_ok() && this.connection.upgrades().is_granted() {

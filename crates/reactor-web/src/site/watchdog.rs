@@ -5,6 +5,8 @@
 //! of `write_timeout` and `body_timeout` (by default, every 15 s), it checks whether the client has
 //! made progress. So a request costs no timer, only a reading of the clock when it is over; hyper's
 //! own timer for heads would be set anew for each head.
+//!
+//! The watchdog also parks a connection that it finds idle, which frees the buffers of hyper.
 
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
@@ -127,9 +129,16 @@ impl Watchdog {
                 return connection.end();
             }
             next = next.min(left);
+            // Else the connection would be parked up to a tick late.
+            if let Some(left) = connection.parks_in().filter(|left| !left.is_zero()) {
+                next = next.min(left);
+            }
         }
         // At least 1 ms: if only nanoseconds are left, the next look might find the clock
         // unchanged, and would only arm another one.
         self.arm(&connection, next.max(Duration::from_millis(1)));
+        // Last, since the driver runs in this call, and may end the connection: then `stop` has to
+        // find the timer.
+        connection.park();
     }
 }
