@@ -6,6 +6,7 @@
 mod circles;
 mod enums;
 mod examples;
+mod forge;
 mod globs;
 mod imports;
 mod limits;
@@ -15,4 +16,5 @@ mod names;
 mod pages;
 mod phases;
 mod quotes;
+mod receiving;
 mod words;

@@ -17,7 +17,7 @@ use socket2::SockRef;
 use crate::core::Core;
 use crate::poll::{Interest, Key, Ready, Registration};
 use crate::registry::EventSource;
-use crate::sys::stream::RECV_FLAGS;
+use crate::sys::stream::receive;
 
 /// Time that the peer has to close its side.
 const TIME: Duration = Duration::from_secs(2);
@@ -85,8 +85,8 @@ impl Linger {
         let Some(registration) = &*registration else {
             return false;
         };
-        match rustix::net::recv(registration, buffer, RECV_FLAGS) {
-            Ok((received, _)) => {
+        match receive(registration, buffer) {
+            Ok(received) => {
                 let left = self.left.get().saturating_sub(received);
                 self.left.set(left);
                 received > 0 && left > 0
@@ -120,8 +120,8 @@ impl EventSource for Linger {
 pub(super) fn discard_arrived(core: &Core, registration: &Registration) {
     let mut buffer = core.buffers.take_read();
     for _ in 0..LAST_READS {
-        match rustix::net::recv(registration, &mut *buffer, RECV_FLAGS) {
-            Ok((received, _)) if received > 0 => {}
+        match receive(registration, &mut *buffer) {
+            Ok(received) if received > 0 => {}
             Err(Errno::INTR) => {}
             // The end of the input, no more input now, or a broken connection.
             Ok(_) | Err(_) => break,

@@ -23,7 +23,7 @@ use rustix::io::{Errno, Result};
 #[cfg(not(any(target_os = "illumos", target_os = "solaris")))]
 use rustix::pipe::PIPE_BUF;
 
-use super::stream::{RECV_FLAGS, SEND_FLAGS};
+use super::stream::{SEND_FLAGS, receive};
 
 /// Whether a descriptor is read or written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,10 +96,7 @@ impl Access {
     pub(crate) fn read(self, descriptor: impl AsFd, buffer: &mut [u8]) -> Result<usize> {
         match self {
             Self::Plain => rustix::io::read(descriptor, buffer),
-            Self::Socket => {
-                let received = rustix::net::recv(descriptor, buffer, RECV_FLAGS);
-                received.map(|(received, _)| received)
-            }
+            Self::Socket => receive(descriptor, buffer),
             Self::AskFirst { .. } => {
                 ask(&descriptor, PollFlags::IN)?;
                 rustix::io::read(descriptor, buffer)
