@@ -2,6 +2,7 @@
 
 mod connection;
 mod host;
+mod parking;
 mod service;
 mod watchdog;
 
