@@ -80,7 +80,12 @@ pub(crate) fn run(options: Options) -> Result<(), Box<dyn Error>> {
     }
     times(&options)?;
     if options.wants("idle") {
-        idle::run(options.idle)?;
+        let pause = if options.short {
+            Duration::ZERO
+        } else {
+            idle::PARKED
+        };
+        idle::run(options.idle, pause)?;
     }
     Ok(())
 }

@@ -12,7 +12,7 @@ use crate::tools;
 const HYPER: &str = "web_hyper_tokio";
 const AXUM: &str = "web_axum_tokio";
 const IO: &str = "web_io";
-const APP: &str = "web_app";
+pub(super) const APP: &str = "web_app";
 const SERVE_DIR: &str = "web_servedir_tokio";
 const FILES: &str = "web_files";
 const NGINX: &str = "nginx";
