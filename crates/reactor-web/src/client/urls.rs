@@ -4,15 +4,16 @@ use std::cell::RefCell;
 
 use url::{ParseError, Url};
 
-/// Parses URLs. The parsed origin of the last one is kept, since scheme, host and port make up most
+/// Parses URLs. The origin of the last one is kept, since scheme, host and port make up most
 /// of the work.
 #[derive(Default)]
 pub(super) struct Urls(RefCell<Option<Last>>);
 
 struct Last {
-    /// Scheme and authority of `url`, as the program has written them.
+    /// Scheme and authority, as the program has written them.
     origin: String,
-    url: Url,
+    /// The root of the origin: no path or query is kept, since they may be secret.
+    root: Url,
 }
 
 impl Urls {
@@ -23,13 +24,13 @@ impl Urls {
         };
         let mut last = self.0.borrow_mut();
         if let Some(last) = last.as_ref().filter(|last| last.origin == origin) {
-            // A path that begins with one slash replaces path, query and fragment.
-            return last.url.join(path);
+            // A path that begins with one slash replaces that of the root.
+            return last.root.join(path);
         }
         let url = Url::parse(text)?;
         *last = Some(Last {
             origin: origin.to_owned(),
-            url: url.clone(),
+            root: url.join("/")?,
         });
         Ok(url)
     }
@@ -126,17 +127,20 @@ mod tests {
     #[test]
     fn an_origin_is_parsed_once() {
         let urls = Urls::default();
-        let origin = |urls: &Urls| {
+        let kept = || {
             let last = urls.0.borrow();
-            last.as_ref().map(|last| last.url.path().to_owned())
+            let last = last.as_ref().expect("a URL was parsed");
+            (last.root.to_string(), last.origin.as_ptr())
         };
-        urls.parse("http://a/b").expect("it is a URL");
-        urls.parse("http://a/c").expect("it is a URL");
-        // The second one has not replaced the first.
-        assert_eq!(origin(&urls).as_deref(), Some("/b"));
-        urls.parse("http://u:p@c/d").expect("it is a URL");
-        assert_eq!(origin(&urls).as_deref(), Some("/b"), "no password is kept");
+        urls.parse("http://a/b?c").expect("it is a URL");
+        let first = kept();
+        assert_eq!(first.0, "http://a/");
+        for text in ["http://a/c", "http://u:p@c/d"] {
+            urls.parse(text).expect("it is a URL");
+            // Not replaced, by one of the same origin or one with a password.
+            assert_eq!(kept(), first, "{text}");
+        }
         urls.parse("http://c/d").expect("it is a URL");
-        assert_eq!(origin(&urls).as_deref(), Some("/d"));
+        assert_eq!(kept().0, "http://c/");
     }
 }
