@@ -45,7 +45,8 @@ fn cases() -> Value {
     ])
 }
 
-/// Asserts that each case of the reports has passed.
+/// Asserts that each case of the reports has passed. Those of sections 13.3 and 13.4 of our client are
+/// `UNIMPLEMENTED`: they want it to compress with a smaller window, which it does not offer.
 #[track_caller]
 fn assert_passed(folder: &Path) {
     let index = std::fs::read_to_string(folder.join("index.json")).expect("a report");
@@ -57,6 +58,7 @@ fn assert_passed(folder: &Path) {
         for part in ["behavior", "behaviorClose"] {
             match report[part].as_str() {
                 Some("OK" | "INFORMATIONAL") => passed += 1,
+                Some("UNIMPLEMENTED") if case.starts_with("13.3") || case.starts_with("13.4") => {}
                 other => failed.push(format!("{case}: {part} is {other:?}")),
             }
         }
