@@ -16,6 +16,7 @@ mod handlers;
 mod http2;
 mod http2_floods;
 mod io;
+mod late_bodies;
 mod limits;
 mod middleware;
 mod parking;

@@ -64,6 +64,12 @@ impl Limited {
         if self.received.saturating_add(self.body.size_hint().lower()) > self.limit {
             return Poll::Ready(Some(Err(self.too_large())));
         }
+        // Once the answer is sent, hyper tells the end of a body of known length only with the next
+        // request.
+        if self.body.is_end_stream() {
+            self.set_awaited(false);
+            return Poll::Ready(None);
+        }
         let polled = Pin::new(&mut self.body).poll_frame(cx);
         // The watchdog of the connection measures only the time in which the program waits for the
         // client, not that in which the client waits for the program.
