@@ -45,9 +45,10 @@ pub(crate) struct ConnectionInfo {
     /// Exchanges that were begun and are not over.
     // More than one in HTTP/2 only.
     in_flight: Cell<usize>,
-    /// When the last exchange was over, or the connection was made.
+    /// When the last exchange was over, or the connection was made. Later if input came then that a
+    /// handler awaits: see [`note_input_of_body`](Self::note_input_of_body).
     idle_since: Cell<Duration>,
-    /// Number of bytes that had been received at `idle_since`.
+    /// Number of bytes that had been received at `idle_since`, or with a body after it.
     // A pipelined head that had come before counts as read: if it is incomplete, it gets no 408.
     received_by_then: Cell<u64>,
     monitor: Monitor,
@@ -160,6 +161,18 @@ impl ConnectionInfo {
     /// hyper still receives it.
     pub(crate) fn has_open_body(&self) -> bool {
         Rc::strong_count(&self.awaits_body) > 1
+    }
+
+    /// Counts what has come as read, if it may belong to a body that goes on beyond its answer: else
+    /// it would be taken for the head of the next request. Call it before hyper reads the input.
+    pub(crate) fn note_input_of_body(&self) {
+        if self.in_flight.get() == 0 && self.has_open_body() {
+            self.received_by_then.set(self.monitor.received());
+            // A handler waits for it, so `body_timeout` limits the time.
+            if self.awaits_body.get() {
+                self.idle_since.set(self.reactor.now());
+            }
+        }
     }
 
     pub(crate) fn parking(&self) -> &Parking {

@@ -282,6 +282,7 @@ impl Future for Driver {
         if this.connection.is_over() {
             return Poll::Ready(Ok(()));
         }
+        this.connection.note_input_of_body();
         let closes_idle = this.shared.closes_idle.get();
         let waits = this.connection.requests() == 0 || this.connection.parking().is_parked();
         if closes_idle && waits && !this.connection.has_partial_head() {

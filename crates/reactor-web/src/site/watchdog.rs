@@ -116,8 +116,10 @@ impl Watchdog {
         }
         let mut next = self.tick();
         // While output waits, the connection is not idle, though no request is in flight: the
-        // answer was handed over, and `write_timeout` bounds how long the client takes it.
+        // answer was handed over, and `write_timeout` bounds how long the client takes it. So it is
+        // with `body_timeout` and a body that goes on beyond its answer.
         if self.output.get().is_none()
+            && awaited.is_none()
             && let Some(since) = connection.idle_since()
         {
             let left = self.limits.head_timeout.saturating_sub(now - since);
