@@ -127,6 +127,27 @@ fn what_came_with_the_request_before_is_kept() {
 }
 
 #[test]
+fn a_head_that_came_with_the_request_before_gets_a_408() {
+    let client = client(app());
+    let peer = client.connect();
+    peer.send(format!("{GET}GET / HT"));
+    assert_eq!(answer(&text(&peer)).1, "hello");
+    client.advance(SECOND * 60);
+    assert_eq!(answer(&text(&peer)).0, "HTTP/1.1 408 Request Timeout");
+    assert!(peer.is_closed());
+
+    // After an empty line, nothing has begun.
+    let peer = client.connect();
+    peer.send(format!("{GET}\r\n"));
+    assert_eq!(answer(&text(&peer)).1, "hello");
+    client.advance(IDLE);
+    assert_eq!(parked(client.site()), 1);
+    client.advance(SECOND * 40);
+    assert_eq!(text(&peer), "");
+    assert!(peer.is_closed());
+}
+
+#[test]
 fn a_head_that_has_begun_is_not_parked() {
     let client = client(app());
     let peer = client.connect();

@@ -92,6 +92,38 @@ fn a_head_that_has_begun_is_answered_also_after_another_request() {
 }
 
 #[test]
+fn a_head_that_has_begun_with_the_request_before_is_answered() {
+    // The second one has an empty line before it, which some clients send after a body.
+    for early in ["G", "\r\nGET / HTTP/1.1\r\n"] {
+        let client = client(slow());
+        let peer = client.connect();
+        peer.send(format!("{GET}{early}"));
+        assert_eq!(answer(&text(&peer)).1, "quick");
+        let finished = client.site().finish();
+        client.reactor().settle();
+        assert!(!peer.is_closed());
+        peer.send(&GET[early.trim_start().len()..]);
+        let got = text(&peer);
+        assert!(got.contains("connection: close"), "{early:?}: {got}");
+        assert_eq!(answer(&got).1, "quick");
+        assert!(peer.is_closed());
+        client.reactor().result_of(finished).expect("all are over");
+    }
+}
+
+#[test]
+fn an_empty_line_after_a_request_does_not_hold_a_stop() {
+    let client = client(slow());
+    let peer = client.connect();
+    peer.send(format!("{GET}\r\n"));
+    assert_eq!(answer(&text(&peer)).1, "quick");
+    let finished = client.site().finish();
+    client.reactor().settle();
+    assert!(peer.is_closed());
+    client.reactor().result_of(finished).expect("all are over");
+}
+
+#[test]
 fn a_head_that_has_begun_as_that_of_http2_does_is_answered() {
     let client = client(App::new().post("/", |_| "quick"));
     let peer = client.connect();

@@ -49,7 +49,7 @@ pub(crate) struct ConnectionInfo {
     /// handler awaits: see [`note_input_of_body`](Self::note_input_of_body).
     idle_since: Cell<Duration>,
     /// Number of bytes that had been received at `idle_since`, or with a body after it.
-    // A pipelined head that had come before counts as read: if it is incomplete, it gets no 408.
+    // A pipelined head that had come before counts as read, until `set_early_head`.
     received_by_then: Cell<u64>,
     monitor: Monitor,
     /// Whether a handler waits for the body of its request.
@@ -173,6 +173,13 @@ impl ConnectionInfo {
                 self.idle_since.set(self.reactor.now());
             }
         }
+    }
+
+    /// Notes that the last `count` bytes that have come are the beginning of a head, although they
+    /// came with the request before.
+    pub(crate) fn set_early_head(&self, count: usize) {
+        let before = self.monitor.received().saturating_sub(count as u64);
+        self.received_by_then.set(before);
     }
 
     pub(crate) fn parking(&self) -> &Parking {

@@ -214,8 +214,13 @@ impl Driver {
     fn park(&mut self) {
         if let Version::One(hyper) = self.take_version() {
             let mut parts = hyper.into_parts();
-            // The beginning of a head that came with the request before, or an empty line.
-            parts.io.unread(&parts.read_buf);
+            // The beginning of a head that came with the request before. Empty lines before it mean
+            // nothing (RFC 9112, 2.2).
+            let is_break = |byte: &u8| matches!(byte, b'\r' | b'\n');
+            let breaks = parts.read_buf.iter().take_while(|byte| is_break(byte));
+            let early = &parts.read_buf[breaks.count()..];
+            parts.io.unread(early);
+            self.connection.set_early_head(early.len());
             parts.io.release_buffers();
             self.version = Version::Parked(parts.io);
             self.connection.parking().set_parked();
@@ -284,6 +289,11 @@ impl Future for Driver {
         }
         this.connection.note_input_of_body();
         let closes_idle = this.shared.closes_idle.get();
+        if closes_idle && !this.is_told && this.connection.is_at_rest() {
+            // hyper would end the connection, and with it a head that it has read the beginning of
+            // with the request before.
+            this.park();
+        }
         let waits = this.connection.requests() == 0 || this.connection.parking().is_parked();
         if closes_idle && waits && !this.connection.has_partial_head() {
             // There is no connection of hyper to end, or it would wait for a first request.

@@ -33,10 +33,15 @@ impl ConnectionInfo {
         self.parking().takes_asked() && self.may_park()
     }
 
+    fn may_park(&self) -> bool {
+        self.parks_in().is_some_and(|left| left.is_zero()) && self.is_at_rest()
+    }
+
     /// Whether hyper, if its poll is pending, waits for the head of a request, and holds nothing but
     /// input that it can be given again.
-    fn may_park(&self) -> bool {
-        self.parks_in().is_some_and(|left| left.is_zero())
+    pub(crate) fn is_at_rest(&self) -> bool {
+        // `None` if hyper has nothing to give.
+        self.parks_in().is_some()
             // hyper would lose how far it has come with these.
             && !self.has_partial_head()
             && !self.has_open_body()
