@@ -64,7 +64,7 @@ pub(super) fn run(count: usize, pause: Duration) -> Result<(), Box<dyn Error>> {
     println!();
     let mut table = Table::new(["without sockets", "bytes of the heap a connection"]);
     table.row(["hyper by itself".into(), hyper_alone().to_string()]);
-    let (serving, parked) = app_alone()?;
+    let (serving, parked) = app_alone(REQUEST)?;
     table.row(["`App`".into(), serving.to_string()]);
     table.row(["`App`, parked".into(), parked.to_string()]);
     table.print();
@@ -98,12 +98,12 @@ fn measure(
 }
 
 /// Bytes of the heap that a connection of an `App` holds in a network in memory, with those of its
-/// peer: once it has answered, and once it is parked.
-fn app_alone() -> Result<(i64, i64), Box<dyn Error>> {
+/// peer: once it has answered `request`, and once it is parked.
+fn app_alone(request: &[u8]) -> Result<(i64, i64), Box<dyn Error>> {
     let client = TestClient::new(App::new().get("/", |_| benches::web_body("/")))?;
     let connect = || {
         let peer = client.connect();
-        peer.send(REQUEST);
+        peer.send(request);
         drop(peer.received());
         peer
     };
@@ -170,15 +170,28 @@ impl Write for Once {
 
 #[cfg(test)]
 mod tests {
-    use super::{app_alone, hyper_alone};
+    use super::{REQUEST, app_alone, hyper_alone};
 
     #[test]
     fn a_parked_connection_holds_nothing_of_hyper() {
         let own = hyper_alone();
-        let (serving, parked) = app_alone().expect("an app");
+        let (serving, parked) = app_alone(REQUEST).expect("an app");
         assert!(own > 16 * 1024, "its buffers: {own}");
         assert!(serving > own, "{serving}");
         assert!(serving - parked >= own, "{serving}, parked {parked}");
         assert!(parked < 4 * 1024, "{parked}");
+    }
+
+    /// The buffer of the input is kept for the next request while the connection serves, since it
+    /// is small.
+    #[test]
+    fn a_parked_connection_keeps_no_buffer_of_a_larger_request() {
+        let small = app_alone(REQUEST).expect("an app");
+        let cookie = "c".repeat(3_000);
+        let request = format!("GET / HTTP/1.1\r\nhost: x\r\ncookie: {cookie}\r\n\r\n");
+        let large = app_alone(request.as_bytes()).expect("an app");
+        // The network of the test keeps another copy, so what is left is not equal.
+        let [freed, more] = [small, large].map(|(serving, parked)| serving - parked);
+        assert!(more - freed > 2_900, "{small:?}, {large:?}");
     }
 }
