@@ -287,7 +287,11 @@ impl Failure {
     /// The panic.
     #[inline]
     pub fn catch_at<R>(place: &'static Location<'static>, f: impl FnOnce() -> R) -> Result<R> {
-        catch(f).map_err(|payload| Self::of_panic(payload, place))
+        // No `map_err`: it would be compiled for each closure, too.
+        match catch(f) {
+            Ok(result) => Ok(result),
+            Err(payload) => Err(Self::of_panic(payload, place)),
+        }
     }
 
     #[cold]

@@ -28,9 +28,29 @@ pub(crate) fn log_failure<O: Outcome<Value = ()>>(outcome: O) {
 
 /// Drops `value`; a panic in its drop is logged as one of `what`.
 pub(crate) fn drop_contained<X>(what: &'static str, value: X) {
-    if let Err(panicked) = Failure::catch(|| drop(value)) {
-        tracing::error!(target: "reactor", "{what} {panicked}");
+    if std::mem::needs_drop::<X>() {
+        drop_erased(what, &mut Dropped(Some(value)));
     }
+}
+
+/// A value to be dropped, without its type.
+trait Discard {
+    fn discard(&mut self);
+}
+
+struct Dropped<X>(Option<X>);
+
+impl<X> Discard for Dropped<X> {
+    fn discard(&mut self) {
+        drop(self.0.take());
+    }
+}
+
+/// As [`drop_contained`]: compiled once, and not for each type, because to catch a panic takes more
+/// code than a drop.
+#[inline(never)]
+fn drop_erased(what: &'static str, value: &mut dyn Discard) {
+    contain(what, || value.discard());
 }
 
 /// Drops values one by one. If a whole `Vec` were dropped at once, a second panic would abort the
