@@ -7,7 +7,7 @@ use std::rc::Rc;
 use deferred::{Deferred, fail};
 
 use crate::address::Address;
-use crate::connection::{Connection, ConnectionSource, NewConnection, OnClose, Protocol, place};
+use crate::connection::{Connection, ConnectionSource, Keys, NewConnection, OnClose, Protocol};
 use crate::core::Core;
 use crate::error::AdoptError;
 use crate::filter::Filter;
@@ -80,10 +80,7 @@ impl ReactorHandle {
     ) -> Result<Connection<P>, AdoptError> {
         let core = self.core()?;
         let connection = of_pipes(&core, input.into(), output.into())?;
-        let keys = connection.keys.clone();
-        let (source, begun) = ConnectionSource::start(&core, connection, protocol, |source| {
-            place(&core, &keys, source);
-        });
+        let (source, begun) = ConnectionSource::start(&core, connection, protocol);
         begun.map_err(AdoptError::Protocol)?;
         Ok(Connection::new(Rc::downgrade(&source)))
     }
@@ -105,15 +102,7 @@ impl ReactorHandle {
                 filter,
                 ..of_pipes(&core, input, output)?
             };
-            let keys = connection.keys.clone();
-            Ok(ConnectionSource::open(
-                &core,
-                connection,
-                protocol,
-                |source| {
-                    place(&core, &keys, source);
-                },
-            ))
+            Ok(ConnectionSource::open(&core, connection, protocol))
         };
         open().unwrap_or_else(fail)
     }
@@ -132,11 +121,13 @@ fn of_pipes(core: &Core, input: OwnedFd, output: OwnedFd) -> io::Result<NewConne
             return Err(error);
         }
     };
-    let [first, second] = [&input, &output].map(|end| end.registration().key());
+    let keys = Keys::from(
+        [&input, &output]
+            .map(|end| end.registration().key())
+            .as_slice(),
+    );
     let stream = RawStream::Pipes(Pipes::new(input, output));
-    let mut connection = NewConnection::new(stream, first, Address::Unknown);
-    connection.keys.push(second);
-    Ok(connection)
+    Ok(NewConnection::reserved(stream, keys, Address::Unknown))
 }
 
 /// Registers a descriptor, and inserts a placeholder for its source.

@@ -121,7 +121,7 @@ impl Protocol for ByteStreamProtocol {
         let mut inbound = self.inbound.borrow_mut();
         if matches!(reason, ConnectionClosed::Lost(_)) {
             // Keeps bytes that have arrived, but were held back by the pause.
-            cx.take_unread(|bytes| inbound.bytes.extend(bytes));
+            cx.take_unread(&mut |bytes| inbound.bytes.extend(bytes));
         }
         inbound.over = Some(reason);
         wake(inbound);

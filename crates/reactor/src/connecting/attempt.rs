@@ -9,7 +9,7 @@ use std::time::Duration;
 use deferred::{Deferred, DelayedCall, Result, Trigger, defer_later, fail, succeed};
 
 use crate::address::{Address, UnixAddress};
-use crate::connection::{Connection, ConnectionSource, NewConnection, OnClose, Protocol};
+use crate::connection::{Connection, ConnectionSource, Keys, NewConnection, OnClose, Protocol};
 use crate::core::Core;
 use crate::error::{ReactorGone, ReactorStopped};
 use crate::filter::Filter;
@@ -248,10 +248,7 @@ impl Connected {
     ) -> Result<(Connection<P>, Result<()>)> {
         let connection = self.take_connection(on_close, None)?;
         let attempt = &self.0;
-        let (source, begun) =
-            ConnectionSource::start(&attempt.core, connection, protocol, |source| {
-                attempt.core.registry.replace(attempt.key, source);
-            });
+        let (source, begun) = ConnectionSource::start(&attempt.core, connection, protocol);
         Ok((Connection::new(Rc::downgrade(&source)), begun))
     }
 
@@ -268,9 +265,7 @@ impl Connected {
             Err(gone) => return fail(gone),
         };
         let attempt = &self.0;
-        ConnectionSource::open(&attempt.core, connection, protocol, |source| {
-            attempt.core.registry.replace(attempt.key, source);
-        })
+        ConnectionSource::open(&attempt.core, connection, protocol)
     }
 
     /// The parts of the connection. Errs if the reactor is gone, which has closed the stream.
@@ -281,10 +276,11 @@ impl Connected {
     ) -> Result<NewConnection, ReactorGone> {
         let attempt = &self.0;
         let stream = attempt.stream.take().ok_or(ReactorGone)?;
+        let keys = Keys::from_slice(&[attempt.key]);
         Ok(NewConnection {
             on_close,
             filter,
-            ..NewConnection::new(stream, attempt.key, attempt.address.clone())
+            ..NewConnection::reserved(stream, keys, attempt.address.clone())
         })
     }
 }

@@ -8,7 +8,6 @@ use super::source::ConnectionSource;
 use crate::address::Address;
 use crate::error::{ConnectionClosed, Gone};
 use crate::handle::ReactorHandle;
-use crate::mailbox::MailboxOwner;
 use crate::registry::ListedConnection;
 
 /// A handle on a connection of any protocol, from [`ReactorHandle::connections`].
@@ -138,12 +137,12 @@ impl<P: Protocol> ListedConnection for ConnectionSource<P> {
 
     fn lose(&self) {
         self.transport().lose();
-        self.touch();
+        self.any().touch();
     }
 
     fn abort(&self) {
         self.transport().abort(ConnectionClosed::Aborted);
-        self.touch();
+        self.any().touch();
     }
 }
 

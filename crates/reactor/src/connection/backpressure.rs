@@ -2,12 +2,12 @@
 
 use deferred::{Deferred, Failure, fail, succeed};
 
+use super::any_source::AnySource;
+use super::base::Base;
 use super::cold::{Until, end_producer};
 use super::handle::Connection;
 use super::protocol::Protocol;
-use super::source::ConnectionSource;
 use crate::error::Gone;
-use crate::mailbox::MailboxOwner;
 use crate::panics::contain;
 use crate::producer::{Consumer, Producer, ProducerError, Production, PushProducer};
 
@@ -98,7 +98,7 @@ impl<P: Protocol> Connection<P> {
 
     fn wait_until(&self, until: Until) -> Deferred<()> {
         match self.source() {
-            Ok(source) => source.wait_until(until),
+            Ok(source) => source.base.wait_until(until),
             Err(gone) => fail(gone),
         }
     }
@@ -139,7 +139,7 @@ impl<P: Protocol> Connection<P> {
     #[doc(alias = "registerProducer")]
     pub fn register_producer(&self, mut producer: Producer) -> Result<(), ProducerError> {
         match self.source() {
-            Ok(source) => source.register_producer(producer),
+            Ok(source) => source.any().register_producer(producer),
             Err(Gone) => {
                 contain("a producer", || producer.stop());
                 Err(ProducerError::Gone)
@@ -151,7 +151,7 @@ impl<P: Protocol> Connection<P> {
     #[doc(alias = "unregisterProducer")]
     pub fn unregister_producer(&self) {
         if let Ok(source) = self.source() {
-            source.unregister_producer();
+            source.any().unregister_producer();
         }
     }
 }
@@ -174,22 +174,23 @@ impl<P: Protocol> PushProducer for Connection<P> {
     }
 }
 
-impl<P: Protocol> ConnectionSource<P> {
+impl dyn AnySource {
     /// Acts on the amount of output that waits, and on the progress of the peer: producer, waiters,
     /// timeouts.
     pub(super) fn settle_flow(&self) {
         self.settle_producer();
-        self.wake_waiters();
+        self.base().wake_waiters();
         self.watch_progress();
-        self.note_activity();
+        self.base().note_activity();
     }
 
     // --- producers ---
 
-    pub(super) fn register_producer(&self, mut producer: Producer) -> Result<(), ProducerError> {
-        let refused = if self.transport.has_producer() {
+    fn register_producer(&self, mut producer: Producer) -> Result<(), ProducerError> {
+        let base = self.base();
+        let refused = if base.transport.has_producer() {
             Some(ProducerError::AlreadyRegistered)
-        } else if !self.transport.takes_writes() {
+        } else if !base.transport.takes_writes() {
             Some(ProducerError::Gone)
         } else {
             None
@@ -198,8 +199,8 @@ impl<P: Protocol> ConnectionSource<P> {
             contain("a producer", || producer.stop());
             return Err(why);
         }
-        self.transport.set_has_producer(true);
-        self.with_cold(|cold| {
+        base.transport.set_has_producer(true);
+        base.with_cold(|cold| {
             cold.producer = Some(producer);
             cold.producer_is_paused = false;
         });
@@ -207,15 +208,97 @@ impl<P: Protocol> ConnectionSource<P> {
         Ok(())
     }
 
-    pub(super) fn unregister_producer(&self) {
-        if !self.transport.has_producer() {
+    fn unregister_producer(&self) {
+        let base = self.base();
+        if !base.transport.has_producer() {
             return;
         }
-        self.transport.set_has_producer(false);
-        let producer = self.cold.look(|cold| cold.producer.take());
+        base.transport.set_has_producer(false);
+        let producer = base.cold.look(|cold| cold.producer.take());
         contain("a producer's drop", || drop(producer));
         self.touch();
     }
+
+    fn settle_producer(&self) {
+        let base = self.base();
+        if !base.transport.has_producer() {
+            return;
+        }
+        // Sending has failed, so further output of the producer is of no use.
+        if base.transport.has_failed() {
+            return base.stop_producer();
+        }
+        // A pull producer is taken out of the cell while it is called, because the call needs
+        // `&mut`. A push producer is shared by `Rc`, and stays.
+        let pull = base.cold.look(|cold| match cold.producer.take()? {
+            Producer::Pull(pull) => Some(pull),
+            push => {
+                cold.producer = Some(push);
+                None
+            }
+        });
+        let Some(mut pull) = pull else {
+            return base.settle_push_producer();
+        };
+        // Output of a producer does not count as an answer to input.
+        base.transport.unprompted(|| self.pull(&mut *pull));
+        // The call may have unregistered this producer, and registered another one.
+        if base.transport.has_producer() && !base.is_replaced() {
+            base.with_cold(|cold| cold.producer = Some(Producer::Pull(pull)));
+        } else {
+            contain("a producer's drop", || drop(pull));
+        }
+    }
+
+    /// Calls `producer` again and again, as long as the system takes its output at once.
+    fn pull(&self, producer: &mut dyn crate::producer::PullProducer) {
+        let base = self.base();
+        let transport = &base.transport;
+        // Bounded, so that a fast producer with a fast peer does not keep the loop busy. `touch`,
+        // below, has the loop call this again in its next round.
+        for _ in 0..PULLS_PER_TURN {
+            // Pulled only when all output is sent, so that at most one piece of a pull producer
+            // waits.
+            if transport.waiting() > 0 || !transport.takes_writes() {
+                return;
+            }
+            let mut written = 0;
+            let mut write = |bytes: &[u8]| {
+                written += bytes.len();
+                transport.write(bytes);
+            };
+            let produced =
+                Failure::catch(|| producer.resume_producing(&mut Consumer::new(&mut write)));
+            match produced.and_then(|produced| produced) {
+                Ok(Production::More) => {}
+                // Another producer was registered in between; the flag belongs to that one.
+                Ok(Production::Done) if base.is_replaced() => {}
+                Ok(Production::Done) => transport.set_has_producer(false),
+                Err(failure) => {
+                    if !base.is_replaced() {
+                        transport.set_has_producer(false);
+                    }
+                    self.handler_failed(failure);
+                }
+            }
+            if transport.can_flush() {
+                transport.flush();
+            }
+            // A producer that has written nothing is not called again at once, because that would
+            // be a busy loop.
+            if !transport.has_producer() || written == 0 {
+                return;
+            }
+            if base.is_replaced() {
+                break;
+            }
+        }
+        self.touch();
+    }
+}
+
+impl Base {
+    // --- producers ---
 
     /// Stops a push producer, if one is registered: it writes by itself, and might never finish. A
     /// close because of the peer's end or of a stop does not wait for it.
@@ -232,36 +315,6 @@ impl<P: Protocol> ConnectionSource<P> {
         self.transport.set_has_producer(false);
         if let Some(producer) = producer {
             end_producer(producer);
-        }
-    }
-
-    fn settle_producer(&self) {
-        if !self.transport.has_producer() {
-            return;
-        }
-        // Sending has failed, so further output of the producer is of no use.
-        if self.transport.has_failed() {
-            return self.stop_producer();
-        }
-        // A pull producer is taken out of the cell while it is called, because the call needs
-        // `&mut`. A push producer is shared by `Rc`, and stays.
-        let pull = self.cold.look(|cold| match cold.producer.take()? {
-            Producer::Pull(pull) => Some(pull),
-            push => {
-                cold.producer = Some(push);
-                None
-            }
-        });
-        let Some(mut pull) = pull else {
-            return self.settle_push_producer();
-        };
-        // Output of a producer does not count as an answer to input.
-        self.transport.unprompted(|| self.pull(&mut *pull));
-        // The call may have unregistered this producer, and registered another one.
-        if self.transport.has_producer() && !self.is_replaced() {
-            self.with_cold(|cold| cold.producer = Some(Producer::Pull(pull)));
-        } else {
-            contain("a producer's drop", || drop(pull));
         }
     }
 
@@ -304,51 +357,6 @@ impl<P: Protocol> ConnectionSource<P> {
         if let Some(push) = paused {
             contain("a producer", || push.pause_producing());
         }
-    }
-
-    /// Calls `producer` again and again, as long as the system takes its output at once.
-    fn pull(&self, producer: &mut dyn crate::producer::PullProducer) {
-        // Bounded, so that a fast producer with a fast peer does not keep the loop busy. `touch`,
-        // below, has the loop call this again in its next round.
-        for _ in 0..PULLS_PER_TURN {
-            // Pulled only when all output is sent, so that at most one piece of a pull producer
-            // waits.
-            if self.transport.waiting() > 0 || !self.transport.takes_writes() {
-                return;
-            }
-            let transport = &self.transport;
-            let mut written = 0;
-            let mut write = |bytes: &[u8]| {
-                written += bytes.len();
-                transport.write(bytes);
-            };
-            let produced =
-                Failure::catch(|| producer.resume_producing(&mut Consumer::new(&mut write)));
-            match produced.and_then(|produced| produced) {
-                Ok(Production::More) => {}
-                // Another producer was registered in between; the flag belongs to that one.
-                Ok(Production::Done) if self.is_replaced() => {}
-                Ok(Production::Done) => self.transport.set_has_producer(false),
-                Err(failure) => {
-                    if !self.is_replaced() {
-                        self.transport.set_has_producer(false);
-                    }
-                    self.handler_failed(failure);
-                }
-            }
-            if self.transport.can_flush() {
-                self.transport.flush();
-            }
-            // A producer that has written nothing is not called again at once, because that would
-            // be a busy loop.
-            if !self.transport.has_producer() || written == 0 {
-                return;
-            }
-            if self.is_replaced() {
-                break;
-            }
-        }
-        self.touch();
     }
 
     // --- waiting ---

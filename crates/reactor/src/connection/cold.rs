@@ -91,8 +91,8 @@ pub(super) enum Until {
     Ready,
 }
 
-/// A pump from one connection, the source, to another, the sink. A trait, since the pump's type has
-/// both protocols as parameters.
+/// A pump from one connection, the source, to another, the sink. A trait, so that this file does
+/// not import the type, which refers to connections, and so to this state.
 pub(super) trait Pump {
     /// Writes input of the source to the sink.
     fn forward(&self, bytes: &[u8]);
@@ -174,13 +174,13 @@ impl ColdCell {
 }
 
 /// The span of a connection in the log, if a subscriber records it.
-pub(super) fn new_span<P>(number: u64, peer: &Address) -> Option<Span> {
+pub(super) fn new_span(number: u64, peer: &Address, protocol: &'static str) -> Option<Span> {
     let span = tracing::debug_span!(
         target: "reactor",
         "connection",
         number,
         %peer,
-        protocol = std::any::type_name::<P>()
+        protocol
     );
     // Without a subscriber, a connection needs no box for its span.
     (!span.is_disabled()).then_some(span)

@@ -58,6 +58,11 @@ impl<'a, P: Protocol> Context<'a, P> {
         Self { source, framing }
     }
 
+    #[inline]
+    pub(super) fn replace_framing(&mut self, framing: P::Framing) {
+        *self.framing = Some(framing);
+    }
+
     /// The framing of this connection, to change how the input after the current frame is cut into
     /// frames: its limit, its mode, or the whole framing. (Twisted: attributes and methods of
     /// `LineReceiver`, as `setRawMode`.)
@@ -120,7 +125,7 @@ impl<'a, P: Protocol> Context<'a, P> {
     /// [`lose_connection`](Self::lose_connection), a write is dropped.
     #[doc(alias = "transport.write")]
     pub fn write(&mut self, bytes: impl AsRef<[u8]>) {
-        self.source.write(bytes.as_ref());
+        self.source.base.write(bytes.as_ref());
     }
 
     /// Sends several pieces, one after the other.
@@ -221,7 +226,7 @@ impl<'a, P: Protocol> Context<'a, P> {
     #[doc(alias = "super")]
     pub fn close_after_peer(&mut self) {
         // The connection closes after its producer has finished, and a push producer might never.
-        self.source.stop_push_producer();
+        self.source.base.stop_push_producer();
         self.source.transport().lose();
     }
 
@@ -272,13 +277,13 @@ impl<'a, P: Protocol> Context<'a, P> {
         self.source.transport().resume();
         // Settles the connection once more in this turn: `write_closed` may resume, too, and it is
         // called after the frames that were kept have had their turn.
-        self.source.touch();
+        self.source.any().touch();
     }
 
     /// Calls `f` with the input that has arrived and was not delivered. To be called by
     /// `connection_lost` only, because the input that is taken here reaches no other handler.
-    pub(crate) fn take_unread(&mut self, f: impl FnMut(&[u8])) {
-        self.source.take_unread(f);
+    pub(crate) fn take_unread(&mut self, f: &mut dyn FnMut(&[u8])) {
+        self.source.base.take_unread(f);
     }
 
     /// The address of the other side.

@@ -3,40 +3,32 @@
 
 use std::rc::{Rc, Weak};
 
-use super::protocol::Protocol;
-use super::source::ConnectionSource;
+use super::any_source::AnySource;
 use crate::core::Core;
 use crate::poll::{Key, Ready};
 use crate::registry::{EventSource, ListedConnection};
 
-/// A connection that has a descriptor for each direction.
-trait Duplex: EventSource {
-    fn output_ready(&self);
-    /// The peer has closed its end of the output.
-    fn output_broken(&self);
-}
-
-impl<P: Protocol> Duplex for ConnectionSource<P> {
+impl dyn AnySource {
     fn output_ready(&self) {
-        if self.transport.is_write_blocked() {
-            self.transport.flush();
+        if self.transport().is_write_blocked() {
+            self.transport().flush();
         }
         self.settle_now();
     }
 
+    /// The peer has closed its end of the output.
     fn output_broken(&self) {
         let broken = std::io::ErrorKind::BrokenPipe.into();
-        self.transport.fail_with(broken);
+        self.transport().fail_with(broken);
         self.settle_now();
     }
 }
 
 /// Inserts `source` under its keys, which are reserved, or belong to a connection that it replaces.
-pub(crate) fn place<P: Protocol>(core: &Core, keys: &[Key], source: Rc<ConnectionSource<P>>) {
+pub(super) fn place(core: &Core, keys: &[Key], source: Rc<dyn AnySource>) {
     match *keys {
         // The entry of the input owns the connection; the entry of the output refers to it weakly.
         [input, output] => {
-            let source: Rc<dyn Duplex> = source;
             let refers = Output(Rc::downgrade(&source));
             core.registry.replace(input, Rc::new(Input(source)));
             core.registry.replace(output, Rc::new(refers));
@@ -47,34 +39,34 @@ pub(crate) fn place<P: Protocol>(core: &Core, keys: &[Key], source: Rc<Connectio
 }
 
 /// Entry of the input's descriptor, which owns the connection.
-struct Input(Rc<dyn Duplex>);
+struct Input(Rc<dyn AnySource>);
 
 impl EventSource for Input {
     fn ready(self: Rc<Self>, _ready: Ready) {
-        let source: Rc<dyn EventSource> = Rc::<dyn Duplex>::clone(&self.0);
+        let source: Rc<dyn EventSource> = Rc::<dyn AnySource>::clone(&self.0);
         // Reported as readable only: reading finds a hang-up of the input, and the entry of the
         // output reports whether that is broken.
         source.ready(Ready::READABLE);
     }
 
     fn begin_to_close(self: Rc<Self>) -> bool {
-        let source: Rc<dyn EventSource> = Rc::<dyn Duplex>::clone(&self.0);
+        let source: Rc<dyn EventSource> = Rc::<dyn AnySource>::clone(&self.0);
         source.begin_to_close()
     }
 
     fn as_connection(self: Rc<Self>) -> Option<Rc<dyn ListedConnection>> {
-        let source: Rc<dyn EventSource> = Rc::<dyn Duplex>::clone(&self.0);
+        let source: Rc<dyn EventSource> = Rc::<dyn AnySource>::clone(&self.0);
         source.as_connection()
     }
 
     fn shut_down(self: Rc<Self>) {
-        let source: Rc<dyn EventSource> = Rc::<dyn Duplex>::clone(&self.0);
+        let source: Rc<dyn EventSource> = Rc::<dyn AnySource>::clone(&self.0);
         source.shut_down();
     }
 }
 
 /// Entry of the output's descriptor.
-struct Output(Weak<dyn Duplex>);
+struct Output(Weak<dyn AnySource>);
 
 impl EventSource for Output {
     fn ready(self: Rc<Self>, ready: Ready) {

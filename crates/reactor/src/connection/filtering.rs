@@ -3,26 +3,21 @@
 
 use deferred::{Deferred, Failure, fail};
 
+use super::any_source::{AnySource, Call};
+use super::base::Base;
 use super::context::Context;
 use super::flags::Flags;
 use super::handle::Connection;
 use super::protocol::Protocol;
-use super::source::ConnectionSource;
 use crate::core::READS_PER_TURN;
 use crate::error::{ConnectionClosed, Gone};
 use crate::filter::{Filter, FilterBusy, FilterWaker};
-use crate::mailbox::MailboxOwner;
 use crate::panics::contain;
 
-impl<P: Protocol> ConnectionSource<P> {
+impl dyn AnySource {
     /// The waker for the filters of this connection, which puts the connection into the run queue.
     pub(super) fn filter_waker(&self) -> FilterWaker {
-        let source = self.mailbox().weak();
-        FilterWaker::new(move || {
-            if let Some(source) = source.upgrade() {
-                source.touch();
-            }
-        })
+        FilterWaker::new(self.weakly(Self::touch))
     }
 
     /// As [`Context::insert_filter`].
@@ -110,16 +105,16 @@ impl<P: Protocol> ConnectionSource<P> {
                 None => self.filters_failed(failure, reason),
             }
         }
-        let source = self.mailbox().weak();
         transport.set_filter_timer(|delay| {
-            transport.core().timers.call_later(delay, move || {
-                if let Some(source) = source.upgrade() {
-                    source.transport().filter_timer_fired();
-                    source.transport().wake_filters();
-                    source.settle_now();
-                }
-            })
+            let call = self.weakly(Self::filter_timer_fired);
+            transport.core().timers.call_later(delay, call)
         });
+    }
+
+    fn filter_timer_fired(&self) {
+        self.transport().filter_timer_fired();
+        self.transport().wake_filters();
+        self.settle_now();
     }
 
     #[cold]
@@ -138,7 +133,8 @@ impl<P: Protocol> ConnectionSource<P> {
                 drop(failure);
             });
         } else if !is_made {
-            self.keep_opening_failure(failure);
+            self.base()
+                .with_cold(|cold| cold.opening_failure = Some(failure));
         }
     }
 
@@ -148,13 +144,8 @@ impl<P: Protocol> ConnectionSource<P> {
         // No byte that came before the filter may reach the protocol after it: an attacker could
         // have sent it in the clear (the injection hole of STARTTLS).
         flags.clear(Flags::HAS_REST.union(Flags::HAS_UNDECODED));
-        let unread = self.rest.take();
-        if let Some(open) = &mut *self.mailbox.open.borrow_mut() {
-            match Failure::catch(|| open.protocol.framing()) {
-                Ok(framing) => open.framing = Some(framing),
-                Err(failure) => self.handler_failed(failure),
-            }
-        }
+        let unread = self.base().rest.take();
+        self.handle(Call::Framing);
         self.transport().switch_reading(unread);
     }
 
@@ -196,10 +187,12 @@ impl<P: Protocol> ConnectionSource<P> {
             self.end_of_reading();
         }
     }
+}
 
+impl Base {
     /// The connection has ended: fails the waits for filters to open.
     pub(super) fn end_filters(&self, reason: &ConnectionClosed) {
-        let Some((opening, on_open)) = self.transport().end_filters() else {
+        let Some((opening, on_open)) = self.transport.end_filters() else {
             return;
         };
         if let Some(opening) = opening {
@@ -215,10 +208,10 @@ impl<P: Protocol> ConnectionSource<P> {
         };
         if let Some(on_open) = on_open {
             contain("the callback of a new connection", || on_open(Err(failure)));
-        } else if self.transport().flags.has_any(Flags::NOT_MADE)
+        } else if self.transport.flags.has_any(Flags::NOT_MADE)
             && !matches!(reason, ConnectionClosed::ReactorStopped)
         {
-            let peer = self.transport().filtered_peer_or_raw();
+            let peer = self.transport.filtered_peer_or_raw();
             contain("the log of a failure", || {
                 tracing::info!(
                     target: "reactor",
@@ -250,7 +243,7 @@ impl<P: Protocol> Context<'_, P> {
     /// opened, with [`Gone`](crate::Gone) if the connection is over, or with the failure of the
     /// filter.
     pub fn insert_filter(&mut self, filter: impl Filter) -> Deferred<()> {
-        self.source.insert_filter(Box::new(filter))
+        self.source.any().insert_filter(Box::new(filter))
     }
 
     /// Information of type `T` that a filter has about the connection, such as a [`ProxyHeader`] or
@@ -270,7 +263,7 @@ impl<P: Protocol> Connection<P> {
     /// As for [`Context::insert_filter`].
     pub fn insert_filter(&self, filter: impl Filter) -> Deferred<()> {
         match self.source() {
-            Ok(source) => source.insert_filter(Box::new(filter)),
+            Ok(source) => source.any().insert_filter(Box::new(filter)),
             Err(gone) => fail(gone),
         }
     }

@@ -9,13 +9,14 @@ use std::rc::{Rc, Weak};
 
 use deferred::{Deferred, fail};
 
+use super::any_source::AnySource;
 use super::context::Context;
 use super::protocol::Protocol;
 use super::source::ConnectionSource;
 use crate::address::Address;
 use crate::error::{ConnectionClosed, Gone, SendDescriptorError};
 use crate::framing::Lines;
-use crate::mailbox::{MailboxOwner, OwnerRef, handle_methods};
+use crate::mailbox::{OwnerRef, handle_methods};
 
 /// A handle on a connection, for other protocols, callbacks and timers, and with methods that a
 /// [`Context`] does not have.
@@ -79,16 +80,16 @@ impl<P: Protocol> Connection<P> {
 
     /// Calls `f` with the connection, and puts that into the run queue, so that the loop acts on
     /// what `f` has changed.
-    pub(super) fn act(&self, f: impl FnOnce(&ConnectionSource<P>)) -> Result<(), Gone> {
+    pub(super) fn act(&self, f: impl FnOnce(&(dyn AnySource + 'static))) -> Result<(), Gone> {
         let source = self.source()?;
-        f(&source);
-        source.touch();
+        f(source.any());
+        source.any().touch();
         Ok(())
     }
 
     /// As [`act`](Self::act), for requests to end the connection. Ignores `Gone`: if the connection
     /// is over, the request is fulfilled.
-    fn end(&self, f: impl FnOnce(&ConnectionSource<P>)) {
+    fn end(&self, f: impl FnOnce(&(dyn AnySource + 'static))) {
         let _ = self.act(f);
     }
 
@@ -117,10 +118,11 @@ impl<P: Protocol> Connection<P> {
         if !source.transport().takes_writes() {
             return Err(Gone);
         }
+        let is_busy = source.mailbox.is_busy();
         for piece in pieces {
-            source.write_by_handle(piece.as_ref());
+            source.base.write_by_handle(piece.as_ref(), is_busy);
         }
-        source.touch();
+        source.any().touch();
         Ok(())
     }
 
@@ -197,8 +199,10 @@ impl<P: Protocol> Connection<P> {
         if !source.transport().takes_writes() {
             return Err(Gone);
         }
-        let taken = source.write_some_by_handle(pieces);
-        source.touch();
+        let taken = source
+            .base
+            .write_some_by_handle(pieces, source.mailbox.is_busy());
+        source.any().touch();
         Ok(taken)
     }
 
@@ -289,7 +293,7 @@ impl<P: Protocol> Connection<P> {
     #[doc(alias = "notifyFinish")]
     pub fn closed(&self) -> Deferred<ConnectionClosed> {
         match self.source() {
-            Ok(source) => source.closed(),
+            Ok(source) => source.base.closed(),
             Err(gone) => fail(gone),
         }
     }
@@ -326,8 +330,10 @@ impl<P: Protocol> Connection<P> {
         bytes: impl AsRef<[u8]>,
     ) -> Result<(), SendDescriptorError> {
         let source = self.source().map_err(|Gone| SendDescriptorError::Gone)?;
-        source.send_descriptor(descriptor.into(), bytes.as_ref())?;
-        source.touch();
+        source
+            .base
+            .send_descriptor(descriptor.into(), bytes.as_ref())?;
+        source.any().touch();
         Ok(())
     }
 

@@ -1,12 +1,13 @@
 //! Beginning of a connection: from a stream to `connection_made`, which is called at once, or when
 //! the filters with which the connection begins are open.
 
-use std::cell::RefCell;
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 
 use deferred::{Deferred, Failure, Result, fail, succeed};
 
+use super::any_source::{AnySource, Call};
 use super::cold::{OnClose, Opening, new_span};
+use super::duplex::place;
 use super::flags::Flags;
 use super::handle::Connection;
 use super::protocol::Protocol;
@@ -14,11 +15,10 @@ use super::source::{ConnectionSource, Open};
 use super::transport::{Keys, OnOpen, Transport};
 use crate::address::Address;
 use crate::core::Core;
-use crate::error::{ConnectionClosed, Gone};
+use crate::error::ConnectionClosed;
 use crate::filter::Filter;
 use crate::io::RawStream;
 use crate::mailbox::MailboxOwner;
-use crate::panics::contain;
 use crate::poll::Key;
 
 /// The parts of a new connection, except its protocol.
@@ -30,8 +30,9 @@ pub(crate) struct NewConnection {
     /// The filter with which the connection begins, if any: `connection_made` waits until it is
     /// open.
     pub(crate) filter: Option<Box<dyn Filter>>,
-    /// Called when the connection is made or has failed, if it begins with a filter.
-    pub(crate) on_open: Option<OnOpen>,
+    /// Whether placeholders are registered under the keys, which the connection replaces.
+    /// Otherwise, its key is the next one of the registry.
+    pub(crate) has_placeholders: bool,
 }
 
 impl NewConnection {
@@ -44,175 +45,132 @@ impl NewConnection {
             peer,
             on_close: None,
             filter: None,
-            on_open: None,
+            has_placeholders: false,
+        }
+    }
+
+    /// Parts of a connection whose keys are reserved by placeholders.
+    #[inline]
+    pub(crate) fn reserved(stream: RawStream, keys: Keys, peer: Address) -> Self {
+        Self {
+            stream,
+            keys,
+            peer,
+            on_close: None,
+            filter: None,
+            has_placeholders: true,
         }
     }
 }
 
+/// The rest of a [`NewConnection`], when its transport is made.
+struct Start {
+    on_close: Option<OnClose>,
+    filter: Option<Box<dyn Filter>>,
+    /// Called when the connection is made or has failed, if it begins with a filter.
+    on_open: Option<OnOpen>,
+    has_placeholders: bool,
+}
+
 impl<P: Protocol> ConnectionSource<P> {
-    /// Makes a connection of `connection`, whose stream was just registered, and begins it.
+    /// Makes a connection of `connection`, whose stream was just registered, inserts it into the
+    /// registry, and begins it.
     ///
-    /// `add` inserts the source into the registry. The result is the failure of `connection_made`
-    /// or of making the framing, if there was one; with a filter, that failure goes to `on_open`.
+    /// The result is the failure of `connection_made` or of making the framing, if there was one;
+    /// with a filter, that failure goes to `on_open`.
     // Inlined, because most of the work is moving the parts, and inlining leaves one move.
     #[inline(always)]
     pub(crate) fn start(
         core: &Rc<Core>,
         connection: NewConnection,
         protocol: P,
-        add: impl FnOnce(Rc<Self>),
     ) -> (Rc<Self>, Result<()>) {
-        if connection.filter.is_some() {
-            return (
-                Self::start_filtered(core, connection, protocol, add),
-                Ok(()),
-            );
-        }
-        let NewConnection {
-            stream,
-            keys,
-            peer,
-            on_close,
-            ..
-        } = connection;
-        let source = Self::new(core, || Transport::new(Rc::clone(core), stream, keys, peer));
-        let number = core.counters.connection_made();
-        source.open_span(number, on_close);
-        // Before `connection_made`: the loop owns the connection from here on, and a handler may
-        // already end it.
-        add(Rc::clone(&source));
-        let begun = source.begin(protocol);
+        let (source, start) = Self::made_of(core, connection);
+        let begun = Self::begin_made(&source, start, protocol);
         (source, begun)
     }
 
-    /// As [`start`](Self::start), but returns a Deferred that fires when the connection is made: at
-    /// once if it begins without a filter.
-    pub(crate) fn open(
-        core: &Rc<Core>,
-        mut connection: NewConnection,
-        protocol: P,
-        add: impl FnOnce(Rc<Self>),
-    ) -> Deferred<Connection<P>> {
-        if connection.filter.is_none() {
-            let (source, begun) = Self::start(core, connection, protocol, add);
-            return match begun {
-                Ok(()) => succeed(Connection::new(Rc::downgrade(&source))),
-                Err(failure) => fail(failure),
-            };
+    #[inline(always)]
+    fn begin_made(source: &Rc<Self>, start: Start, protocol: P) -> Result<()> {
+        let transport = source.transport();
+        let core = transport.core();
+        let number = core.counters.connection_made();
+        if start.filter.is_some() {
+            source.mailbox.open.replace(Some(Open {
+                protocol,
+                framing: None,
+            }));
+            let any: Rc<dyn AnySource> = Rc::<Self>::clone(source);
+            any.start_filtered(number, start);
+            return Ok(());
         }
-        // Filled when the source exists. The canceller and `on_open` both take it, so only one of
-        // them acts.
-        let made = Rc::new(RefCell::new(None::<Weak<Self>>));
-        let to_abort = Rc::clone(&made);
-        let (trigger, opening) = Deferred::with_canceller(move |_trigger| {
-            if let Some(source) = to_abort.take().and_then(|source| source.upgrade()) {
-                source.transport.abort(ConnectionClosed::Aborted);
-                source.touch();
-            }
-        });
-        let is_made = Rc::clone(&made);
-        connection.on_open = Some(Box::new(move |result| {
-            let source = is_made.take();
-            // Errs if the Deferred was cancelled: then the connection is ending.
-            let _ = match (result, source) {
-                (Ok(()), Some(source)) => trigger.callback(Connection::new(source)).map_err(drop),
-                (Ok(()), None) => trigger.errback(Gone).map_err(drop),
-                (Err(failure), _) => trigger.errback(failure).map_err(drop),
-            };
-        }));
-        let (_source, begun) = Self::start(core, connection, protocol, |source| {
-            made.replace(Some(Rc::downgrade(&source)));
-            add(source);
-        });
-        debug_assert!(begun.is_ok(), "`on_open` tells how it came out");
-        opening
+        source.any().open_span(number, start.on_close);
+        // Before `connection_made`: the loop owns the connection from here on, and a handler may
+        // already end it.
+        if start.has_placeholders {
+            place(core, transport.keys(), Rc::<Self>::clone(source));
+        } else {
+            core.insert(Rc::<Self>::clone(source));
+        }
+        source.begin(protocol)
     }
 
-    /// Opens the connection's span in the log, and keeps `on_close` for the end.
-    fn open_span(&self, number: u64, on_close: Option<OnClose>) {
-        let span = new_span::<P>(number, self.transport.peer());
-        if span.is_some() || on_close.is_some() {
-            self.with_cold(|cold| {
-                cold.span = span;
-                cold.on_close = on_close;
-            });
-        }
-    }
-
-    /// As [`start`](Self::start), with a filter: `connection_made` is called when the filter is
-    /// open.
-    #[cold]
-    fn start_filtered(
-        core: &Rc<Core>,
-        connection: NewConnection,
-        protocol: P,
-        add: impl FnOnce(Rc<Self>),
-    ) -> Rc<Self> {
+    #[inline(always)]
+    fn made_of(core: &Rc<Core>, connection: NewConnection) -> (Rc<Self>, Start) {
         let NewConnection {
             stream,
             keys,
             peer,
             on_close,
             filter,
-            on_open,
+            has_placeholders,
         } = connection;
+        // Until the filters are open, because one of them may set another address.
+        let hides_peer = filter.is_some();
         let source = Self::new(core, || {
-            let mut transport = Transport::new(Rc::clone(core), stream, keys, peer);
-            transport.hide_peer();
-            transport
+            Transport::new(Rc::clone(core), stream, keys, peer, hides_peer)
         });
-        let number = core.counters.connection_made();
-        source.with_cold(|cold| cold.opening = Some(Opening { number, on_close }));
-        // Set before the filter is inserted, because that may fail at once, and `finish` must not
-        // call `connection_lost` then.
-        source.transport.flags.set(Flags::NOT_MADE);
-        if let Some(filter) = filter {
-            let waker = || source.filter_waker();
-            source.transport.put_filter(filter, waker, on_open, None);
-        }
-        add(Rc::clone(&source));
-        match Failure::catch(|| protocol.framing()) {
-            Ok(framing) => drop(source.mailbox.open.borrow_mut().insert(Open {
-                protocol,
-                framing: Some(framing),
-            })),
-            Err(failure) => {
-                source.transport.fail(failure);
-                contain("a protocol's drop", || drop(protocol));
-            }
-        }
-        // Starts the filter, which may open at once.
-        source.settle_now();
-        source
-    }
-
-    /// Calls `connection_made`, now that the filters are open.
-    pub(super) fn make_connection(&self) -> Result<()> {
-        // Cleared first: from here on, the protocol hears of the end.
-        self.transport.flags.clear(Flags::NOT_MADE);
-        self.transport.show_peer();
-        if let Some(Opening { number, on_close }) = self.cold.look(|cold| cold.opening.take()) {
-            self.open_span(number, on_close);
-        }
-        let made = match &mut *self.mailbox.open.borrow_mut() {
-            Some(open) => {
-                let made = || self.guard(open, |protocol, cx| protocol.connection_made(cx));
-                self.transport.unprompted(made)
-            }
-            None => Ok(()),
+        let start = Start {
+            on_close,
+            filter,
+            on_open: None,
+            has_placeholders,
         };
-        if let Err(failure) = &made {
-            self.transport.fail(failure.clone());
+        (source, start)
+    }
+
+    /// As [`start`](Self::start), but returns a Deferred that fires when the connection is made: at
+    /// once if it begins without a filter.
+    pub(crate) fn open(
+        core: &Rc<Core>,
+        connection: NewConnection,
+        protocol: P,
+    ) -> Deferred<Connection<P>> {
+        let (source, mut start) = Self::made_of(core, connection);
+        let made = Connection::new(Rc::downgrade(&source));
+        if start.filter.is_none() {
+            return match Self::begin_made(&source, start, protocol) {
+                Ok(()) => succeed(made),
+                Err(failure) => fail(failure),
+            };
         }
-        made
+        let abort = source.any().weakly(|source| {
+            source.transport().abort(ConnectionClosed::Aborted);
+            source.touch();
+        });
+        let (trigger, opening) = Deferred::with_canceller(move |_trigger| abort());
+        start.on_open = Some(Box::new(move |result| {
+            // Errs if the Deferred was cancelled: then the connection is ending.
+            let _ = trigger.fire(result.map(|()| made));
+        }));
+        let begun = Self::begin_made(&source, start, protocol);
+        debug_assert!(begun.is_ok(), "`on_open` tells how it came out");
+        opening
     }
 
-    /// Keeps the failure of the filters with which the connection begins.
-    pub(super) fn keep_opening_failure(&self, failure: Failure) {
-        self.with_cold(|cold| cold.opening_failure = Some(failure));
-    }
-
+    /// Makes the framing, and calls `connection_made`.
     pub(super) fn begin(&self, protocol: P) -> Result<()> {
+        let transport = self.transport();
         let framing = Failure::catch(|| protocol.framing());
         let begun = match framing {
             Ok(framing) => {
@@ -222,27 +180,86 @@ impl<P: Protocol> ConnectionSource<P> {
                     framing: Some(framing),
                 });
                 let made = || self.guard(open, |protocol, cx| protocol.connection_made(cx));
-                self.transport.unprompted(made)
+                transport.unprompted(made)
             }
             Err(failure) => {
-                let reason = ConnectionClosed::Failed(failure.clone());
-                self.transport.fail(failure.clone());
-                let mut open = Open {
+                transport.fail(failure.clone());
+                self.mailbox.open.replace(Some(Open {
                     protocol,
                     framing: None,
-                };
-                self.handle(&mut open, |protocol, cx| {
-                    protocol.connection_lost(cx, reason);
-                    Ok(())
-                });
-                contain("a protocol's drop", || drop(open));
+                }));
+                let reason = ConnectionClosed::Failed(failure.clone());
+                self.any().handle(Call::Lost(reason));
+                self.drop_protocol();
                 Err(failure)
             }
         };
         if let Err(failure) = &begun {
-            self.transport.fail(failure.clone());
+            transport.fail(failure.clone());
         }
         self.settle_now();
         begun
+    }
+}
+
+impl dyn AnySource {
+    /// Opens the connection's span in the log, and keeps `on_close` for the end.
+    fn open_span(&self, number: u64, on_close: Option<OnClose>) {
+        let span = new_span(number, self.transport().peer(), self.protocol());
+        if span.is_some() || on_close.is_some() {
+            self.base().with_cold(|cold| {
+                cold.span = span;
+                cold.on_close = on_close;
+            });
+        }
+    }
+
+    /// Begins a connection with a filter: `connection_made` is called when the filter is
+    /// open.
+    #[cold]
+    fn start_filtered(self: &Rc<Self>, number: u64, start: Start) {
+        let Start {
+            on_close,
+            filter,
+            on_open,
+            has_placeholders,
+        } = start;
+        let base = self.base();
+        let transport = &base.transport;
+        base.with_cold(|cold| cold.opening = Some(Opening { number, on_close }));
+        // Set before the filter is inserted, because that may fail at once, and `finish` must not
+        // call `connection_lost` then.
+        transport.flags.set(Flags::NOT_MADE);
+        if let Some(filter) = filter {
+            transport.put_filter(filter, || self.filter_waker(), on_open, None);
+        }
+        if has_placeholders {
+            place(transport.core(), transport.keys(), Rc::clone(self));
+        } else {
+            transport.core().insert(Rc::<Self>::clone(self));
+        }
+        if let Err(failure) = self.call(Call::Framing) {
+            transport.fail(failure);
+            self.drop_protocol();
+        }
+        // Starts the filter, which may open at once.
+        self.settle_now();
+    }
+
+    /// Calls `connection_made`, now that the filters are open.
+    pub(super) fn make_connection(&self) -> Result<()> {
+        let base = self.base();
+        let transport = &base.transport;
+        // Cleared first: from here on, the protocol hears of the end.
+        transport.flags.clear(Flags::NOT_MADE);
+        transport.show_peer();
+        if let Some(Opening { number, on_close }) = base.cold.look(|cold| cold.opening.take()) {
+            self.open_span(number, on_close);
+        }
+        let made = transport.unprompted(|| self.call(Call::Made));
+        if let Err(failure) = &made {
+            transport.fail(failure.clone());
+        }
+        made
     }
 }

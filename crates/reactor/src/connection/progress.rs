@@ -7,33 +7,16 @@
 
 use std::time::Duration;
 
+use super::any_source::AnySource;
+use super::base::Base;
 use super::cold::{CloseTimeout, Watch};
-use super::protocol::Protocol;
-use super::source::ConnectionSource;
 use crate::error::ConnectionClosed;
-use crate::mailbox::MailboxOwner;
 
-impl<P: Protocol> ConnectionSource<P> {
+impl dyn AnySource {
     pub(super) fn set_close_timeout(&self, timeout: Option<Duration>) {
-        self.with_cold(|cold| cold.close_timeout = CloseTimeout(timeout));
+        self.base()
+            .with_cold(|cold| cold.close_timeout = CloseTimeout(timeout));
         self.touch();
-    }
-
-    /// The timeout that applies now; `None` if neither applies.
-    fn patience(&self) -> Option<Duration> {
-        let transport = &self.transport;
-        if !transport.is_to_be_watched() || !transport.is_alive() {
-            return None;
-        }
-        // If the connection is closing and more than the limit waits, both timeouts apply: the
-        // shorter one counts.
-        let of_closing = (!transport.is_open())
-            .then(|| self.with_cold(|cold| cold.close_timeout.0))
-            .flatten();
-        let of_overfull = transport
-            .overfull()
-            .map(|_| transport.limits().stall_timeout);
-        of_closing.into_iter().chain(of_overfull).min()
     }
 
     /// Begins, continues or ends the watch. Called each time the connection is settled, so it
@@ -41,13 +24,13 @@ impl<P: Protocol> ConnectionSource<P> {
     pub(super) fn watch_progress(&self) {
         // Clears the flag even if there is no watch, so that a later watch does not see old
         // progress.
-        let has_progressed = self.transport.take_progress();
-        let Some(patience) = self.patience() else {
-            let watch = self.cold.look(|cold| cold.watch.take());
+        let has_progressed = self.transport().take_progress();
+        let Some(patience) = self.base().patience() else {
+            let watch = self.base().cold.look(|cold| cold.watch.take());
             return watch.map_or((), Watch::cancel);
         };
-        let now = self.transport.core().now();
-        self.with_cold(|cold| match &mut cold.watch {
+        let now = self.transport().core().now();
+        self.base().with_cold(|cold| match &mut cold.watch {
             Some(watch) => {
                 if has_progressed {
                     watch.since = now;
@@ -68,13 +51,11 @@ impl<P: Protocol> ConnectionSource<P> {
     }
 
     fn watch(&self, since: Duration, look_at: Duration) -> Watch {
-        let (core, source) = (self.transport.core(), self.mailbox().weak());
+        let core = self.transport().core();
         let delay = look_at.saturating_sub(core.now());
-        let look = core.timers.call_later(delay, move || {
-            if let Some(source) = source.upgrade() {
-                source.end_if_stalled();
-            }
-        });
+        let look = core
+            .timers
+            .call_later(delay, self.weakly(Self::end_if_stalled));
         Watch {
             since,
             look_at,
@@ -85,30 +66,49 @@ impl<P: Protocol> ConnectionSource<P> {
     /// Aborts the connection if the peer has taken no output for the timeout; otherwise, sets the
     /// timer again.
     fn end_if_stalled(&self) {
-        let watch = self.cold.look(|cold| cold.watch.take());
+        let watch = self.base().cold.look(|cold| cold.watch.take());
         // If no timeout applies any more, the watch is dropped. Its timer need not be cancelled: it
         // is the one that calls this.
-        let (Some(watch), Some(patience)) = (watch, self.patience()) else {
+        let (Some(watch), Some(patience)) = (watch, self.base().patience()) else {
             return;
         };
         let due = watch.since.saturating_add(patience);
-        let now = self.transport.core().now();
+        let now = self.transport().core().now();
         if now < due {
             let next = self.watch(watch.since, due);
-            self.with_cold(|cold| cold.watch = Some(next));
+            self.base().with_cold(|cold| cold.watch = Some(next));
             return;
         }
         // `Overflow` only if the stall timeout has passed: the close timeout, which may be shorter,
         // ends a connection that was asked to close.
-        let limits = self.transport.limits();
-        let reason = match self.transport.overfull() {
+        let limits = self.transport().limits();
+        let reason = match self.transport().overfull() {
             Some(buffered) if now >= watch.since.saturating_add(limits.stall_timeout) => {
                 let limit = limits.max_buffered;
                 ConnectionClosed::Overflow { buffered, limit }
             }
             _ => ConnectionClosed::Aborted,
         };
-        self.transport.abort(reason);
+        self.transport().abort(reason);
         self.touch();
+    }
+}
+
+impl Base {
+    /// The timeout that applies now; `None` if neither applies.
+    fn patience(&self) -> Option<Duration> {
+        let transport = &self.transport;
+        if !transport.is_to_be_watched() || !transport.is_alive() {
+            return None;
+        }
+        // If the connection is closing and more than the limit waits, both timeouts apply: the
+        // shorter one counts.
+        let of_closing = (!transport.is_open())
+            .then(|| self.with_cold(|cold| cold.close_timeout.0))
+            .flatten();
+        let of_overfull = transport
+            .overfull()
+            .map(|_| transport.limits().stall_timeout);
+        of_closing.into_iter().chain(of_overfull).min()
     }
 }

@@ -5,13 +5,13 @@ use std::rc::{Rc, Weak};
 
 use deferred::{Deferred, Trigger, fail};
 
+use super::any_source::AnySource;
+use super::base::Base;
 use super::cold::{Pump, Until};
 use super::flags::Flags;
 use super::handle::Connection;
 use super::protocol::Protocol;
-use super::source::ConnectionSource;
 use crate::error::{ConnectionClosed, Gone};
-use crate::mailbox::MailboxOwner;
 
 /// Writes the input of `reader` to `writer` as it arrives.
 ///
@@ -50,33 +50,41 @@ pub fn pump<A: Protocol, B: Protocol>(
     let (Ok(source), Ok(sink)) = (reader.source(), writer.source()) else {
         return fail(Gone);
     };
-    let ends = (reader.clone(), writer.clone());
-    let (trigger, deferred) = Deferred::with_canceller(move |_trigger| {
-        ends.0.abort();
-        ends.1.abort();
+    start(&(source as Rc<dyn AnySource>), &(sink as Rc<dyn AnySource>))
+}
+
+fn start(source: &Rc<dyn AnySource>, sink: &Rc<dyn AnySource>) -> Deferred<u64> {
+    let ends = [source, sink].map(|end| {
+        end.weakly(|source| {
+            source.transport().abort(ConnectionClosed::Aborted);
+            source.touch();
+        })
     });
-    let pumping = Rc::new(Pumping {
+    let (trigger, deferred) = Deferred::with_canceller(move |_trigger| {
+        for abort in ends {
+            abort();
+        }
+    });
+    let pump: Rc<dyn Pump> = Rc::new(Pumping {
         // Both are weak, because the source owns the pump, and the sink may end before the pump.
-        source: Rc::downgrade(&source),
-        sink: Rc::downgrade(&sink),
+        source: Rc::downgrade(source),
+        sink: Rc::downgrade(sink),
         trigger,
         pumped: Cell::new(0),
         is_waiting: Cell::new(false),
         is_closed: Cell::new(false),
     });
-    let told: Weak<dyn Pump> = {
-        let weak: Weak<Pumping<A, B>> = Rc::downgrade(&pumping);
-        weak
-    };
-    sink.with_cold(|cold| {
+    let told = Rc::downgrade(&pump);
+    sink.base().with_cold(|cold| {
         // Removes pumps that are gone, so that a writer to which many readers are pumped, one after
         // the other, does not keep a reference to each.
         cold.pumped_from
             .retain(|earlier| earlier.strong_count() > 0);
         cold.pumped_from.push(told);
     });
-    let pump: Rc<dyn Pump> = pumping;
-    let replaced = source.with_cold(|cold| cold.pump.replace(Rc::clone(&pump)));
+    let replaced = source
+        .base()
+        .with_cold(|cold| cold.pump.replace(Rc::clone(&pump)));
     if let Some(replaced) = replaced {
         // The callback that would end the pause of the replaced pump refers to that pump weakly,
         // and does nothing once it is dropped. So its pause ends here.
@@ -85,21 +93,21 @@ pub fn pump<A: Protocol, B: Protocol>(
         // may run callbacks that use this connection.
         drop(replaced);
     }
-    if source.transport.has_read_eof() {
+    if source.transport().has_read_eof() {
         // `end_of_reading` was called already, without this pump, and is called only once.
         pump.finish();
-    } else if !source.rest.borrow().is_empty() {
+    } else if !source.base().rest.borrow().is_empty() {
         // With this flag, the next run of the connection decodes the kept input again, and
         // `deliver` gives it to the pump.
-        source.transport.flags.set(Flags::HAS_UNDECODED);
+        source.transport().flags.set(Flags::HAS_UNDECODED);
     }
     source.touch();
     deferred
 }
 
-struct Pumping<A: Protocol, B: Protocol> {
-    source: Weak<ConnectionSource<A>>,
-    sink: Weak<ConnectionSource<B>>,
+struct Pumping {
+    source: Weak<dyn AnySource>,
+    sink: Weak<dyn AnySource>,
     trigger: Trigger<u64>,
     pumped: Cell<u64>,
     /// This pump has paused the source: set in `wait`, cleared in `end_pause`. So the pump resumes
@@ -109,45 +117,51 @@ struct Pumping<A: Protocol, B: Protocol> {
     is_closed: Cell<bool>,
 }
 
-impl<A: Protocol, B: Protocol> Pumping<A, B> {
+impl Pumping {
     /// Pauses the source until the sink has room.
-    fn wait(&self, sink: &ConnectionSource<B>) {
+    fn wait(&self, sink: &(dyn AnySource + 'static)) {
         let Some(source) = self.source.upgrade() else {
             return;
         };
         self.is_waiting.set(true);
-        source.transport.pause();
+        source.transport().pause();
         // A weak reference to the pump: the waiter in the sink must not keep a pump that was
         // replaced, or whose source is over. The source, which owns the pump, gives it.
         let me = source
+            .base()
             .cold
             .look(|cold| cold.pump.as_ref().map(Rc::downgrade));
         let go_on = move |_| {
-            if let Some(pumping) = me.and_then(|me| me.upgrade()) {
-                pumping.go_on();
+            if let Some(pump) = me.and_then(|me| me.upgrade()) {
+                pump.go_on();
             }
         };
         // `add_both`: if the sink is over, the source is resumed as well, and `broken` closes it.
-        sink.wait_until(Until::Ready).add_both(go_on).ignore();
+        sink.base()
+            .wait_until(Until::Ready)
+            .add_both(go_on)
+            .ignore();
     }
 }
 
-impl<A: Protocol, B: Protocol> Pump for Pumping<A, B> {
+impl Pump for Pumping {
     fn forward(&self, bytes: &[u8]) {
         let Some(sink) = self.sink.upgrade() else {
             return;
         };
         // Written as unprompted output, because it does not answer input of the sink; that input
         // may be the answer to these bytes.
-        sink.transport.unprompted(|| sink.write(bytes));
+        sink.transport().unprompted(|| sink.base().write(bytes));
         self.pumped.set(self.pumped.get() + bytes.len() as u64);
         // Flushed at once, so that the reader is not paused because of bytes that the system would
         // take now.
-        if sink.transport.can_flush() {
-            sink.transport.flush();
+        if sink.transport().can_flush() {
+            sink.transport().flush();
         }
-        if sink.transport.waiting() > sink.transport.limits().high_water && !self.is_waiting.get() {
-            self.wait(&sink);
+        if sink.transport().waiting() > sink.transport().limits().high_water
+            && !self.is_waiting.get()
+        {
+            self.wait(&*sink);
         }
         // Has the loop run the sink's producer and waiters, if they are due.
         sink.touch();
@@ -164,7 +178,7 @@ impl<A: Protocol, B: Protocol> Pump for Pumping<A, B> {
         if let Some(source) = self.source.upgrade()
             && self.is_waiting.replace(false)
         {
-            source.transport.resume();
+            source.transport().resume();
         }
     }
 
@@ -177,9 +191,10 @@ impl<A: Protocol, B: Protocol> Pump for Pumping<A, B> {
         };
         // Closes only the sending direction, because another pump may forward the answer in the
         // other direction.
-        sink.transport.lose_write();
+        sink.transport().lose_write();
         let (trigger, pumped) = (self.trigger.clone(), self.pumped.get());
-        sink.wait_until(Until::Drained)
+        sink.base()
+            .wait_until(Until::Drained)
             .add_both(move |drained| {
                 // Errs if the Deferred was cancelled; then there is nothing to fire.
                 let _ = trigger.fire(drained.map(|()| pumped));
@@ -199,11 +214,11 @@ impl<A: Protocol, B: Protocol> Pump for Pumping<A, B> {
         };
         // One of the two is closed already, and keeps its own reason.
         if let Some(source) = self.source.upgrade() {
-            source.transport.lose_because(because.clone());
+            source.transport().lose_because(because.clone());
             source.touch();
         }
         if let Some(sink) = self.sink.upgrade() {
-            sink.transport.lose_because(because);
+            sink.transport().lose_because(because);
             sink.touch();
         }
         // Errs if the Deferred was cancelled; then its canceller has ended the connections.
@@ -211,7 +226,7 @@ impl<A: Protocol, B: Protocol> Pump for Pumping<A, B> {
     }
 }
 
-impl<P: Protocol> ConnectionSource<P> {
+impl Base {
     /// Gives `bytes` to the pump of this connection. Returns whether there is one.
     pub(super) fn pump(&self, bytes: &[u8]) -> bool {
         let Some(pump) = self.cold.look(|cold| cold.pump.clone()) else {

@@ -1,5 +1,9 @@
 //! Read path of a connection: from the received bytes to the frames that the protocol gets.
 
+use deferred::{Failure, Result};
+
+use super::any_source::{AnySource, Call};
+use super::base::Base;
 use super::context::Context;
 use super::flags::Flags;
 use super::protocol::Protocol;
@@ -9,119 +13,73 @@ use crate::error::ConnectionClosed;
 use crate::framing::{Decoded, Framing};
 use crate::mailbox::MailboxOwner;
 
-use deferred::{Failure, Result};
-
 impl<P: Protocol> ConnectionSource<P> {
-    #[inline]
+    #[inline(always)]
     pub(super) fn read(&self) {
-        let mut buffer = self.transport.core().buffers.take_read();
+        let mut buffer = self.transport().core().buffers.take_read();
         for _ in 0..READS_PER_TURN {
             if !self.read_once(&mut *buffer) {
                 break;
             }
         }
-        self.transport.core().buffers.return_read(buffer);
+        self.transport().core().buffers.return_read(buffer);
     }
 
     /// Reads once, and delivers the input. Returns whether to read again: more input may be there,
     /// and the connection is not paused or closing.
     #[inline(always)]
     fn read_once(&self, buffer: &mut [u8]) -> bool {
-        match self.transport.receive(buffer) {
+        match self.transport().receive(buffer) {
             Ok(None) => false,
             Ok(Some(0)) => {
-                self.end_of_reading();
+                self.any().end_of_reading();
                 false
             }
             Ok(Some(received)) => {
-                if self.transport.flags.has_any(Flags::READ_IS_SPECIAL) {
-                    self.read_specially();
+                if self.transport().flags.has_any(Flags::READ_IS_SPECIAL) {
+                    self.any().read_specially();
                 }
-                self.take_in(&buffer[..received]);
+                self.decode(&buffer[..received]);
                 // A short read has emptied the socket, so another read would find nothing.
-                received == buffer.len() && self.transport.is_reading()
+                received == buffer.len() && self.transport().is_reading()
             }
             Err(error) => {
-                self.transport.abort(ConnectionClosed::Lost(error));
+                self.transport().abort(ConnectionClosed::Lost(error));
                 false
-            }
-        }
-    }
-
-    /// The work after a read that few connections need (`Flags::READ_IS_SPECIAL`).
-    #[cold]
-    fn read_specially(&self) {
-        self.transport.note_activity();
-        if self.transport.carries_descriptors() {
-            self.deliver_descriptors();
-        }
-    }
-
-    /// Delivers the descriptors that came with the last read, until the connection closes; the
-    /// others are closed.
-    fn deliver_descriptors(&self) {
-        let descriptors = self.transport.take_descriptors();
-        if descriptors.is_empty() {
-            return;
-        }
-        if let Some(open) = &mut *self.mailbox.open.borrow_mut() {
-            for descriptor in descriptors {
-                // A handler of an earlier descriptor has closed the connection; the remaining
-                // descriptors are dropped, and so closed.
-                if !self.transport.is_open() {
-                    return;
-                }
-                self.handle(open, |protocol, cx| {
-                    protocol.descriptor_received(cx, descriptor)
-                });
             }
         }
     }
 
     /// Delivers the frames in the kept input and `bytes` after it; keeps what is left.
     #[inline(always)]
-    pub(super) fn take_in(&self, bytes: &[u8]) {
+    pub(super) fn decode(&self, bytes: &[u8]) {
         let mut open = self.mailbox.open.borrow_mut();
         let Some(open) = &mut *open else {
             return;
         };
-        if !self.transport.flags.has_any(Flags::HAS_REST) {
+        if !self.transport().flags.has_any(Flags::HAS_REST) {
             let consumed = self.deliver(open, bytes);
             if consumed < bytes.len() {
-                self.keep(bytes[consumed..].to_vec());
+                self.base.keep(bytes[consumed..].to_vec());
             }
         } else {
-            self.take_in_behind_rest(open, bytes);
+            self.decode_behind_rest(open, bytes);
         }
     }
 
     /// Decodes the kept input again.
-    pub(super) fn deliver_rest(&self) {
+    pub(super) fn decode_rest(&self) {
         if let Some(open) = &mut *self.mailbox.open.borrow_mut() {
-            self.take_in_behind_rest(open, &[]);
+            self.decode_behind_rest(open, &[]);
         }
     }
 
     #[inline(never)]
-    fn take_in_behind_rest(&self, open: &mut Open<P>, bytes: &[u8]) {
-        self.transport
-            .flags
-            .clear(Flags::HAS_REST.union(Flags::HAS_UNDECODED));
-        // Taken out of its cell, because only the protocol may be borrowed while handlers run.
-        let mut rest = self.rest.take();
-        rest.extend_from_slice(bytes);
+    fn decode_behind_rest(&self, open: &mut Open<P>, bytes: &[u8]) {
+        let mut rest = self.base.take_rest(bytes);
         let consumed = self.deliver(open, &rest);
         rest.drain(..consumed);
-        self.keep(rest);
-    }
-
-    /// Keeps the input that was not consumed, unless the connection is closing.
-    #[cold]
-    fn keep(&self, rest: Vec<u8>) {
-        if !rest.is_empty() && self.transport.is_open() {
-            self.rest.replace(rest);
-            self.transport.flags.set(Flags::HAS_REST);
-        }
+        self.base.keep(rest);
     }
 
     /// Delivers the frames in `input`, as long as frames may be delivered. Returns the number of
@@ -133,12 +91,12 @@ impl<P: Protocol> ConnectionSource<P> {
         loop {
             // Tested before each frame, because the last handler may have paused or closed the
             // connection, or written more answers than the peer takes.
-            if !self.transport.takes_frames() {
-                self.transport.flags.set(Flags::HAS_UNDECODED);
+            if !self.transport().takes_frames() {
+                self.transport().flags.set(Flags::HAS_UNDECODED);
                 return consumed;
             }
             let rest = &input[consumed..];
-            if self.has_cold() && self.pump(rest) {
+            if self.base.has_cold() && self.base.pump(rest) {
                 return input.len();
             }
             let taken = self.guard(open, |protocol, cx| match cx.decoder().decode(rest) {
@@ -172,9 +130,9 @@ impl<P: Protocol> ConnectionSource<P> {
                 // A failure ends the connection, so the rest is not needed.
                 Err(failure) => {
                     if stall.is_bad_input {
-                        self.input_failed(failure);
+                        self.base.input_failed(failure);
                     } else {
-                        self.handler_failed(failure);
+                        self.any().handler_failed(failure);
                     }
                     return consumed;
                 }
@@ -188,12 +146,39 @@ impl<P: Protocol> ConnectionSource<P> {
             }
         }
     }
+}
+
+impl dyn AnySource {
+    /// The work after a read that few connections need (`Flags::READ_IS_SPECIAL`).
+    #[cold]
+    fn read_specially(&self) {
+        self.transport().note_activity();
+        if self.transport().carries_descriptors() {
+            self.deliver_descriptors();
+        }
+    }
+
+    /// Delivers the descriptors that came with the last read, until the connection closes; the
+    /// others are closed.
+    fn deliver_descriptors(&self) {
+        let transport = self.transport();
+        for descriptor in transport.take_descriptors() {
+            // A handler of an earlier descriptor has closed the connection; the remaining
+            // descriptors are dropped, and so closed.
+            if !transport.is_open() {
+                return;
+            }
+            self.handle(Call::Descriptor(descriptor));
+        }
+    }
 
     /// Called after sending has failed: delivers the input that has arrived, unless reading is
     /// paused, and then ends the connection.
     #[cold]
     pub(super) fn read_arrived(&self) {
-        let pump = self.cold.look(|cold| cold.pump.clone());
+        let base = self.base();
+        let transport = &base.transport;
+        let pump = base.cold.look(|cold| cold.pump.clone());
         let resume = || {
             // Even a pump that has paused this connection gets the last input.
             if let Some(pump) = &pump {
@@ -201,39 +186,74 @@ impl<P: Protocol> ConnectionSource<P> {
             }
         };
         resume();
-        if self.transport.flags.has_any(Flags::HAS_UNDECODED) && self.transport.takes_frames() {
+        if transport.flags.has_any(Flags::HAS_UNDECODED) && transport.takes_frames() {
             self.deliver_rest();
         }
         // Reads only the bytes that have arrived before this call, so that a peer that keeps
         // sending cannot delay the end.
-        let mut left = self.transport.arrived();
-        let mut buffer = self.transport.core().buffers.take_read();
+        let mut left = transport.arrived();
+        let mut buffer = transport.core().buffers.take_read();
         while left > 0 {
             resume();
-            if !self.transport.is_reading() {
+            if !transport.is_reading() {
                 break;
             }
-            let Ok(Some(received @ 1..)) = self.transport.receive_last(&mut *buffer) else {
+            let Ok(Some(received @ 1..)) = transport.receive_last(&mut *buffer) else {
                 break;
             };
-            if self.transport.carries_descriptors() {
+            if transport.carries_descriptors() {
                 self.deliver_descriptors();
             }
-            if self.transport.flags.has_any(Flags::FILTERED) {
-                self.transport.filter_input(&mut buffer[..received]);
+            if transport.flags.has_any(Flags::FILTERED) {
+                transport.filter_input(&mut buffer[..received]);
                 self.settle_filters();
             } else {
                 self.take_in(&buffer[..received]);
             }
             left = left.saturating_sub(received);
         }
-        self.transport.core().buffers.return_read(buffer);
-        self.transport.end_after_failed_write();
+        transport.core().buffers.return_read(buffer);
+        transport.end_after_failed_write();
+    }
+
+    pub(super) fn end_of_reading(&self) {
+        let base = self.base();
+        if base.transport.has_write_failed() {
+            // The system reports a reset once; after that, a read looks like an orderly end.
+            return;
+        }
+        base.transport.set_read_eof();
+        if base.has_cold() && base.end_pump() {
+            return;
+        }
+        self.handle(Call::ReadClosed);
+    }
+}
+
+impl Base {
+    /// Takes the kept input, with `bytes` after it.
+    fn take_rest(&self, bytes: &[u8]) -> Vec<u8> {
+        self.transport
+            .flags
+            .clear(Flags::HAS_REST.union(Flags::HAS_UNDECODED));
+        // Taken out of its cell, because only the protocol may be borrowed while handlers run.
+        let mut rest = self.rest.take();
+        rest.extend_from_slice(bytes);
+        rest
+    }
+
+    /// Keeps the input that was not consumed, unless the connection is closing.
+    #[cold]
+    fn keep(&self, rest: Vec<u8>) {
+        if !rest.is_empty() && self.transport.is_open() {
+            self.rest.replace(rest);
+            self.transport.flags.set(Flags::HAS_REST);
+        }
     }
 
     /// Calls `f` with the input that has arrived and was not delivered, when the connection is
     /// lost.
-    pub(super) fn take_unread(&self, mut f: impl FnMut(&[u8])) {
+    pub(super) fn take_unread(&self, f: &mut dyn FnMut(&[u8])) {
         f(&self.rest.take());
         let mut left = self.transport.arrived();
         let mut buffer = self.transport.core().buffers.take_read();
@@ -252,20 +272,6 @@ impl<P: Protocol> ConnectionSource<P> {
             left = left.saturating_sub(received);
         }
         self.transport.core().buffers.return_read(buffer);
-    }
-
-    pub(super) fn end_of_reading(&self) {
-        if self.transport.has_write_failed() {
-            // The system reports a reset once; after that, a read looks like an orderly end.
-            return;
-        }
-        self.transport.set_read_eof();
-        if self.has_cold() && self.end_pump() {
-            return;
-        }
-        if let Some(open) = &mut *self.mailbox.open.borrow_mut() {
-            self.handle(open, |protocol, cx| protocol.read_closed(cx));
-        }
     }
 }
 

@@ -47,7 +47,7 @@ impl<P: Protocol> Context<'_, P> {
     #[doc(alias = "setTimeout")]
     #[doc(alias = "TimeoutMixin")]
     pub fn set_idle_timeout(&mut self, timeout: impl Into<Option<Duration>>) {
-        self.source.set_idle_timeout(timeout.into());
+        self.source.any().set_idle_timeout(timeout.into());
     }
 }
 

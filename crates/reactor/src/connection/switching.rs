@@ -10,7 +10,9 @@ use std::rc::{Rc, Weak};
 
 use deferred::Deferred;
 
-use super::cold::{ColdState, end_producer};
+use super::any_source::AnySource;
+use super::base::Base;
+use super::cold::{ColdState, Switch, end_producer};
 use super::context::Context;
 use super::duplex::place;
 use super::flags::Flags;
@@ -155,16 +157,37 @@ impl<P: Protocol> Context<'_, P> {
         let source = self.source.mailbox().weak();
         let switch = Box::new(move || {
             if let Some(source) = source.upgrade() {
-                switched(source.switch_now(protocol, unread));
+                switched(switch_now(source.any(), protocol, unread));
             }
         });
-        let replaced = self.source.with_cold(|cold| cold.switch.replace(switch));
-        contain("a protocol's drop", || drop(replaced));
-        self.source.transport().flags.set(Flags::SWITCHING);
+        self.source.base.set_switch(switch);
     }
 }
 
-impl<P: Protocol> ConnectionSource<P> {
+/// Makes a connection of the next protocol with the transport of `old`, and begins it.
+fn switch_now<Q: Protocol>(
+    old: &(dyn AnySource + 'static),
+    protocol: Q,
+    unread: Vec<u8>,
+) -> Connection<Q> {
+    let transport = old.transport();
+    let next = ConnectionSource::new(transport.core(), || transport.take_over());
+    let any: Rc<dyn AnySource> = Rc::<ConnectionSource<Q>>::clone(&next);
+    any.take_over(old, unread);
+    if let Err(failure) = next.begin(protocol) {
+        any.report(failure);
+    }
+    Connection::new(Rc::downgrade(&next))
+}
+
+impl Base {
+    /// Keeps `switch`, for when the handler has returned.
+    fn set_switch(&self, switch: Switch) {
+        let replaced = self.with_cold(|cold| cold.switch.replace(switch));
+        contain("a protocol's drop", || drop(replaced));
+        self.transport.flags.set(Flags::SWITCHING);
+    }
+
     /// Hands the connection over, if `switch_to` was called and the connection is open. Returns
     /// whether it did. Not to be called while a handler runs.
     #[cold]
@@ -180,41 +203,34 @@ impl<P: Protocol> ConnectionSource<P> {
         switch();
         true
     }
+}
 
-    fn switch_now<Q: Protocol>(&self, protocol: Q, unread: Vec<u8>) -> Connection<Q> {
-        let core = Rc::clone(self.transport.core());
-        let cold = self.cold.take();
+impl dyn AnySource {
+    /// Takes over the state of `old`, whose transport this connection has, and drops its protocol.
+    fn take_over(self: &Rc<Self>, old: &Self, unread: Vec<u8>) {
+        let base = self.base();
+        let transport = &base.transport;
+        let cold = old.base().cold.take();
         // `unread` was received before the input that is not decoded yet.
         let mut rest = unread;
-        rest.append(&mut self.rest.take());
+        rest.append(&mut old.base().rest.take());
         let has_rest = !rest.is_empty();
-        let next = ConnectionSource::<Q>::new(&core, || self.transport.take_over());
-        next.rest.replace(rest);
+        base.rest.replace(rest);
         let kept = Flags::HAS_REST.union(Flags::HAS_UNDECODED);
-        next.transport.flags.set_to(kept, has_rest);
+        transport.flags.set_to(kept, has_rest);
         // Weak, because the source owns the filters, and the filters own the waker.
-        let woken = Rc::downgrade(&next);
-        next.transport.redirect_filters(move || {
-            if let Some(next) = woken.upgrade() {
-                next.touch();
-            }
-        });
+        transport.redirect_filters(self.weakly(Self::touch));
         // The registry has the new source before any user code runs.
-        place(&core, next.transport.keys(), Rc::clone(&next));
+        place(transport.core(), transport.keys(), Rc::clone(self));
         if let Some(cold) = cold {
-            next.take_over_cold(cold);
+            self.take_over_cold(cold);
         }
         // The old protocol is dropped before the new one begins, so that only one of them is live
         // at a time.
-        let open = self.mailbox.open.take();
-        self.discard(open);
+        old.drop_protocol();
         // Cleared right before `begin`, so that the drop of the old protocol cannot cause a call of
         // the new one.
-        next.transport.flags.clear(Flags::SWITCHING);
-        if let Err(failure) = next.begin(protocol) {
-            next.report(failure);
-        }
-        Connection::new(Rc::downgrade(&next))
+        transport.flags.clear(Flags::SWITCHING);
     }
 
     /// Takes over the state of the connection (limits, waiters of `closed` and `drained`, the idle
@@ -229,7 +245,7 @@ impl<P: Protocol> ConnectionSource<P> {
             watch.cancel();
         }
         cold.producer_is_paused = false;
-        self.cold.put(Some(cold));
+        self.base().cold.put(Some(cold));
         if let Some(idle) = idle {
             let (timeout, since) = (idle.timeout, idle.since);
             idle.cancel();

@@ -148,6 +148,6 @@ impl Accepted {
         let mut connection = NewConnection::new(stream, key, peer);
         connection.on_close = on_close;
         connection.filter = filter;
-        ConnectionSource::open(core, connection, protocol, |source| core.insert(source))
+        ConnectionSource::open(core, connection, protocol)
     }
 }

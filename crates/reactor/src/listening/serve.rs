@@ -54,12 +54,9 @@ impl<F: Factory> Serve for F {
             Ok((stream, key)) => {
                 let mut connection = NewConnection::new(stream, key, peer);
                 connection.filter = filter;
-                let (source, begun) =
-                    ConnectionSource::start(core, connection, protocol, |source| {
-                        core.insert(source);
-                    });
+                let (source, begun) = ConnectionSource::start(core, connection, protocol);
                 if let Err(failure) = begun {
-                    source.report(failure);
+                    source.any().report(failure);
                 }
             }
             // `register` has dropped the socket, and so closed it.

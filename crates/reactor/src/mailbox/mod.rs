@@ -26,7 +26,7 @@ pub(crate) use self::methods::{context_methods, handle_methods};
 use crate::cancel_on_close::{CancelSet, Cancellable};
 use crate::core::Runnable;
 use crate::handle::ReactorHandle;
-use crate::panics::{contain, drop_each};
+use crate::panics::drop_contained;
 
 /// Work for a protocol that does not come from its own handler.
 pub(crate) type Job<O> = Box<
@@ -259,8 +259,7 @@ pub(crate) trait MailboxOwner: Runnable + Sized + 'static {
         for _ in 0..count {
             // Popped one by one, with no borrow during the job, because the job may post others, or
             // close the owner, which takes the remaining ones.
-            let next = jobs.borrow_mut().pop_front();
-            let Some((job, cause)) = next else {
+            let Some((job, cause)) = self.mailbox().next_job() else {
                 break;
             };
             self.with_cause(cause, || {
@@ -274,8 +273,10 @@ pub(crate) trait MailboxOwner: Runnable + Sized + 'static {
     /// Drops the queued jobs, then the protocol. The owner is closed already, so these drops cannot
     /// post further jobs.
     fn discard(&self, open: Option<Self::Open>) {
-        drop_each("the drop of a job", self.mailbox().jobs.take());
-        contain("a protocol's drop", || drop(open));
+        while let Some(job) = self.mailbox().next_job() {
+            drop_contained("the drop of a job", job);
+        }
+        drop_contained("a protocol's drop", open);
     }
 
     /// Ends an owner with a [`PlainStatus`]: calls the protocol for the last time, and drops the
@@ -494,9 +495,9 @@ impl<O: MailboxOwner> Mailbox<O> {
         Weak::clone(&self.me)
     }
 
-    /// The owner, unless that is being dropped.
-    pub(crate) fn upgrade(&self) -> Option<Rc<O>> {
-        self.me.upgrade()
+    /// Takes the first job.
+    fn next_job(&self) -> Option<(Job<O>, Cause)> {
+        self.jobs.borrow_mut().pop_front()
     }
 
     /// Whether a handler is running, further up the stack.

@@ -95,9 +95,7 @@ impl ReactorHandle {
     ) -> Result<Connection<P>, AdoptError> {
         let core = self.core()?;
         let connection = adopted(&core, stream.into())?;
-        let (source, begun) = ConnectionSource::start(&core, connection, protocol, |source| {
-            core.insert(source);
-        });
+        let (source, begun) = ConnectionSource::start(&core, connection, protocol);
         begun.map_err(AdoptError::Protocol)?;
         Ok(Connection::new(Rc::downgrade(&source)))
     }
@@ -118,14 +116,7 @@ impl ReactorHandle {
                 filter,
                 ..adopted(&core, stream)?
             };
-            Ok(ConnectionSource::open(
-                &core,
-                connection,
-                protocol,
-                |source| {
-                    core.insert(source);
-                },
-            ))
+            Ok(ConnectionSource::open(&core, connection, protocol))
         };
         open().unwrap_or_else(fail)
     }

@@ -518,9 +518,7 @@ impl TestReactor {
             filter: Some(Box::new(filter)),
             ..NewConnection::new(RawStream::Memory(near), key, peer)
         };
-        let connecting = ConnectionSource::open(self.core(), connection, protocol, |source| {
-            self.core().insert(source);
-        });
+        let connecting = ConnectionSource::open(self.core(), connection, protocol);
         self.settle();
         (connecting, Peer::new(Rc::clone(&self.reactor), far))
     }
@@ -531,12 +529,9 @@ impl TestReactor {
         socket.set_interest(Interest::READABLE);
         let peer = socket.peer().clone();
         let connection = NewConnection::new(RawStream::Memory(socket), key, peer);
-        let (source, begun) =
-            ConnectionSource::start(self.core(), connection, protocol, |source| {
-                self.core().insert(source);
-            });
+        let (source, begun) = ConnectionSource::start(self.core(), connection, protocol);
         if let Err(failure) = begun {
-            source.report(failure);
+            source.any().report(failure);
         }
         Connection::new(Rc::downgrade(&source))
     }

@@ -61,6 +61,17 @@ struct ColdTransport {
     raw_peer: Option<Address>,
 }
 
+impl ColdTransport {
+    /// The state of a transport that does not show the address of its peer.
+    #[cold]
+    fn hiding(peer: Address) -> Box<Self> {
+        Box::new(Self {
+            raw_peer: Some(peer),
+            ..Self::default()
+        })
+    }
+}
+
 /// The stream, and the output that waits.
 #[derive(Default)]
 struct Io {
@@ -87,10 +98,21 @@ pub(super) fn length_of(pieces: &[IoSlice<'_>]) -> usize {
 pub(crate) type Keys = SmallVec<[Key; 1]>;
 
 impl Transport {
-    pub(super) fn new(core: Rc<Core>, stream: RawStream, keys: Keys, peer: Address) -> Self {
+    pub(super) fn new(
+        core: Rc<Core>,
+        stream: RawStream,
+        keys: Keys,
+        peer: Address,
+        hides_peer: bool,
+    ) -> Self {
         let flags = FlagCell::default();
         flags.set_to(Flags::CARRIES_DESCRIPTORS, stream.carries_descriptors());
         flags.set_to(Flags::INTEREST_CHANGED, !stream.is_watched_for_input());
+        let (peer, cold) = if hides_peer {
+            (OnceCell::new(), Some(ColdTransport::hiding(peer)))
+        } else {
+            (OnceCell::from(peer), None)
+        };
         Self {
             flags,
             pauses: Cell::new(0),
@@ -99,11 +121,11 @@ impl Transport {
                 stream: Some(stream),
                 out: Output::default(),
             }),
-            cold: Cell::default(),
+            cold: Cell::new(cold),
             reason: RefCell::default(),
             received_descriptors: RefCell::default(),
             keys,
-            peer: OnceCell::from(peer),
+            peer,
         }
     }
 
@@ -168,13 +190,6 @@ impl Transport {
 
     pub(super) fn peer(&self) -> &Address {
         self.peer.get().unwrap_or(&Address::Unknown)
-    }
-
-    /// Hides the peer's address until the filters with which the connection begins are open: one of
-    /// them may set another address.
-    pub(super) fn hide_peer(&mut self) {
-        let peer = self.peer.take();
-        self.with_cold(|cold| cold.raw_peer = peer);
     }
 
     /// Sets the address of the peer, now that the filters are open.
