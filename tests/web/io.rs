@@ -14,7 +14,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use reactor::testing::{self, Peer, TestReactor};
-use reactor_web::{Body, IoProtocol, LoopTimer};
+use reactor_web::{Body, Io, IoProtocol, LoopTimer};
 
 use crate::support::{GET, answer, text};
 
@@ -34,6 +34,15 @@ where
         reactor.spawn(async { Ok(serving.await?) }).ignore();
     });
     reactor.connect_to_peer(protocol).1
+}
+
+/// The `Io` of a new connection, and its peer.
+fn open(reactor: &TestReactor) -> (Io, Peer) {
+    let slot = Rc::new(Cell::new(None));
+    let opened = Rc::clone(&slot);
+    let protocol = IoProtocol::new(move |io| opened.set(Some(io)));
+    let peer = reactor.connect_to_peer(protocol).1;
+    (slot.take().expect("it is open"), peer)
 }
 
 #[test]
@@ -191,11 +200,7 @@ impl Drop for SendOnDrop {
 #[test]
 fn a_waker_that_is_replaced_may_bring_input_in_its_drop() {
     testing::run(|reactor| {
-        let slot = Rc::new(Cell::new(None));
-        let opened = Rc::clone(&slot);
-        let protocol = IoProtocol::new(move |io| opened.set(Some(io)));
-        let peer = reactor.connect_to_peer(protocol).1;
-        let mut io = slot.take().expect("it is open");
+        let (mut io, peer) = open(reactor);
         SENDER.set(Some(peer));
         for waker in [Waker::from(Arc::new(SendOnDrop)), Waker::noop().clone()] {
             let mut cx = Context::from_waker(&waker);
@@ -212,11 +217,7 @@ fn a_waker_that_is_replaced_may_bring_input_in_its_drop() {
 #[test]
 fn a_pause_by_the_program_outlasts_those_of_a_full_buffer() {
     testing::run(|reactor| {
-        let slot = Rc::new(Cell::new(None));
-        let opened = Rc::clone(&slot);
-        let protocol = IoProtocol::new(move |io| opened.set(Some(io)));
-        let peer = reactor.connect_to_peer(protocol).1;
-        let mut io = slot.take().expect("it is open");
+        let (mut io, peer) = open(reactor);
         // More than is buffered unread.
         peer.send(vec![b'a'; 80_000]);
         reactor.settle();

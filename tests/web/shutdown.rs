@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use deferred::sleep;
 use reactor::filter::proxy_protocol::ProxyProtocol;
-use reactor::testing::TestReactor;
+use reactor::testing::{Peer, TestReactor};
 use reactor::{Context, Factory, Phase, Protocol, Raw, SystemEvent};
+use reactor_web::testing::TestClient;
 use reactor_web::{App, Body, Limits, Request, serve};
 
 use crate::support::{GET, answer, client, text};
@@ -61,18 +62,27 @@ fn a_stop_of_the_reactor_finishes_what_runs_to_the_last_byte() {
     assert!(has_waited.get(), "all was sent");
 }
 
+/// Stops the site while a head has begun, and sends the `rest` of it: its request is the last one
+/// that is answered. Gives the answer.
+#[track_caller]
+fn completes_after_a_stop(client: &TestClient, peer: &Peer, rest: &str) -> String {
+    let finished = client.site().finish();
+    client.reactor().settle();
+    assert!(!peer.is_closed());
+    peer.send(rest);
+    let got = text(peer);
+    assert_eq!(answer(&got).1, "quick");
+    assert!(peer.is_closed());
+    client.reactor().result_of(finished).expect("all are over");
+    got
+}
+
 #[test]
 fn a_request_whose_head_is_on_its_way_is_answered() {
     let client = client(slow());
     let peer = client.connect();
     peer.send("GET / HTTP/1.1\r\n");
-    let finished = client.site().finish();
-    client.reactor().settle();
-    assert!(!peer.is_closed());
-    peer.send("host: x\r\n\r\n");
-    assert_eq!(answer(&text(&peer)).1, "quick");
-    assert!(peer.is_closed());
-    client.reactor().result_of(finished).expect("all are over");
+    completes_after_a_stop(&client, &peer, "host: x\r\n\r\n");
 }
 
 #[test]
@@ -82,13 +92,7 @@ fn a_head_that_has_begun_is_answered_also_after_another_request() {
     peer.send(GET);
     text(&peer);
     peer.send("GET / HTTP/1.1\r\n");
-    let finished = client.site().finish();
-    client.reactor().settle();
-    assert!(!peer.is_closed());
-    peer.send("host: x\r\n\r\n");
-    assert_eq!(answer(&text(&peer)).1, "quick");
-    assert!(peer.is_closed());
-    client.reactor().result_of(finished).expect("all are over");
+    completes_after_a_stop(&client, &peer, "host: x\r\n\r\n");
 }
 
 #[test]
@@ -99,15 +103,8 @@ fn a_head_that_has_begun_with_the_request_before_is_answered() {
         let peer = client.connect();
         peer.send(format!("{GET}{early}"));
         assert_eq!(answer(&text(&peer)).1, "quick");
-        let finished = client.site().finish();
-        client.reactor().settle();
-        assert!(!peer.is_closed());
-        peer.send(&GET[early.trim_start().len()..]);
-        let got = text(&peer);
+        let got = completes_after_a_stop(&client, &peer, &GET[early.trim_start().len()..]);
         assert!(got.contains("connection: close"), "{early:?}: {got}");
-        assert_eq!(answer(&got).1, "quick");
-        assert!(peer.is_closed());
-        client.reactor().result_of(finished).expect("all are over");
     }
 }
 
@@ -128,13 +125,11 @@ fn a_head_that_has_begun_as_that_of_http2_does_is_answered() {
     let client = client(App::new().post("/", |_| "quick"));
     let peer = client.connect();
     peer.send("P");
-    let finished = client.site().finish();
-    client.reactor().settle();
-    assert!(!peer.is_closed());
-    peer.send("OST / HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n");
-    assert_eq!(answer(&text(&peer)).1, "quick");
-    assert!(peer.is_closed());
-    client.reactor().result_of(finished).expect("all are over");
+    completes_after_a_stop(
+        &client,
+        &peer,
+        "OST / HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n",
+    );
 }
 
 /// The head of its answer was sent before the stop, and so has no `Connection: close`.
