@@ -15,12 +15,15 @@ use crate::identity::{Identity, Roots};
 /// # Examples
 ///
 /// ```
+/// # #[cfg(feature = "platform-verifier")]
+/// # {
 /// use reactor_tls::TlsClient;
 ///
 /// // Verifies servers by the roots of the platform.
 /// let client = TlsClient::builder().build()?;
 /// let filter = client.filter("example.org")?;
 /// # drop(filter);
+/// # }
 /// # Ok::<(), reactor_tls::TlsConfigError>(())
 /// ```
 #[derive(Clone)]
@@ -46,11 +49,14 @@ impl TlsClient {
     /// # Examples
     ///
     /// ```
+    /// # #[cfg(feature = "platform-verifier")]
+    /// # {
     /// use reactor_tls::TlsClient;
     ///
     /// let client = TlsClient::builder().alpn(["h2", "http/1.1"]).build()?;
     /// let for_http1 = client.without_alpn("h2");
     /// # drop(for_http1);
+    /// # }
     /// # Ok::<(), reactor_tls::TlsConfigError>(())
     /// ```
     #[must_use]

@@ -48,6 +48,8 @@ const FIRST: usize = 8;
 /// A client's first bytes, and its error at an answer that is not TLS:
 ///
 /// ```
+/// # #[cfg(feature = "platform-verifier")]
+/// # {
 /// use reactor::testing::FilterDriver;
 /// use reactor_tls::{TlsClient, TlsError, TlsErrorKind};
 ///
@@ -57,6 +59,7 @@ const FIRST: usize = 8;
 /// let failure = driver.receive("HTTP/1.1 400 Bad Request\r\n").unwrap_err();
 /// let error = failure.downcast_ref::<TlsError>().unwrap();
 /// assert_eq!(error.kind(), &TlsErrorKind::PlainHttp);
+/// # }
 /// # Ok::<(), deferred::Failure>(())
 /// ```
 pub struct TlsFilter {

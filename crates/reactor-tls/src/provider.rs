@@ -6,13 +6,14 @@
 /// # Examples
 ///
 /// ```
+/// # #[cfg(all(feature = "ring", feature = "platform-verifier"))]
+/// # {
 /// use reactor_tls::{Provider, TlsClient};
 ///
 /// let builder = TlsClient::builder().provider(Provider::Ring);
-/// # #[cfg(feature = "ring")]
 /// let client = builder.build()?;
-/// # #[cfg(feature = "ring")]
 /// # drop(client);
+/// # }
 /// # Ok::<(), reactor_tls::TlsConfigError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

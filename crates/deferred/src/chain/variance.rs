@@ -14,12 +14,15 @@
 //! let _: deferred::WeakTrigger<General> = trigger.downgrade();
 //! let _: deferred::Deferred<General> = deferred;
 //! let _: deferred::Trigger<General> = trigger;
+//! let general: General = |_text| {};
+//! let _: Special = general; // outside of a chain, the one type is a subtype of the other
+//! # #[cfg(feature = "sync")]
+//! # {
 //! let (trigger, deferred) = deferred::sync::Deferred::<General>::pair();
 //! let _: deferred::sync::WeakTrigger<General> = trigger.downgrade();
 //! let _: deferred::sync::Deferred<General> = deferred;
 //! let _: deferred::sync::Trigger<General> = trigger;
-//! let general: General = |_text| {};
-//! let _: Special = general; // outside of a chain, the one type is a subtype of the other
+//! # }
 //! ```
 //!
 //! ```compile_fail,E0308
