@@ -5,6 +5,7 @@ mod against_a_model;
 mod client;
 mod compression;
 mod cores;
+mod early_heads;
 mod errors;
 mod events;
 mod file_conditions;

@@ -10,6 +10,7 @@ use deferred::{Failure, Result};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
+use super::open::{OpenBodies, OpenBody};
 use crate::error::HttpError;
 
 /// A body that a connection receives, with a limit on its bytes.
@@ -17,22 +18,20 @@ pub(super) struct Limited {
     body: Incoming,
     limit: u64,
     received: u64,
-    /// Set while a read is pending.
-    // Belongs to the connection, whose watchdog reads it. Requests of HTTP/2 share it, so the last
-    // poll decides.
-    is_awaited: Rc<Cell<bool>>,
-    /// The same for this body alone, since a connection of HTTP/2 has several. Set by
+    /// Tells the connection that hyper still receives the body. Dropped at the end of the body.
+    open: Option<OpenBody>,
+    /// Whether a read of this body is pending: a connection of HTTP/2 has several bodies. Set by
     /// [`Self::watch`].
     watch: Option<Rc<Cell<bool>>>,
 }
 
 impl Limited {
-    pub(super) fn new(body: Incoming, limit: u64, is_awaited: Rc<Cell<bool>>) -> Self {
+    pub(super) fn new(body: Incoming, limit: u64, bodies: &Rc<OpenBodies>) -> Self {
         Self {
             body,
             limit,
             received: 0,
-            is_awaited,
+            open: Some(OpenBody::new(bodies)),
             watch: None,
         }
     }
@@ -46,10 +45,18 @@ impl Limited {
     }
 
     fn set_awaited(&self, is_awaited: bool) {
-        self.is_awaited.set(is_awaited);
+        if let Some(open) = &self.open {
+            open.set_awaited(is_awaited);
+        }
         if let Some(watch) = &self.watch {
             watch.set(is_awaited);
         }
+    }
+
+    /// Notes the end of the body.
+    fn close(&mut self) {
+        self.set_awaited(false);
+        self.open = None;
     }
 
     fn too_large(&self) -> Failure {
@@ -67,7 +74,7 @@ impl Limited {
         // Once the answer is sent, hyper tells the end of a body of known length only with the next
         // request.
         if self.body.is_end_stream() {
-            self.set_awaited(false);
+            self.close();
             return Poll::Ready(None);
         }
         let polled = Pin::new(&mut self.body).poll_frame(cx);
@@ -75,6 +82,7 @@ impl Limited {
         // client, not that in which the client waits for the program.
         self.set_awaited(polled.is_pending());
         let Some(frame) = ready!(polled) else {
+            self.close();
             return Poll::Ready(None);
         };
         let frame = frame.map_err(|error| broken(&error))?;
@@ -84,6 +92,10 @@ impl Limited {
             if self.received > self.limit {
                 return Poll::Ready(Some(Err(self.too_large())));
             }
+        }
+        // A reader need not poll again after the last bytes of a body of known length.
+        if self.body.is_end_stream() {
+            self.close();
         }
         Poll::Ready(Some(Ok(frame)))
     }
@@ -99,8 +111,11 @@ impl Limited {
 
 impl Drop for Limited {
     fn drop(&mut self) {
-        // A body that is dropped while a read is pending is not awaited any more.
-        self.set_awaited(false);
+        // A body that is dropped while a read is pending is not awaited any more. `open` tells the
+        // connection, after the drop of `body` has told hyper.
+        if let Some(watch) = &self.watch {
+            watch.set(false);
+        }
     }
 }
 

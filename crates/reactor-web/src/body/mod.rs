@@ -2,6 +2,7 @@
 
 mod channel;
 mod limited;
+mod open;
 #[cfg(feature = "sessions")]
 mod resumed;
 
@@ -21,6 +22,7 @@ use hyper::body::Incoming;
 pub use self::channel::BodyWriter;
 use self::channel::Channel;
 use self::limited::Limited;
+pub(crate) use self::open::OpenBodies;
 #[cfg(feature = "sessions")]
 use self::resumed::Resumed;
 use crate::error::HttpError;
@@ -139,18 +141,13 @@ impl Body {
         }
     }
 
-    /// A body that a connection receives, with a limit. `is_awaited` is set while a read of it is
-    /// pending.
-    pub(crate) fn incoming(body: Incoming, limit: u64, is_awaited: &Rc<Cell<bool>>) -> Self {
+    /// A body that a connection receives, with a limit. `bodies` has it until its end.
+    pub(crate) fn incoming(body: Incoming, limit: u64, bodies: &Rc<OpenBodies>) -> Self {
         // An empty body needs no limit and no wait, and as `Kind::Empty` it can be cloned.
         if http_body::Body::is_end_stream(&body) {
             return Self::empty();
         }
-        Self(Kind::Incoming(Limited::new(
-            body,
-            limit,
-            Rc::clone(is_awaited),
-        )))
+        Self(Kind::Incoming(Limited::new(body, limit, bodies)))
     }
 
     /// Limits the bytes of a request's body that are read; `None` for no limit. A longer body fails

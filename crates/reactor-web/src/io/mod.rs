@@ -110,10 +110,14 @@ impl Monitor {
         Some(self.shared.written.get().cast_signed() - waiting.cast_signed() as i64)
     }
 
-    /// Whether all output was sent, and none waits in hyper for room. `false` if the connection is
-    /// over.
+    /// Whether hyper holds output, for which there is no room here.
+    pub(crate) fn awaits_room(&self) -> bool {
+        self.shared.awaits_room.get()
+    }
+
+    /// Whether all output was sent. `false` if the connection is over.
     pub(crate) fn is_drained(&self) -> bool {
-        !self.shared.awaits_room.get()
+        !self.awaits_room()
             && self.shared.output.borrow().is_empty()
             && self.connection.buffered().is_ok_and(|count| count == 0)
     }

@@ -53,6 +53,11 @@ impl Io {
         self.shared.input.borrow_mut().give_back(bytes);
     }
 
+    /// Number of bytes of input that wait to be read.
+    pub(crate) fn unread_len(&self) -> usize {
+        self.shared.input.borrow().unread().len()
+    }
+
     /// Hands the connection to `protocol`, with the unread input, in this turn of the loop; the
     /// Deferred fires with the new handle. See [`Context::switch_to`](reactor::Context::switch_to).
     /// For a stream with the I/O traits of `futures` or Tokio, `protocol` is a

@@ -12,7 +12,7 @@ use reactor::{Address, ReactorHandle};
 
 use super::parking::Parking;
 use super::upgrades::Upgrades;
-use crate::body::Body;
+use crate::body::{Body, OpenBodies};
 use crate::error::ClientGone;
 use crate::io::{Io, Monitor};
 
@@ -52,9 +52,7 @@ pub(crate) struct ConnectionInfo {
     // A pipelined head that had come before counts as read, until `set_early_head`.
     received_by_then: Cell<u64>,
     monitor: Monitor,
-    /// Whether a handler waits for the body of its request.
-    // Set by `Limited` for the time of a pending read. Each body that hyper receives has a clone.
-    awaits_body: Rc<Cell<bool>>,
+    bodies: Rc<OpenBodies>,
     // The waiters of all exchanges, with the numbers of these. Taken out before they fire, as are
     // those of `stop_waiters`.
     finish_waiters: RefCell<Vec<(u64, Trigger<()>)>>,
@@ -89,7 +87,7 @@ impl ConnectionInfo {
             idle_since: Cell::new(io.reactor().now()),
             received_by_then: Cell::new(0),
             monitor: io.monitor(),
-            awaits_body: Rc::default(),
+            bodies: Rc::default(),
             finish_waiters: RefCell::default(),
             is_stopping: Cell::new(false),
             stop_waiters: RefCell::default(),
@@ -153,23 +151,18 @@ impl ConnectionInfo {
         &self.monitor
     }
 
-    pub(crate) fn awaits_body(&self) -> &Rc<Cell<bool>> {
-        &self.awaits_body
-    }
-
-    /// Whether the body of a request still exists. A handler may keep it beyond its answer, and then
-    /// hyper still receives it.
-    pub(crate) fn has_open_body(&self) -> bool {
-        Rc::strong_count(&self.awaits_body) > 1
+    /// The bodies of requests that hyper still receives.
+    pub(crate) fn bodies(&self) -> &Rc<OpenBodies> {
+        &self.bodies
     }
 
     /// Counts what has come as read, if it may belong to a body that goes on beyond its answer: else
     /// it would be taken for the head of the next request. Call it before hyper reads the input.
     pub(crate) fn note_input_of_body(&self) {
-        if self.in_flight.get() == 0 && self.has_open_body() {
+        if self.in_flight.get() == 0 && self.bodies.any() {
             self.received_by_then.set(self.monitor.received());
             // A handler waits for it, so `body_timeout` limits the time.
-            if self.awaits_body.get() {
+            if self.bodies.is_awaited() {
                 self.idle_since.set(self.reactor.now());
             }
         }

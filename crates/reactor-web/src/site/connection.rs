@@ -147,7 +147,11 @@ struct Driver {
     version: Version,
     connection: SharedConnection,
     shared: Rc<Shared>,
-    /// Set when hyper was asked to end the connection after the running requests.
+    /// Set at a stop, when no further request is taken: with HTTP/2, hyper was told; with HTTP/1, the
+    /// connection was parked, so that only a request whose head has begun is left.
+    // hyper has a graceful shutdown for HTTP/1, too. It would end an idle connection at once, and
+    // any other one behind its current answer, whatever has come of the next request: the client
+    // cannot know if the head of that answer was sent before the stop, without `Connection: close`.
     is_told: bool,
 }
 
@@ -209,8 +213,8 @@ impl Driver {
         Poll::Ready(Ok(true))
     }
 
-    /// Drops hyper's connection, which waits for the head of a request. See `takes_parking` for when
-    /// that is allowed.
+    /// Drops hyper's connection, which waits for the head of a request: see
+    /// [`ConnectionInfo::requests_before_head`].
     fn park(&mut self) {
         if let Version::One(hyper) = self.take_version() {
             let mut parts = hyper.into_parts();
@@ -218,41 +222,28 @@ impl Driver {
             // nothing (RFC 9112, 2.2).
             let is_break = |byte: &u8| matches!(byte, b'\r' | b'\n');
             let breaks = parts.read_buf.iter().take_while(|byte| is_break(byte));
-            let early = &parts.read_buf[breaks.count()..];
-            parts.io.unread(early);
-            self.connection.set_early_head(early.len());
+            parts.io.unread(&parts.read_buf[breaks.count()..]);
+            self.connection.set_early_head(parts.io.unread_len());
             parts.io.release_buffers();
             self.version = Version::Parked(parts.io);
             self.connection.parking().set_parked();
         }
     }
 
-    /// Whether the next request has begun, and its head is not complete. If hyper is told to end
-    /// the connection then, it does so at once; without that, the answer has `Connection: close`.
-    fn waits_for_rest_of_head(&self) -> bool {
-        self.connection.idle_since().is_some() && self.connection.has_partial_head()
-    }
-
-    /// Polls hyper's connection; `closes_idle` as in [`Shared`].
-    fn poll_hyper(&mut self, closes_idle: bool, cx: &mut Context<'_>) -> Poll<hyper::Result<()>> {
-        // Done once: a second `GOAWAY` or `Connection: close` would say nothing new.
-        let tells = closes_idle && !self.is_told && !self.waits_for_rest_of_head();
-        self.is_told |= tells;
+    /// Polls hyper's connection.
+    fn poll_hyper(&mut self, cx: &mut Context<'_>) -> Poll<hyper::Result<()>> {
         match &mut self.version {
             #[cfg(feature = "http2")]
             Version::Unknown(_) => Poll::Ready(Ok(())),
             Version::Parked(_) | Version::Upgraded => Poll::Ready(Ok(())),
-            Version::One(hyper) => {
-                if tells {
-                    Pin::new(&mut **hyper).graceful_shutdown();
-                }
-                // Without the shutdown, the `Io` is still open after an upgrade. Otherwise, its
-                // drop closes the connection.
-                hyper.poll_without_shutdown(cx)
-            }
+            // Without the shutdown, the `Io` is still open after an upgrade. Otherwise, its drop
+            // closes the connection.
+            Version::One(hyper) => hyper.poll_without_shutdown(cx),
             #[cfg(feature = "http2")]
             Version::Two(hyper) => {
-                if tells {
+                // Once: a second `GOAWAY` would say nothing new.
+                if self.shared.closes_idle.get() && !self.is_told {
+                    self.is_told = true;
                     Pin::new(&mut **hyper).graceful_shutdown();
                 }
                 Pin::new(&mut **hyper).poll(cx)
@@ -289,26 +280,36 @@ impl Future for Driver {
         }
         this.connection.note_input_of_body();
         let closes_idle = this.shared.closes_idle.get();
-        if closes_idle && !this.is_told && this.connection.is_at_rest() {
-            // hyper would end the connection, and with it a head that it has read the beginning of
-            // with the request before.
-            this.park();
-        }
-        let waits = this.connection.requests() == 0 || this.connection.parking().is_parked();
-        if closes_idle && waits && !this.connection.has_partial_head() {
-            // There is no connection of hyper to end, or it would wait for a first request.
-            return Poll::Ready(Ok(()));
-        }
-        // More than one turn only after `park`.
+        // More than one turn only after `park`, and if a request has ended in this poll at a stop.
         let ended = loop {
+            let waits = this.connection.requests() == 0 || this.connection.parking().is_parked();
+            if closes_idle && waits && !this.connection.has_partial_head() {
+                // There is no connection of hyper, or it waits for a first request.
+                return Poll::Ready(Ok(()));
+            }
             let Ok(true) = ready!(this.poll_begin(cx)) else {
                 // The connection was closed or lost, which is not a failure of this program.
                 return Poll::Ready(Ok(()));
             };
-            match this.poll_hyper(closes_idle, cx) {
-                Poll::Ready(ended) => break ended,
-                Poll::Pending if this.connection.takes_parking() => this.park(),
-                Poll::Pending => return Poll::Pending,
+            let stops = closes_idle && !this.is_told;
+            let parks = this.connection.parking().takes_asked() | stops;
+            let before = parks.then(|| this.connection.requests_before_head());
+            if let Poll::Ready(ended) = this.poll_hyper(cx) {
+                break ended;
+            }
+            let Some(before) = before else {
+                return Poll::Pending;
+            };
+            let after = this.connection.requests_before_head();
+            if after.is_some() && after == before {
+                this.is_told |= stops;
+                this.park();
+            } else if after.is_none() || !stops {
+                if stops {
+                    // All else that ends a request polls this anyway.
+                    this.connection.bodies().wake_when_closed(cx);
+                }
+                return Poll::Pending;
             }
         };
         if ended.is_ok() && this.connection.upgrades().is_granted() {

@@ -92,7 +92,8 @@ impl App {
 
 impl Site {
     /// Graceful shutdown: accepts no more connections, answers the running requests, with
-    /// `Connection: close`, and closes idle connections, at once or after [`Limits::idle_grace`].
+    /// `Connection: close`, and closes idle connections, at once or after [`Limits::idle_grace`]. A
+    /// request whose head has begun is one that runs: [`Limits::head_timeout`] limits the rest of it.
     /// The Deferred fires when all connections are over, which is when their output is sent.
     ///
     /// Requests that run for longer than [`Limits::shutdown_timeout`] are cut off.

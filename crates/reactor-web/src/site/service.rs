@@ -56,7 +56,7 @@ impl Service<http::Request<Incoming>> for AppService {
         let answer = match checked {
             Ok(()) => {
                 let info = &self.connection;
-                let body = Body::incoming(body, info.body_limit(), info.awaits_body());
+                let body = Body::incoming(body, info.body_limit(), info.bodies());
                 call(&*self.shared.handler, Request::new(head, body, exchange))
             }
             Err(error) => Answer::failed(error),

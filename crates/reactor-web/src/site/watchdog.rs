@@ -109,7 +109,8 @@ impl Watchdog {
             monitor.connection().abort();
             return;
         }
-        let awaited = (connection.awaits_body().get()).then(|| monitor.received().cast_signed());
+        let awaits = connection.bodies().is_awaited();
+        let awaited = awaits.then(|| monitor.received().cast_signed());
         let missing = waited(&self.body, awaited);
         if missing.is_some_and(|time| time >= self.limits.body_timeout) {
             return connection.end();
@@ -124,6 +125,7 @@ impl Watchdog {
         {
             let left = self.limits.head_timeout.saturating_sub(now - since);
             if left.is_zero() {
+                connection.find_early_head();
                 if connection.has_partial_head() {
                     // `Gone` if the connection is over: then no answer can be sent.
                     let _ = monitor.connection().write(REQUEST_TIMEOUT);
