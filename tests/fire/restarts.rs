@@ -17,6 +17,7 @@ const KIND: Kind = Kind {
     descriptors: None,
     is_strict: false,
     idle_grace: 30,
+    patience: 0,
 };
 
 /// Clients that ask again and again, and panic if an answer is lost.

@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
+use bytes::Bytes;
 use deferred::sleep;
 use reactor::Reactor;
 use reactor::endpoint::InheritedFd;
@@ -27,6 +28,8 @@ pub(crate) struct Kind {
     pub(crate) is_strict: bool,
     /// Whether idle connections are left to their clients for so many seconds when it stops.
     pub(crate) idle_grace: u64,
+    /// After how many seconds slow clients are cut off, by each of the limits; 0 for the defaults.
+    pub(crate) patience: u64,
 }
 
 /// A server that has inherited its listening socket. Killed when dropped.
@@ -49,10 +52,11 @@ impl Server {
             .env(
                 ROLE,
                 format!(
-                    "{} {} {}",
+                    "{} {} {} {}",
                     kind.descriptors.unwrap_or(0),
                     kind.is_strict,
-                    kind.idle_grace
+                    kind.idle_grace,
+                    kind.patience
                 ),
             )
             .stdin(Stdio::piped())
@@ -117,6 +121,7 @@ impl Drop for Server {
 
 /// What the servers answer with.
 fn app() -> App {
+    let huge = Bytes::from(vec![b'x'; 16 << 20]);
     App::new()
         .get("/", |_| "hello")
         .get("/slow", async |req: Request| {
@@ -124,6 +129,8 @@ fn app() -> App {
             Ok("hello")
         })
         .get("/large", |_| vec![b'x'; 200_000])
+        // More than the system takes for a client that does not read.
+        .get("/huge", move |_| huge.clone())
         .post("/read", |req| req.bytes())
         .any("/{*path}", async |req: Request| {
             let path = req.path().to_owned();
@@ -138,16 +145,23 @@ fn serves_if_it_is_asked_to() {
         return;
     };
     let mut words = role.split(' ');
-    let mut next = || words.next().expect("three words");
+    let mut next = || words.next().expect("four words");
     let descriptors: u64 = next().parse().expect("a number");
     let is_strict = next() == "true";
     let idle_grace = Duration::from_secs(next().parse().expect("a number"));
+    let patience = Duration::from_secs(next().parse().expect("a number"));
     if descriptors > 0 {
         limit_descriptors(descriptors);
     }
-    let limits = Limits::default()
+    let mut limits = Limits::default()
         .with_strict(is_strict)
         .with_idle_grace(idle_grace);
+    if !patience.is_zero() {
+        limits = limits
+            .with_head_timeout(patience)
+            .with_body_timeout(patience)
+            .with_write_timeout(patience);
+    }
     let reactor = Reactor::new().expect("a reactor");
     let serving = serve(&reactor, InheritedFd::new(3), app().limits(limits));
     let _port = reactor.block_on(serving).expect("it listens");
