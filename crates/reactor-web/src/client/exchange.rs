@@ -106,12 +106,14 @@ pub(super) async fn send(
     client: &Inner,
     destination: &Destination,
     outgoing: &Outgoing<'_>,
-    mut path: PathAndQuery,
     mut body: Body,
     clock: &Rc<Stopwatch>,
 ) -> Result<Answered> {
     let is_upgrade = outgoing.is_upgrade();
     loop {
+        // Moved into the request, so each attempt has its own: a copy that is kept for a repetition
+        // would cost every request an allocation.
+        let path = outgoing.path()?;
         clock.begin_request();
         let grant = client.pool.acquire(destination).await?;
         let (slot, conn) = match grant {
@@ -158,7 +160,6 @@ pub(super) async fn send(
                     (None, Some(again)) if is_stale(&failure) => again,
                     _ => return Err(failure),
                 };
-                path = path_of(&outgoing.prepared.url)?;
             }
         }
     }
@@ -254,6 +255,11 @@ impl Outgoing<'_> {
     /// Whether the request asks for an upgrade to another protocol.
     pub(super) fn is_upgrade(&self) -> bool {
         self.prepared.headers.contains_key(header::UPGRADE)
+    }
+
+    /// Path and query, parsed anew by each call.
+    pub(super) fn path(&self) -> Result<PathAndQuery> {
+        Ok(path_of(&self.prepared.url)?)
     }
 
     /// A copy of the body, if the server may get the request twice: its method is idempotent (RFC

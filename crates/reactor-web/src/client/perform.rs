@@ -11,7 +11,7 @@ use url::Url;
 use super::error::ClientError;
 use super::exchange::{self, Answered, Outgoing};
 use super::inner::Inner;
-use super::origin::{Destination, path_of, shown};
+use super::origin::{Destination, shown};
 use super::prepared::{self, Headers, Prepared};
 use super::received::Received;
 use super::redirect;
@@ -134,7 +134,6 @@ async fn ask(
     if server.origin.is_secure {
         return Err(ClientError::NoTls.into());
     }
-    let path = path_of(&prepared.url)?;
     let mut outgoing = Outgoing {
         prepared,
         server: &server,
@@ -149,7 +148,7 @@ async fn ask(
         outgoing.further.push((header::COOKIE, value));
     }
     let destination = destination(client, &mut outgoing)?;
-    exchange::send(client, &destination, &outgoing, path, body, clock).await
+    exchange::send(client, &destination, &outgoing, body, clock).await
 }
 
 /// The destination for a request: the server, or a proxy.
@@ -164,7 +163,7 @@ fn destination(client: &Inner, outgoing: &mut Outgoing<'_>) -> Result<Destinatio
     };
     #[cfg(feature = "proxy")]
     if let Some(rule) = &client.config.proxy
-        && let Some(via) = rule.via(&outgoing.server.absolute(path_of(&outgoing.prepared.url)?)?)?
+        && let Some(via) = rule.via(&outgoing.server.absolute(outgoing.path()?)?)?
     {
         return Ok(behind(direct, via, outgoing));
     }
