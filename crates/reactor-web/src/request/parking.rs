@@ -9,6 +9,10 @@
 //!    ▲                       └──watchdog: idle for 5 s──────▶ Asked
 //!    └───────────────────driver: hyper waits for a head────────────┘
 //! ```
+//!
+//! hyper gives the input back that it has read and not used: the beginning of a head that came in one
+//! piece with what was before it. To find that, a connection is also parked at the end of the time for
+//! a head, and at a stop of the site, for which the driver is not asked.
 
 use std::cell::Cell;
 
