@@ -20,7 +20,7 @@ pub(crate) fn catch<R>(f: impl FnOnce() -> R) -> Result<R, Box<dyn Any + Send>> 
 
 /// Drops `value`, containing a panic.
 pub(crate) fn drop_contained<T>(value: T) {
-    if std::mem::needs_drop::<T>() {
+    if const { std::mem::needs_drop::<T>() } {
         // A panic ends the process, so there is nothing to catch.
         if cfg!(panic = "abort") {
             return drop(value);
@@ -32,7 +32,7 @@ pub(crate) fn drop_contained<T>(value: T) {
 /// Drops values one by one, containing each panic: a second one in the drop of a whole
 /// collection would end the process.
 pub(crate) fn drop_each_contained<T>(values: impl IntoIterator<Item = T>) {
-    if std::mem::needs_drop::<T>() {
+    if const { std::mem::needs_drop::<T>() } {
         values.into_iter().for_each(drop_contained);
     }
 }

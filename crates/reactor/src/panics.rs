@@ -28,7 +28,7 @@ pub(crate) fn log_failure<O: Outcome<Value = ()>>(outcome: O) {
 
 /// Drops `value`; a panic in its drop is logged as one of `what`.
 pub(crate) fn drop_contained<X>(what: &'static str, value: X) {
-    if std::mem::needs_drop::<X>() {
+    if const { std::mem::needs_drop::<X>() } {
         drop_erased(what, &mut Dropped(Some(value)));
     }
 }

@@ -78,41 +78,46 @@ impl<M: Flavour, T: Fits<M>> Receiver<M, T> {
         // An abandonment that waits in this thread's queue may concern this chain.
         run_pending();
         let mut out = f.debug_struct("Deferred");
-        let link = match self {
-            Self::Linked(link) => link,
-            Self::Ready(Ok(_)) => return out.field("state", &State::Done).finish(),
-            Self::Ready(Err(failure)) => {
-                let failure = failure.message();
-                return out
-                    .field("state", &State::Done)
-                    .field("failure", &failure)
-                    .finish();
+        match self {
+            Self::Linked(link) => show_linked::<M>(link.core(), &mut out),
+            Self::Ready(result) => show_ready(result.as_ref().err(), &mut out),
+            Self::Taken => {
+                out.field("state", &format_args!("Taken"));
             }
-            Self::Taken => return out.field("state", &format_args!("Taken")).finish(),
-        };
-        Snapshot::of::<M>(link.core()).show(&mut out);
-        let (mut next, is_task_asleep) = waits_for::<M>(link.core());
-        // A chain may wait for itself through a list, so each is shown once.
-        let mut seen = vec![link.core().clone()];
-        let mut line = Vec::new();
-        while line.len() < SHOWN
-            && let Some(core) = next.pop()
-        {
-            // Linear, but of at most `SHOWN` chains.
-            if seen.iter().any(|seen| CoreRef::is_same(seen, &core)) {
-                continue;
-            }
-            line.push(Snapshot::of::<M>(&core));
-            next.extend(waits_for::<M>(&core).0);
-            seen.push(core);
-        }
-        if !line.is_empty() {
-            out.field("waits_for", &line);
-        }
-        if is_task_asleep {
-            // The task awaits a future other than a Deferred, and that future has its waker.
-            out.field("waits_also", &format_args!("to be woken from elsewhere"));
         }
         out.finish()
+    }
+}
+
+fn show_ready(failure: Option<&Failure>, out: &mut fmt::DebugStruct<'_, '_>) {
+    out.field("state", &State::Done);
+    if let Some(failure) = failure {
+        out.field("failure", &failure.message());
+    }
+}
+
+fn show_linked<M: Flavour>(core: &CoreRef<M>, out: &mut fmt::DebugStruct<'_, '_>) {
+    Snapshot::of::<M>(core).show(out);
+    let (mut next, is_task_asleep) = waits_for::<M>(core);
+    // A chain may wait for itself through a list, so each is shown once.
+    let mut seen = vec![core.clone()];
+    let mut line = Vec::new();
+    while line.len() < SHOWN
+        && let Some(core) = next.pop()
+    {
+        // Linear, but of at most `SHOWN` chains.
+        if seen.iter().any(|seen| CoreRef::is_same(seen, &core)) {
+            continue;
+        }
+        line.push(Snapshot::of::<M>(&core));
+        next.extend(waits_for::<M>(&core).0);
+        seen.push(core);
+    }
+    if !line.is_empty() {
+        out.field("waits_for", &line);
+    }
+    if is_task_asleep {
+        // The task awaits a future other than a Deferred, and that future has its waker.
+        out.field("waits_also", &format_args!("to be woken from elsewhere"));
     }
 }

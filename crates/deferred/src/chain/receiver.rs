@@ -67,13 +67,7 @@ impl<M: Flavour, T: Fits<M>> Receiver<M, T> {
             Self::Taken => return Self::add_now(taken_before(), stage, added_at),
         };
         let core = link.core;
-        let acquired = RunGuard::<M>::acquire(&core, Transition::AddStage, |state| {
-            // Pushed under the lock in any phase: if the chain runs or waits, its run takes the
-            // stage; if it is at its end, this call gets the guard and runs it.
-            state.push::<T, S>(stage, added_at);
-            state.is_at_end().then_some(()).ok_or(())
-        });
-        if let Ok((guard, ())) = acquired {
+        if let Some(guard) = RunGuard::<M>::add_stage::<T, S>(&core, stage, added_at) {
             run::run(guard);
         }
         Receiver::Linked(LinkedReceiver::new(core))
@@ -86,9 +80,15 @@ impl<M: Flavour, T: Fits<M>> Receiver<M, T> {
         stage: S,
         added_at: CallSite,
     ) -> Receiver<M, S::Out> {
-        match run::run_now::<M, T, S>(stage, input, added_at) {
-            Step::Wait(link) => Receiver::waiting_for(link, added_at),
-            step => Receiver::from_step(step),
+        Receiver::from_first(run::run_now::<M, T, S>(stage, input, added_at), added_at)
+    }
+
+    /// Makes a receiver of the outcome of the first stage of a chain.
+    #[inline]
+    fn from_first(step: Step<M, T>, added_at: CallSite) -> Self {
+        match step {
+            Step::Wait(link) => Self::waiting_for(link, added_at),
+            step => Self::from_step(step),
         }
     }
 
@@ -223,33 +223,35 @@ impl<M: Flavour, T: Fits<M>> Receiver<M, T> {
     /// `receiver` is [`ReceiverState::Detached`].
     pub(crate) fn let_go(self, receiver: ReceiverState) {
         match self {
-            Self::Ready(Err(failure)) => dispose::<M, T>(Err(failure), receiver, None),
-            Self::Ready(ready) => drop_contained(ready),
-            Self::Linked(link) => {
-                // Under one lock: from then on another thread may end the chain, which looks at
-                // `receiver` to know whether a failure is to be reported.
-                let (result, made_at, listener, with_task) = link.core.with(|state| {
-                    let result = state.take_settled(Slot::take::<T>).flatten();
-                    state.receiver = receiver;
-                    let listener = state.cold.take_listener();
-                    (
-                        result,
-                        state.made_at,
-                        listener,
-                        state.is_cancelled_with_task(),
-                    )
-                });
-                // User code, a waker: not under the lock.
-                drop_contained(listener);
-                if let Some(result) = result {
-                    if let (true, Err(failure)) = (with_task, &result) {
-                        failure.note_enclosing_cancel();
-                    }
-                    dispose::<M, T>(result, receiver, Some(made_at));
-                }
-            }
+            Self::Ready(Ok(value)) => drop_contained(value),
+            Self::Ready(Err(failure)) => dispose::<M>(failure, receiver, None),
+            Self::Linked(link) => let_go_linked::<M>(&link.core, receiver),
             Self::Taken => {}
         }
+    }
+}
+
+/// As [`Receiver::let_go`]. The value is dropped without its type, so that this is compiled once.
+fn let_go_linked<M: Flavour>(core: &CoreRef<M>, receiver: ReceiverState) {
+    // Under one lock: from then on another thread may end the chain, which looks at `receiver` to
+    // know whether a failure is to be reported.
+    let (slot, made_at, listener, with_task) = core.with(|state| {
+        let slot = state.take_settled(Slot::take_all);
+        state.receiver = receiver;
+        let listener = state.cold.take_listener();
+        let with_task = state.is_cancelled_with_task();
+        (slot, state.made_at, listener, with_task)
+    });
+    // User code, a waker: not under the lock.
+    drop_contained(listener);
+    let Some(mut slot) = slot else {
+        return;
+    };
+    if let Some(failure) = slot.take_failure() {
+        if with_task {
+            failure.note_enclosing_cancel();
+        }
+        dispose::<M>(failure, receiver, Some(made_at));
     }
 }
 
@@ -265,12 +267,11 @@ fn taken_before<T>() -> Result<T> {
     Err(Failure::new(ResultTaken::new()))
 }
 
-fn dispose<M: Flavour, T>(result: Result<T>, receiver: ReceiverState, made_at: Option<CallSite>) {
-    match result {
-        Err(failure) if receiver == ReceiverState::Detached => {
-            let is_moot = run::is_passing_by::<M>();
-            Unhandled::new(failure, made_at, is_moot).report();
-        }
-        result => drop_contained(result),
+fn dispose<M: Flavour>(failure: Failure, receiver: ReceiverState, made_at: Option<CallSite>) {
+    if receiver == ReceiverState::Detached {
+        let is_moot = run::is_passing_by::<M>();
+        Unhandled::new(failure, made_at, is_moot).report();
+    } else {
+        drop_contained(failure);
     }
 }

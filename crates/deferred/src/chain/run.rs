@@ -25,6 +25,10 @@ pub(crate) trait Stage<M: Flavour, T>: Fits<M> {
     type Out: Fits<M>;
     /// The results that it passes on without a run.
     const SKIPS: Skips;
+    /// Whether it passes values, and failures. Constants of type `bool`, so that the code of a
+    /// case that a stage does not have is not compiled for it.
+    const SKIPS_VALUES: bool = matches!(Self::SKIPS, Skips::Values);
+    const SKIPS_FAILURES: bool = matches!(Self::SKIPS, Skips::Failures);
 
     fn run(self, input: Result<T>) -> Step<M, Self::Out>;
 
@@ -38,7 +42,7 @@ pub(crate) trait Stage<M: Flavour, T>: Fits<M> {
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 pub(crate) enum Skips {
     Nothing,
     /// Only with `Out` the same type as `T`.
@@ -61,49 +65,52 @@ impl<M: Flavour, T: Fits<M>, S: Stage<M, T>> Queued<Core<M>, T> for S {
     fn run_queued(self, slot: &mut Slot<M>) -> Flow<M> {
         // The input is moved out of the slot before code of the user runs: so nothing of the core
         // is borrowed during the call, and after a panic the slot is empty, as `put_panic` expects.
-        let input = if S::SKIPS == Skips::Values {
+        let input = if S::SKIPS_VALUES {
             match slot.take_failure() {
                 Some(failure) => Err(failure),
                 // The value stays in the slot, for the next stage.
-                None => return skip_value(self),
+                None => {
+                    drop_contained(self);
+                    return Flow::Next;
+                }
             }
         } else {
             match slot.take_value::<T>() {
                 Some(value) => Ok(value),
-                None if S::SKIPS == Skips::Failures => return skip_failure(self, slot),
+                None if S::SKIPS_FAILURES => {
+                    assert!(slot.is_failure(), "{TYPES_FIT}");
+                    drop_passed_by::<M, S>(self);
+                    return Flow::Failed;
+                }
                 None => Err(take_failure(slot)),
             }
         };
-        match self.run(input) {
-            Step::Done(Ok(value)) => {
-                slot.put_value(value);
-                Flow::Next
-            }
-            Step::Done(Err(failure)) => {
-                slot.put_failure(failure);
-                Flow::Failed
-            }
-            Step::Wait(link) => Flow::Wait(link.into_core()),
-            // The value is stored first: when `target` has stopped, this chain goes on with it.
-            Step::Run(target, value) => {
-                slot.put_value(value);
-                Flow::Call(target)
-            }
-        }
+        put(slot, self.run(input))
     }
 }
 
+/// Puts the outcome of a stage into the slot of its chain.
+///
+/// Generic over the value only, as are others here: what is generic over the stage is compiled
+/// for each callback of a program.
 #[inline(always)]
-fn skip_value<M: Flavour, S>(stage: S) -> Flow<M> {
-    drop_contained(stage);
-    Flow::Next
-}
-
-#[inline(always)]
-fn skip_failure<M: Flavour, S>(stage: S, slot: &Slot<M>) -> Flow<M> {
-    assert!(slot.is_failure(), "{TYPES_FIT}");
-    drop_passed_by::<M, S>(stage);
-    Flow::Failed
+fn put<M: Flavour, U: Fits<M>>(slot: &mut Slot<M>, step: Step<M, U>) -> Flow<M> {
+    match step {
+        Step::Done(Ok(value)) => {
+            slot.put_value(value);
+            Flow::Next
+        }
+        Step::Done(Err(failure)) => {
+            slot.put_failure(failure);
+            Flow::Failed
+        }
+        Step::Wait(link) => Flow::Wait(link.into_core()),
+        // The value is stored first: when `target` has stopped, this chain goes on with it.
+        Step::Run(target, value) => {
+            slot.put_value(value);
+            Flow::Call(target)
+        }
+    }
 }
 
 #[inline(always)]
@@ -124,35 +131,41 @@ pub(super) fn run_now<M: Flavour, T: 'static, S: Stage<M, T>>(
     added_at: CallSite,
 ) -> Step<M, S::Out> {
     let input = match input {
-        Err(failure) if S::SKIPS == Skips::Failures => {
-            return Step::Done(Err(pass_by::<M, S>(stage, failure, added_at)));
+        Err(failure) if S::SKIPS_FAILURES => {
+            drop_passed_by::<M, S>(stage);
+            return Step::Done(Err(note_passed(failure, added_at)));
         }
-        Ok(value) if S::SKIPS == Skips::Values => {
+        Ok(value) if S::SKIPS_VALUES => {
             drop_contained(stage);
             return Step::Done(Ok(S::pass(value)));
         }
         input => input,
     };
-    match catch(|| stage.run(input)) {
-        Ok(Step::Done(Err(mut failure))) => {
-            failure.passed(added_at);
-            Step::Done(Err(failure))
-        }
+    outcome_of(catch(|| stage.run(input)), added_at)
+}
+
+/// The outcome of the stage that was added at `added_at`, which has returned it or panicked.
+#[inline(always)]
+fn outcome_of<M: Flavour, U>(
+    outcome: std::result::Result<Step<M, U>, Box<dyn Any + Send>>,
+    added_at: CallSite,
+) -> Step<M, U> {
+    match outcome {
+        Ok(Step::Done(Err(failure))) => Step::Done(Err(note_passed(failure, added_at))),
         Ok(step) => step,
-        Err(payload) => {
-            let panicked = Panicked::from_payload(payload);
-            Step::Done(Err(Failure::raised_at_place(panicked, added_at)))
-        }
+        Err(payload) => Step::Done(Err(failure_of_panic(payload, added_at))),
     }
 }
 
-/// A failure passes a stage, without a chain. Not inlined, so that values stay fast.
-#[cold]
-#[inline(never)]
-fn pass_by<M: Flavour, S>(stage: S, mut failure: Failure, added_at: CallSite) -> Failure {
-    drop_passed_by::<M, S>(stage);
+#[inline]
+fn note_passed(mut failure: Failure, added_at: CallSite) -> Failure {
     failure.passed(added_at);
     failure
+}
+
+#[cold]
+fn failure_of_panic(payload: Box<dyn Any + Send>, added_at: CallSite) -> Failure {
+    Failure::raised_at_place(Panicked::from_payload(payload), added_at)
 }
 
 /// Drops a callback because a failure passes it.
@@ -160,19 +173,20 @@ fn pass_by<M: Flavour, S>(stage: S, mut failure: Failure, added_at: CallSite) ->
 /// If the callback has captured a Deferred, whose trigger was lost to the same failure, then
 /// the report of its `Abandoned` is minor: see [`is_passing_by`].
 fn drop_passed_by<M: Flavour, S>(callback: S) {
-    if !std::mem::needs_drop::<S>() {
-        return;
+    if const { std::mem::needs_drop::<S>() } {
+        count_passed_by::<M>(1);
+        drop_contained(callback);
+        count_passed_by::<M>(-1);
     }
-    // A count and no flag: the drop may run another chain, in which a failure passes a stage.
-    let change = |by: isize| {
-        M::work_queue(|queue| {
-            let count = queue.passed_by.get();
-            queue.passed_by.set(count.saturating_add_signed(by));
-        });
-    };
-    change(1);
-    drop_contained(callback);
-    change(-1);
+}
+
+/// Counts the calls of [`drop_passed_by`] that run. A count and no flag: the drop may run another
+/// chain, in which a failure passes a stage.
+fn count_passed_by<M: Flavour>(change: isize) {
+    M::work_queue(|queue| {
+        let count = queue.passed_by.get();
+        queue.passed_by.set(count.saturating_add_signed(change));
+    });
 }
 
 /// Whether a drop that runs now is part of [`drop_passed_by`].
@@ -343,8 +357,7 @@ fn put_panic<M: Flavour>(
     payload: Box<dyn Any + Send>,
 ) {
     let place = running.unwrap_or_else(|| guard.core().with(|state| state.made_at));
-    let failure = Failure::raised_at_place(Panicked::from_payload(payload), place);
-    guard.slot().put_failure(failure);
+    guard.slot().put_failure(failure_of_panic(payload, place));
 }
 
 /// Ends the run of a chain whose stages have run, or that is paused; the guard comes back if

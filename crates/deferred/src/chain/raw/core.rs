@@ -13,7 +13,7 @@ use super::cold::{ColdState, CommonState};
 use super::head::Head;
 use super::lock::{CoreLock, Incoming};
 use super::slot::Slot;
-use super::stages::{Room, Stages};
+use super::stages::{Queued, Room, Stages};
 use super::storage::Storage;
 use crate::chain::phase::{Phase, PhaseOf, Transition};
 use crate::stage_trace::CallSite;
@@ -164,6 +164,23 @@ impl<M: Storage> Core<M> {
         self.witness.reached();
         // SAFETY: by contract.
         f(unsafe { &mut *self.slot.get() })
+    }
+
+    /// Adds a stage at the end, without the lock.
+    ///
+    /// # Safety
+    /// The chain is of one thread; or the lock is held, and there is no run guard.
+    #[inline(always)]
+    pub(super) unsafe fn push_unlocked<T: 'static, S: Queued<Self, T>>(
+        &self,
+        stage: S,
+        added_at: CallSite,
+    ) {
+        self.witness.reached();
+        // SAFETY: by contract, and there is no other reference to the stages: if a chain of one
+        // thread runs, this is called from inside of a stage, for whose run the guard has dropped
+        // its reference (see `RunGuard::run_first`).
+        unsafe { &mut *self.stages.get() }.push::<T, S>(stage, added_at);
     }
 
     /// Takes the result and the stages out of a core that has no other reference.

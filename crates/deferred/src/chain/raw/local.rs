@@ -52,16 +52,10 @@ unsafe impl<T> CoreLock<T> for LocalCell<T> {
 
     #[inline(always)]
     fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
-        #[cfg(debug_assertions)]
-        assert!(
-            !self.is_borrowed.replace(true),
-            "a step of a chain ran inside another"
-        );
         // SAFETY: the cell is not `Sync`, and by the rule `f` runs no code of users and no
         // `with` of the same cell: so this is the only reference. Debug builds check it.
-        let result = f(unsafe { &mut *self.value.get() });
-        #[cfg(debug_assertions)]
-        self.is_borrowed.set(false);
+        let result = f(unsafe { self.lend() });
+        self.end_step();
         result
     }
 
@@ -73,6 +67,29 @@ unsafe impl<T> CoreLock<T> for LocalCell<T> {
     #[inline(always)]
     fn get_mut(&mut self) -> &mut T {
         self.value.get_mut()
+    }
+}
+
+// Not generic over what `with` runs, so that these are not compiled for each step of a chain.
+impl<T> LocalCell<T> {
+    /// # Safety
+    /// There is no other reference until [`end_step`](Self::end_step).
+    #[inline(always)]
+    #[expect(clippy::mut_from_ref, reason = "by contract, it is the only one")]
+    unsafe fn lend(&self) -> &mut T {
+        #[cfg(debug_assertions)]
+        assert!(
+            !self.is_borrowed.replace(true),
+            "a step of a chain ran inside another"
+        );
+        // SAFETY: by contract.
+        unsafe { &mut *self.value.get() }
+    }
+
+    #[inline(always)]
+    fn end_step(&self) {
+        #[cfg(debug_assertions)]
+        self.is_borrowed.set(false);
     }
 }
 

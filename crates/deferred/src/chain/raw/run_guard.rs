@@ -9,7 +9,7 @@ use super::core::Core;
 use super::core_ref::CoreRef;
 use super::lock::Incoming;
 use super::slot::Slot;
-use super::stages::{RunsStages, Stages};
+use super::stages::{Queued, RunsStages, Stages};
 use super::state_guard::StateGuard;
 use super::storage::Storage;
 use crate::chain::phase::Transition;
@@ -132,6 +132,43 @@ impl<'a, M: Storage> RunGuard<'a, M> {
             Ok(prepared)
         })?;
         Ok((Self { core }, prepared))
+    }
+
+    /// Adds a stage to a chain; if the chain is at its end, acquires the guard to run it.
+    #[inline(always)]
+    pub(crate) fn add_stage<T: 'static, S: Queued<Core<M>, T>>(
+        core: &'a CoreRef<M>,
+        stage: S,
+        added_at: CallSite,
+    ) -> Option<Self> {
+        // Added in any phase: if the chain runs or waits, its run takes the stage; if it is at its
+        // end, this call gets the guard and runs it.
+        if M::IS_SHARED {
+            let acquired = Self::acquire(core, Transition::AddStage, |state| {
+                state.push::<T, S>(stage, added_at);
+                state.is_at_end().then_some(()).ok_or(())
+            });
+            return acquired.ok().map(|(guard, ())| guard);
+        }
+        // SAFETY: the chain is of one thread.
+        unsafe { core.push_unlocked::<T, S>(stage, added_at) };
+        Self::acquire_at_end(core)
+    }
+
+    /// Acquires the guard of a chain that is at its end. A function of its own, so that it is not
+    /// compiled for each type of stage.
+    #[inline(always)]
+    fn acquire_at_end(core: &'a CoreRef<M>) -> Option<Self> {
+        let is_at_end = core.with(|state| {
+            let is_at_end = state.is_at_end();
+            if is_at_end {
+                state.acquire(Transition::AddStage);
+            }
+            is_at_end
+        });
+        is_at_end.then(|| Self {
+            core: BorrowedCore::new(core),
+        })
     }
 
     /// Releases the guard by the transition that `f` returns; keeps it if `f` returns

@@ -7,7 +7,7 @@ use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
 
-use super::word::{Word, read, word_aligned, words_of, write};
+use super::word::{Placement, Word, read, word_aligned, words_of, write};
 use crate::failure::{Failure, Result};
 use crate::panics::drop_contained;
 use crate::stage_trace::CallSite;
@@ -55,8 +55,11 @@ enum IsFailure {}
 /// How a slot keeps a `T`.
 struct ValueOf<T, const WORDS: usize>(T);
 
-impl<T: 'static, const WORDS: usize> ValueOf<T, WORDS> {
+impl<T, const WORDS: usize> Placement<T> for ValueOf<T, WORDS> {
     const BOXED: bool = words_of::<T>() > WORDS || !word_aligned::<T>();
+}
+
+impl<T: 'static, const WORDS: usize> ValueOf<T, WORDS> {
     const TYPE: &'static ValueType = &ValueType {
         id: TypeId::of::<T>(),
         words: if Self::BOXED { 1 } else { words_of::<T>() },
@@ -71,7 +74,7 @@ impl<T: 'static, const WORDS: usize> ValueOf<T, WORDS> {
     /// `place` holds a `T` as a slot keeps it, which is not used again.
     unsafe fn drop_at(place: *mut Word) {
         // SAFETY: by contract.
-        drop_contained(unsafe { read::<T>(place, Self::BOXED) });
+        drop_contained(unsafe { read::<Self, T>(place) });
     }
 }
 
@@ -118,7 +121,7 @@ impl<M, const WORDS: usize> Slot<M, WORDS> {
     pub(crate) fn put_value<T: Fits<M>>(&mut self, value: T) {
         debug_assert!(self.is_empty());
         // SAFETY: `words` is aligned to a word, and large enough: `BOXED` says so.
-        unsafe { write(self.words.as_mut_ptr(), value, ValueOf::<T, WORDS>::BOXED) };
+        unsafe { write::<ValueOf<T, WORDS>, T>(self.words.as_mut_ptr(), value) };
         self.content = Some(ValueOf::<T, WORDS>::TYPE);
     }
 
@@ -127,7 +130,7 @@ impl<M, const WORDS: usize> Slot<M, WORDS> {
         debug_assert!(self.is_empty());
         const { assert!(WORDS >= 1 && words_of::<Failure>() == 1 && word_aligned::<Failure>()) };
         // SAFETY: a failure is one word.
-        unsafe { write(self.words.as_mut_ptr(), failure, false) };
+        unsafe { write::<ValueOf<Failure, WORDS>, Failure>(self.words.as_mut_ptr(), failure) };
         self.content = Some(&FAILURE);
     }
 
@@ -150,7 +153,7 @@ impl<M, const WORDS: usize> Slot<M, WORDS> {
         }
         self.content = None;
         // SAFETY: a `T` was put here, and the slot now counts as empty, so it is read once.
-        Some(unsafe { read(self.words.as_ptr(), ValueOf::<T, WORDS>::BOXED) })
+        Some(unsafe { read::<ValueOf<T, WORDS>, T>(self.words.as_ptr()) })
     }
 
     /// Takes the failure out, if the slot holds one.
@@ -161,7 +164,7 @@ impl<M, const WORDS: usize> Slot<M, WORDS> {
         }
         self.content = None;
         // SAFETY: a failure was put here, and the slot now counts as empty.
-        Some(unsafe { read(self.words.as_ptr(), false) })
+        Some(unsafe { read::<ValueOf<Failure, WORDS>, Failure>(self.words.as_ptr()) })
     }
 
     /// The failure, if the slot holds one.

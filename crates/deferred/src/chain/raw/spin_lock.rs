@@ -41,6 +41,12 @@ unsafe impl<X: Send> Sync for SpinLock<X> {}
 /// Unlocks when dropped, also by a panic.
 struct Taken<'a>(&'a AtomicBool);
 
+/// A lock that is held. (Dropped from the first field to the last.)
+struct Held<'a> {
+    _held: LockHeld,
+    _taken: Taken<'a>,
+}
+
 impl Drop for Taken<'_> {
     #[inline(always)]
     fn drop(&mut self) {
@@ -64,14 +70,9 @@ unsafe impl<X> CoreLock<X> for SpinLock<X> {
 
     #[inline(always)]
     fn with<R>(&self, f: impl FnOnce(&mut X) -> R) -> R {
-        if !self.take() {
-            self.wait();
-        }
-        let _taken = Taken(&self.is_taken);
-        let _held = LockHeld::new();
-        self.witness.reached();
+        let _held = self.lock();
         // SAFETY: this thread has set `is_taken`, and the reference ends with `f`.
-        f(unsafe { &mut *self.content.get() })
+        f(unsafe { self.lend() })
     }
 
     #[inline(always)]
@@ -85,7 +86,30 @@ unsafe impl<X> CoreLock<X> for SpinLock<X> {
     }
 }
 
+// Not generic over what `with` runs, so that these are not compiled for each step of a chain.
 impl<X> SpinLock<X> {
+    #[inline(always)]
+    fn lock(&self) -> Held<'_> {
+        if !self.take() {
+            self.wait();
+        }
+        let taken = Taken(&self.is_taken);
+        Held {
+            _held: LockHeld::new(),
+            _taken: taken,
+        }
+    }
+
+    /// # Safety
+    /// The lock is held, and there is no other reference.
+    #[inline(always)]
+    #[expect(clippy::mut_from_ref, reason = "by contract, it is the only one")]
+    unsafe fn lend(&self) -> &mut X {
+        self.witness.reached();
+        // SAFETY: by contract.
+        unsafe { &mut *self.content.get() }
+    }
+
     /// Takes the lock if it is free.
     #[inline(always)]
     fn take(&self) -> bool {

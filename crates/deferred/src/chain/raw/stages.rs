@@ -6,7 +6,7 @@ use std::ptr;
 
 use super::buffer::Buffer;
 use super::slot::{Fits, Slot};
-use super::word::{Word, read, word_aligned, words_of, write};
+use super::word::{Placement, Word, read, word_aligned, words_of, write};
 use crate::panics::drop_contained;
 
 /// Room in the core itself: for three stages whose closures capture two words each, or four
@@ -102,8 +102,11 @@ type RunAt<C> = unsafe fn(*mut Word, &C) -> <C as RunsStages>::Flow;
 /// How the queue keeps an `S`.
 struct StageOf<S>(S);
 
-impl<S: 'static> StageOf<S> {
+impl<S> Placement<S> for StageOf<S> {
     const BOXED: bool = size_of::<S>() > LARGEST_INLINE_BYTES || !word_aligned::<S>();
+}
+
+impl<S: 'static> StageOf<S> {
     /// Number of words of its record.
     const WORDS: usize = HEADER_WORDS + if Self::BOXED { 1 } else { words_of::<S>() };
 
@@ -112,7 +115,7 @@ impl<S: 'static> StageOf<S> {
     #[inline(always)]
     unsafe fn take(record: *mut Word) -> S {
         // SAFETY: by contract; the stage is behind the header.
-        unsafe { read::<S>(record.add(HEADER_WORDS), Self::BOXED) }
+        unsafe { read::<Self, S>(record.add(HEADER_WORDS)) }
     }
 
     /// # Safety
@@ -139,11 +142,27 @@ impl<C: RunsStages, T: 'static, S: Queued<C, T>> QueuedAs<C, T, S> {
     unsafe fn run_at(record: *mut Word, core: &C) -> C::Flow {
         // SAFETY: by contract; the next line removes it before any other code runs.
         let stage = unsafe { StageOf::<S>::take(record) };
-        // SAFETY: the caller has exclusive access, by contract. It is done here and not by the
-        // caller, because here the size is a constant.
-        unsafe { (*core.stages()).head = record.wrapping_add(StageOf::<S>::WORDS) };
-        // SAFETY: by contract.
-        stage.run_queued(unsafe { &mut *core.slot() })
+        // SAFETY: by contract. It is called here and not by the caller, because here the size is a
+        // constant.
+        stage.run_queued(unsafe { remove_first(core, record, StageOf::<S>::WORDS) })
+    }
+}
+
+/// Removes the first record, of `words` words; returns the slot for its stage.
+///
+/// # Safety
+/// As of [`QueuedAs::run_at`].
+#[inline(always)]
+#[expect(clippy::mut_from_ref, reason = "by contract, it is the only one")]
+unsafe fn remove_first<C: RunsStages>(
+    core: &C,
+    record: *mut Word,
+    words: usize,
+) -> &mut Slot<C::Flavour> {
+    // SAFETY: by contract.
+    unsafe {
+        (*core.stages()).head = record.wrapping_add(words);
+        &mut *core.slot()
     }
 }
 
@@ -310,7 +329,7 @@ impl<C: RunsStages> Stages<C> {
         unsafe {
             let record = self.tail;
             record.cast::<Header<C>>().write(Header { of, added_at });
-            write(record.add(HEADER_WORDS), stage, StageOf::<S>::BOXED);
+            write::<StageOf<S>, S>(record.add(HEADER_WORDS), stage);
             self.tail = record.add(StageOf::<S>::WORDS);
         }
     }

@@ -159,16 +159,13 @@ impl<M: Storage> StateGuard<'_, M> {
 
     /// Adds a stage at the end.
     #[inline(always)]
-    pub(crate) fn push<T: 'static, S: Queued<Core<M>, T>>(&mut self, stage: S, added_at: CallSite) {
+    pub(super) fn push<T: 'static, S: Queued<Core<M>, T>>(&mut self, stage: S, added_at: CallSite) {
         if M::IS_SHARED && self.phase() == Phase::Running {
             let incoming = self.locked.incoming.get_or_insert_with(Stages::new);
             return incoming.push::<T, S>(stage, added_at);
         }
-        self.core.witness.reached();
-        // SAFETY: the lock is held, and either there is no run guard, or the chain is of
-        // one thread: then this is called from inside of a stage, for whose run the guard
-        // has dropped its reference to the stages (see `RunGuard::run_first`).
-        unsafe { &mut *self.core.stages.get() }.push::<T, S>(stage, added_at);
+        // SAFETY: the lock is held, and either there is no run guard, or the chain is of one thread.
+        unsafe { self.core.push_unlocked::<T, S>(stage, added_at) };
     }
 
     /// Where the queued stages were added; `None` while another thread may run them.

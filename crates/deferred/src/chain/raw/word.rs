@@ -13,14 +13,21 @@ pub(super) const fn word_aligned<T>() -> bool {
     align_of::<T>() <= align_of::<Word>()
 }
 
-/// Moves `value` to `place`, boxed if `BOXED`.
+/// How a place of words keeps a `T`: in itself, or in a box.
+pub(super) trait Placement<T> {
+    /// Whether it keeps a box of it. A constant, so that code is compiled for that case or for the
+    /// other one only.
+    const BOXED: bool;
+}
+
+/// Moves `value` to `place`, as `K` says.
 ///
 /// # Safety
 /// `place` is aligned to a word and valid for writes of `words_of` of a `T`, or
-/// of one word if `BOXED`; if not `BOXED`, a word's alignment is enough for `T`.
+/// of one word if it is boxed; if not, a word's alignment is enough for `T`.
 #[inline(always)]
-pub(super) unsafe fn write<T>(place: *mut Word, value: T, boxed: bool) {
-    if boxed {
+pub(super) unsafe fn write<K: Placement<T>, T>(place: *mut Word, value: T) {
+    if K::BOXED {
         // SAFETY: by contract.
         unsafe { place.cast::<Box<T>>().write(Box::new(value)) }
     } else {
@@ -32,11 +39,11 @@ pub(super) unsafe fn write<T>(place: *mut Word, value: T, boxed: bool) {
 /// Moves out what [`write`] put at `place`.
 ///
 /// # Safety
-/// `place` holds a `T` written by [`write`] with the same `boxed`, which is not
+/// `place` holds a `T` written by [`write`] with the same `K`, which is not
 /// used again afterwards.
 #[inline(always)]
-pub(super) unsafe fn read<T>(place: *const Word, boxed: bool) -> T {
-    if boxed {
+pub(super) unsafe fn read<K: Placement<T>, T>(place: *const Word) -> T {
+    if K::BOXED {
         // SAFETY: by contract.
         *unsafe { place.cast::<Box<T>>().read() }
     } else {
