@@ -32,7 +32,7 @@ use self::sealed::Sealed;
 use crate::failure::{Failure, Result};
 use crate::local::Deferred;
 use crate::state::State;
-use crate::unhandled::{self, Unhandled, capture_everywhere};
+use crate::unhandled::{Hooked, Unhandled, capture_everywhere};
 
 /// A Deferred of either flavour: one of this thread, or one of `deferred::sync`. The trait is
 /// sealed.
@@ -230,8 +230,9 @@ pub fn assert_no_result<D: AnyDeferred>(deferred: &D) {
 /// ```
 #[track_caller]
 pub fn with_no_unhandled<R>(body: impl FnOnce() -> R) -> R {
-    let (result, unhandled) = capture_unhandled(body);
-    assert_none(&unhandled);
+    let capture = Capture::new();
+    let result = body();
+    assert_none(&capture.end());
     result
 }
 
@@ -293,11 +294,33 @@ fn assert_none(unhandled: &[Unhandled]) {
 /// assert_eq!(unhandled[0].failure().message(), "lost");
 /// ```
 pub fn capture_unhandled<R>(body: impl FnOnce() -> R) -> (R, Vec<Unhandled>) {
-    let captured = Rc::new(RefCell::new(Vec::new()));
-    let sink = Rc::clone(&captured);
-    let hook = move |unhandled: &Unhandled| sink.borrow_mut().push(unhandled.clone());
-    let result = unhandled::with_hook(hook, body);
-    (result, captured.take())
+    let capture = Capture::new();
+    let result = body();
+    (result, capture.end())
+}
+
+/// Captures the failures that are reported as unhandled on this thread.
+struct Capture {
+    captured: Rc<RefCell<Vec<Unhandled>>>,
+    hooked: Hooked,
+}
+
+// Not generic over the body, so that it is compiled once and not for each test.
+impl Capture {
+    fn new() -> Self {
+        let captured = Rc::new(RefCell::new(Vec::new()));
+        let sink = Rc::clone(&captured);
+        let hook = move |unhandled: &Unhandled| sink.borrow_mut().push(unhandled.clone());
+        Self {
+            captured,
+            hooked: Hooked::new(Rc::new(hook)),
+        }
+    }
+
+    fn end(self) -> Vec<Unhandled> {
+        drop(self.hooked);
+        self.captured.take()
+    }
 }
 
 /// As [`capture_unhandled`], for the failures of all threads that have no hook of their

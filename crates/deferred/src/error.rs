@@ -275,8 +275,11 @@ impl Failure {
     #[track_caller]
     #[inline]
     pub fn catch<R>(f: impl FnOnce() -> R) -> Result<R> {
-        let called_at = Location::caller();
-        Self::catch_at(called_at, f)
+        // Not by `catch_at`, nor by `map_err`: these would be compiled for each closure, too.
+        match catch(f) {
+            Ok(result) => Ok(result),
+            Err(payload) => Err(Self::of_panic(payload, Location::caller())),
+        }
     }
 
     /// As [`catch`](Self::catch), but the failure names `place`: for example, that of the call with
@@ -287,7 +290,6 @@ impl Failure {
     /// The panic.
     #[inline]
     pub fn catch_at<R>(place: &'static Location<'static>, f: impl FnOnce() -> R) -> Result<R> {
-        // No `map_err`: it would be compiled for each closure, too.
         match catch(f) {
             Ok(result) => Ok(result),
             Err(payload) => Err(Self::of_panic(payload, place)),

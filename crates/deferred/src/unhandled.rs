@@ -374,16 +374,35 @@ pub(crate) fn capture_everywhere<R>(
 /// assert_eq!(*seen.borrow(), ["lost"]);
 /// ```
 pub fn with_hook<R>(hook: impl Fn(&Unhandled) + 'static, body: impl FnOnce() -> R) -> R {
-    struct Popped;
-    impl Drop for Popped {
-        fn drop(&mut self) {
-            let hook = LOCAL.with(|hooks| hooks.borrow_mut().pop());
-            drop_contained(hook);
+    let _hooked = Hooked::new(Rc::new(hook));
+    body()
+}
+
+/// A hook of this thread, set until this is dropped.
+pub(crate) struct Hooked {
+    // Dropped first.
+    _entered: Entered,
+    _popped: Popped,
+}
+
+impl Hooked {
+    pub(crate) fn new(hook: LocalHook) -> Self {
+        LOCAL.with(|hooks| hooks.borrow_mut().push(hook));
+        let popped = Popped;
+        Self {
+            // If a hook calls this, reports of the body still go to the new hook.
+            _entered: Reporting::enter(Reporting::Not),
+            _popped: popped,
         }
     }
-    LOCAL.with(|hooks| hooks.borrow_mut().push(Rc::new(hook)));
-    let _popped = Popped;
-    // If a hook calls this, reports of `body` still go to the new hook.
-    let _entered = Reporting::enter(Reporting::Not);
-    body()
+}
+
+/// Takes the last hook of this thread when it is dropped.
+struct Popped;
+
+impl Drop for Popped {
+    fn drop(&mut self) {
+        let hook = LOCAL.with(|hooks| hooks.borrow_mut().pop());
+        drop_contained(hook);
+    }
 }

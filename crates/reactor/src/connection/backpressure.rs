@@ -241,7 +241,9 @@ impl dyn AnySource {
             return base.settle_push_producer();
         };
         // Output of a producer does not count as an answer to input.
-        base.transport.unprompted(|| self.pull(&mut *pull));
+        let unprompted = base.transport.unprompted();
+        self.pull(&mut *pull);
+        drop(unprompted);
         // The call may have unregistered this producer, and registered another one.
         if base.transport.has_producer() && !base.is_replaced() {
             base.with_cold(|cold| cold.producer = Some(Producer::Pull(pull)));

@@ -6,10 +6,12 @@
 
 use std::cell::RefCell;
 use std::io::IoSlice;
+use std::mem::ManuallyDrop;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
 use deferred::{Deferred, Failure, fail};
+use tracing::Span;
 use tracing::span::EnteredSpan;
 
 use super::cold::{ColdCell, ColdState};
@@ -19,7 +21,35 @@ use super::transport::Transport;
 use crate::core::Core;
 use crate::error::{ConnectionClosed, Gone, SendDescriptorError};
 use crate::handle::ReactorHandle;
+use crate::mailbox::Cause;
 use crate::panics::contain;
+
+/// A connection's span in the log, if there is one, entered until this is dropped.
+///
+/// Most connections have none, and enter it for each message: so the drop tests that first, and
+/// needs no call. (The drop of an `Option<EnteredSpan>` is a call.)
+pub(super) struct InSpan(ManuallyDrop<Option<EnteredSpan>>);
+
+impl InSpan {
+    #[inline(always)]
+    pub(super) fn enter(span: Option<Span>) -> Self {
+        Self(ManuallyDrop::new(span.map(Span::entered)))
+    }
+
+    #[cold]
+    fn leave(&mut self) {
+        drop(self.0.take());
+    }
+}
+
+impl Drop for InSpan {
+    #[inline(always)]
+    fn drop(&mut self) {
+        if self.0.is_some() {
+            self.leave();
+        }
+    }
+}
 
 pub(crate) struct Base {
     pub(super) transport: Transport,
@@ -69,7 +99,8 @@ impl Base {
         if is_busy {
             self.write(bytes);
         } else {
-            self.transport.unprompted(|| self.write(bytes));
+            let _unprompted = self.transport.unprompted();
+            self.write(bytes);
         }
     }
 
@@ -120,6 +151,15 @@ impl Base {
         Ok(())
     }
 
+    // --- jobs ---
+
+    /// Calls `job` in the connection's span, as a job with this cause.
+    pub(super) fn run_as(&self, cause: Cause, job: &mut dyn FnMut()) {
+        let _span = self.enter_span();
+        let _unprompted = (cause == Cause::Other).then(|| self.transport.unprompted());
+        job();
+    }
+
     // --- the cold state ---
 
     /// Calls `f` with the cold state. `f` must not run user code.
@@ -135,17 +175,17 @@ impl Base {
 
     /// Enters the connection's span in the log, if there is one, until the result is dropped.
     #[inline(always)]
-    pub(super) fn enter_span(&self) -> Option<EnteredSpan> {
+    pub(super) fn enter_span(&self) -> InSpan {
         if self.has_cold() {
             self.enter_cold_span()
         } else {
-            None
+            InSpan::enter(None)
         }
     }
 
     #[cold]
-    fn enter_cold_span(&self) -> Option<EnteredSpan> {
-        self.cold.span().map(tracing::Span::entered)
+    fn enter_cold_span(&self) -> InSpan {
+        InSpan::enter(self.cold.span())
     }
 
     /// Fires when the connection is over, with the reason.

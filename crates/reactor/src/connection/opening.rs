@@ -171,31 +171,23 @@ impl<P: Protocol> ConnectionSource<P> {
     /// Makes the framing, and calls `connection_made`.
     pub(super) fn begin(&self, protocol: P) -> Result<()> {
         let transport = self.transport();
-        let framing = Failure::catch(|| protocol.framing());
-        let begun = match framing {
-            Ok(framing) => {
-                let mut open = self.mailbox.open.borrow_mut();
-                let open = open.insert(Open {
-                    protocol,
-                    framing: Some(framing),
-                });
-                let made = || self.guard(open, |protocol, cx| protocol.connection_made(cx));
-                transport.unprompted(made)
-            }
-            Err(failure) => {
-                transport.fail(failure.clone());
-                self.mailbox.open.replace(Some(Open {
-                    protocol,
-                    framing: None,
-                }));
-                let reason = ConnectionClosed::Failed(failure.clone());
-                self.any().handle(Call::Lost(reason));
-                self.drop_protocol();
-                Err(failure)
-            }
+        let mut has_framing = false;
+        // In one call, because each closure that catches panics is compiled for each protocol.
+        let begun = {
+            let mut open = self.mailbox.open.borrow_mut();
+            let open = open.insert(Open {
+                protocol,
+                framing: None,
+            });
+            let _unprompted = transport.unprompted();
+            self.guard(open, |protocol, cx| {
+                cx.replace_framing(protocol.framing());
+                has_framing = true;
+                protocol.connection_made(cx)
+            })
         };
         if let Err(failure) = &begun {
-            transport.fail(failure.clone());
+            self.any().begin_failed(failure, has_framing);
         }
         self.settle_now();
         begun
@@ -211,6 +203,17 @@ impl dyn AnySource {
                 cold.span = span;
                 cold.on_close = on_close;
             });
+        }
+    }
+
+    /// Ends a connection whose beginning has failed: making its framing, or `connection_made`.
+    #[cold]
+    fn begin_failed(&self, failure: &Failure, has_framing: bool) {
+        self.transport().fail(failure.clone());
+        if !has_framing {
+            // It is over at once, because without a framing nothing can be delivered.
+            self.handle(Call::Lost(ConnectionClosed::Failed(failure.clone())));
+            self.drop_protocol();
         }
     }
 
@@ -256,7 +259,9 @@ impl dyn AnySource {
         if let Some(Opening { number, on_close }) = base.cold.look(|cold| cold.opening.take()) {
             self.open_span(number, on_close);
         }
-        let made = transport.unprompted(|| self.call(Call::Made));
+        let unprompted = transport.unprompted();
+        let made = self.call(Call::Made);
+        drop(unprompted);
         if let Err(failure) = &made {
             transport.fail(failure.clone());
         }

@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use deferred::{Failure, Result};
 
 use super::context::Context;
+use crate::address::Address;
 use crate::error::ConnectionClosed;
 use crate::framing::Framing;
 
@@ -336,8 +337,7 @@ pub trait Protocol: Sized + 'static {
         cx: &mut Context<'_, Self>,
         descriptor: OwnedFd,
     ) -> Result<()> {
-        tracing::warn!(target: "reactor", peer = %cx.peer(), "a descriptor is closed: the protocol does not take any");
-        drop(descriptor);
+        refuse_descriptor(cx.peer(), descriptor);
         Ok(())
     }
 
@@ -349,4 +349,10 @@ pub trait Protocol: Sized + 'static {
     fn connection_lost(&mut self, cx: &mut Context<'_, Self>, reason: ConnectionClosed) {
         let _ = (cx, reason);
     }
+}
+
+/// Not in the default method, which is compiled for each protocol.
+fn refuse_descriptor(peer: &Address, descriptor: OwnedFd) {
+    tracing::warn!(target: "reactor", %peer, "a descriptor is closed: the protocol does not take any");
+    drop(descriptor);
 }

@@ -151,7 +151,9 @@ impl Pump for Pumping {
         };
         // Written as unprompted output, because it does not answer input of the sink; that input
         // may be the answer to these bytes.
-        sink.transport().unprompted(|| sink.base().write(bytes));
+        let unprompted = sink.transport().unprompted();
+        sink.base().write(bytes);
+        drop(unprompted);
         self.pumped.set(self.pumped.get() + bytes.len() as u64);
         // Flushed at once, so that the reader is not paused because of bytes that the system would
         // take now.

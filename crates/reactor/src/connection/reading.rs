@@ -299,37 +299,70 @@ fn deliver_specially<P: Protocol>(
     decoded: Result<Decoded<()>>,
     stall: &mut Stall,
 ) -> Result<usize> {
-    match decoded {
-        Ok(Decoded::Skip { consumed: length } | Decoded::RawBytes { length })
-            if length == 0 || length > rest.len() =>
-        {
-            Err(Failure::new(BadFraming))
-        }
-        Ok(Decoded::Skip { consumed }) => Ok(consumed),
-        // The protocol has taken none of these bytes, and waits for more.
-        Ok(Decoded::RawBytes { .. }) if stall.is_raw => Ok(0),
-        Ok(Decoded::RawBytes { length }) => {
+    match stall.next_step(decoded, rest.len())? {
+        Special::Consumed(consumed) => Ok(consumed),
+        Special::Raw(length) => {
             let taken = protocol.raw_received(cx, &rest[..length])?;
-            if taken > length {
-                return Err(Failure::new(TookTooMuch { taken, length }));
-            }
-            stall.is_raw = taken == 0;
-            stall.goes_on = taken == 0;
-            Ok(taken)
+            stall.raw_taken(taken, length)
         }
-        Ok(Decoded::Incomplete | Decoded::Frame { .. }) => Ok(0),
-        Err(failure) => {
-            stall.is_bad_input = true;
-            // A framing that refuses the same input again cannot skip it.
-            if stall.was_refused {
-                return Err(failure);
-            }
+        Special::Refused(failure) => {
             protocol.framing_failed(cx, failure, rest)?;
-            stall.is_bad_input = false;
-            stall.was_refused = true;
-            stall.goes_on = true;
-            Ok(0)
+            Ok(stall.refusal_handled())
         }
+    }
+}
+
+/// What to do with a result of `decode` that is no frame.
+enum Special {
+    /// Nothing: so many bytes are consumed.
+    Consumed(usize),
+    /// Deliver so many raw bytes.
+    Raw(usize),
+    /// Call `framing_failed`.
+    Refused(Failure),
+}
+
+// Not generic over the protocol, so that it is compiled once.
+impl Stall {
+    fn next_step(&mut self, decoded: Result<Decoded<()>>, available: usize) -> Result<Special> {
+        match decoded {
+            Ok(Decoded::Skip { consumed: length } | Decoded::RawBytes { length })
+                if length == 0 || length > available =>
+            {
+                Err(Failure::new(BadFraming))
+            }
+            Ok(Decoded::Skip { consumed }) => Ok(Special::Consumed(consumed)),
+            // The protocol has taken none of these bytes, and waits for more.
+            Ok(Decoded::RawBytes { .. }) if self.is_raw => Ok(Special::Consumed(0)),
+            Ok(Decoded::RawBytes { length }) => Ok(Special::Raw(length)),
+            Ok(Decoded::Incomplete | Decoded::Frame { .. }) => Ok(Special::Consumed(0)),
+            Err(failure) => {
+                self.is_bad_input = true;
+                // A framing that refuses the same input again cannot skip it.
+                if self.was_refused {
+                    return Err(failure);
+                }
+                Ok(Special::Refused(failure))
+            }
+        }
+    }
+
+    /// Of `length` raw bytes, the protocol has taken so many.
+    fn raw_taken(&mut self, taken: usize, length: usize) -> Result<usize> {
+        if taken > length {
+            return Err(Failure::new(TookTooMuch { taken, length }));
+        }
+        self.is_raw = taken == 0;
+        self.goes_on = taken == 0;
+        Ok(taken)
+    }
+
+    /// `framing_failed` has returned `Ok`. Returns how many bytes that consumed.
+    fn refusal_handled(&mut self) -> usize {
+        self.is_bad_input = false;
+        self.was_refused = true;
+        self.goes_on = true;
+        0
     }
 }
 

@@ -1,15 +1,15 @@
 //! Settling: all pending work of a connection, after a handler has returned or when the loop runs
 //! the connection; and the end of the connection.
 
-use std::cell::RefMut;
-
 use super::any_source::{AnySource, Call};
+use super::base::{Base, InSpan};
+use super::cold::ColdState;
 use super::flags::Flags;
 use super::protocol::Protocol;
-use super::source::{ConnectionSource, Open};
+use super::source::ConnectionSource;
 use super::transport::Close;
 use crate::error::ConnectionClosed;
-use crate::mailbox::MailboxOwner;
+use crate::mailbox::{JobOwner, MailboxOwner};
 use crate::poll::Ready;
 
 impl dyn AnySource {
@@ -94,8 +94,6 @@ impl<P: Protocol> ConnectionSource<P> {
 
     #[inline(never)]
     fn settle_all(&self) {
-        let base = &self.base;
-        let transport = &base.transport;
         // A handler further up the stack has borrowed the protocol; the caller of that handler
         // settles the connection.
         let Ok(mut open) = self.mailbox.open.try_borrow_mut() else {
@@ -106,44 +104,7 @@ impl<P: Protocol> ConnectionSource<P> {
             self.run_jobs(open);
         }
         drop(open);
-        if transport.flags.has_any(Flags::SWITCHING) && base.switch() {
-            return;
-        }
-        if transport.flags.has_any(Flags::FILTERED) {
-            self.any().settle_filters();
-        }
-        if transport.can_flush() {
-            transport.flush();
-        } else {
-            transport.throttle_if_blocked();
-        }
-        if transport.flags.has_any(Flags::HAS_UNDECODED) && transport.takes_frames() {
-            // After the flush, because frames may have been held back until there was room for
-            // their answers.
-            self.decode_rest();
-            if transport.can_flush() {
-                transport.flush();
-            }
-        }
-        if base.has_cold() || transport.is_to_be_watched() {
-            self.any().settle_flow();
-        }
-        // After all output of jobs and frames, because `shut_write` waits for an empty buffer. It
-        // returns `true` once.
-        if transport.shut_write() {
-            self.any().handle(Call::WriteClosed);
-        }
-        // Input that arrived before the error is delivered first, then the connection ends: the
-        // peer's last words often say why it closed.
-        if transport.has_write_failed() {
-            self.any().read_arrived();
-        }
-        // The interest is updated last, because all steps above may change it, and not for a
-        // connection that ends below.
-        if transport.is_alive() {
-            transport.update_interest();
-        }
-        if let Some(reason) = transport.end() {
+        if let Some(reason) = self.base.settle_rest(self.any()) {
             self.finish(reason);
         }
     }
@@ -153,7 +114,113 @@ impl<P: Protocol> ConnectionSource<P> {
     #[inline(never)]
     fn finish(&self, reason: ConnectionClosed) {
         let base = &self.base;
-        let transport = &base.transport;
+        let ending = base.begin_to_end(&reason);
+        let mut open = self.mailbox.open.borrow_mut();
+        if let Some(open) = &mut *open
+            && ending.is_made
+        {
+            // Jobs that were posted before the end still run, because `connection_lost` is to be
+            // the last call of the protocol.
+            self.run_jobs(open);
+            let _span = ending.enter_span();
+            let called = self.guard_alone(open, |protocol, cx| {
+                protocol.connection_lost(cx, reason);
+                Ok(())
+            });
+            if let Err(failure) = called {
+                self.handler_failed(failure);
+            }
+        }
+        // Taken out of its cell before it is dropped, because the drop of a protocol is user code,
+        // and may use handles of this connection, which then report `Gone`.
+        let dead = open.take();
+        drop(open);
+        base.close(ending.close);
+        self.discard(dead);
+        ending.finish();
+    }
+}
+
+// Below is what needs no protocol: compiled once in a debug build, and inlined in an optimized one,
+// where a call of its own would take more instructions.
+
+/// The end of a connection, while it is made.
+struct Ending {
+    close: Close,
+    /// Whether the protocol hears of the end: `connection_made` was called.
+    is_made: bool,
+    cold: Option<Box<ColdState>>,
+    /// For those who wait for the end.
+    told: Option<ConnectionClosed>,
+}
+
+impl Ending {
+    /// Enters the connection's span in the log, if there is one.
+    #[inline]
+    fn enter_span(&self) -> InSpan {
+        let span = self.cold.as_ref().and_then(|cold| cold.span.clone());
+        InSpan::enter(span)
+    }
+
+    /// Fires Deferreds, whose callbacks are to find the connection gone.
+    #[inline]
+    fn finish(self) {
+        if let Some(cold) = self.cold {
+            cold.finish(self.told);
+        }
+    }
+}
+
+impl Base {
+    /// Does the work of a connection that is left when its jobs have run. Returns why the
+    /// connection is to end, if it is. `any` is the connection of this base.
+    #[inline]
+    fn settle_rest(&self, any: &(dyn AnySource + 'static)) -> Option<ConnectionClosed> {
+        let transport = &self.transport;
+        if transport.flags.has_any(Flags::SWITCHING) && self.switch() {
+            return None;
+        }
+        if transport.flags.has_any(Flags::FILTERED) {
+            any.settle_filters();
+        }
+        if transport.can_flush() {
+            transport.flush();
+        } else {
+            transport.throttle_if_blocked();
+        }
+        if transport.flags.has_any(Flags::HAS_UNDECODED) && transport.takes_frames() {
+            // After the flush, because frames may have been held back until there was room for
+            // their answers.
+            any.deliver_rest();
+            if transport.can_flush() {
+                transport.flush();
+            }
+        }
+        if self.has_cold() || transport.is_to_be_watched() {
+            any.settle_flow();
+        }
+        // After all output of jobs and frames, because `shut_write` waits for an empty buffer. It
+        // returns `true` once.
+        if transport.shut_write() {
+            any.handle(Call::WriteClosed);
+        }
+        // Input that arrived before the error is delivered first, then the connection ends: the
+        // peer's last words often say why it closed.
+        if transport.has_write_failed() {
+            any.read_arrived();
+        }
+        // The interest is updated last, because all steps above may change it, and not for a
+        // connection that ends below.
+        if transport.is_alive() {
+            transport.update_interest();
+        }
+        transport.end()
+    }
+
+    /// Ends the filters, and takes the cold state out.
+    #[inline]
+    fn begin_to_end(&self, reason: &ConnectionClosed) -> Ending {
+        let transport = &self.transport;
         let is_cut_short = transport.flags.has_any(Flags::ABORTING);
         let close = match reason {
             // Output was dropped, so the close must not be orderly: the peer would take the bytes
@@ -169,43 +236,29 @@ impl<P: Protocol> ConnectionSource<P> {
             ConnectionClosed::Lost(_) => Close::Broken,
         };
         if transport.flags.has_any(Flags::FILTERED) {
-            base.end_filters(&reason);
+            self.end_filters(reason);
         }
-        let is_made = !transport.flags.has_any(Flags::NOT_MADE);
-        let cold = base.cold.take();
+        let cold = self.cold.take();
         let told = cold
             .as_ref()
             .is_some_and(|cold| cold.needs_reason())
             .then(|| reason.clone());
-        let mut open: RefMut<'_, Option<Open<P>>> = self.mailbox.open.borrow_mut();
-        if let Some(open) = &mut *open
-            && is_made
-        {
-            // Jobs that were posted before the end still run, because `connection_lost` is to be
-            // the last call of the protocol.
-            self.run_jobs(open);
-            let _span = cold.as_ref().and_then(|cold| cold.span.clone());
-            let _span = _span.map(tracing::Span::entered);
-            self.handle(open, |protocol, cx| {
-                protocol.connection_lost(cx, reason);
-                Ok(())
-            });
+        Ending {
+            close,
+            is_made: !transport.flags.has_any(Flags::NOT_MADE),
+            cold,
+            told,
         }
-        // Taken out of its cell before it is dropped, because the drop of a protocol is user code,
-        // and may use handles of this connection, which then report `Gone`.
-        let dead = open.take();
-        drop(open);
-        // The socket is closed before user code runs in drops and waiters, because a callback may
-        // connect again, or bind the same address.
+    }
+
+    /// Closes the socket: before user code runs in drops and waiters, because a callback may
+    /// connect again, or bind the same address.
+    #[inline]
+    fn close(&self, close: Close) {
+        let transport = &self.transport;
         transport.close(close);
         transport.core().counters.connection_lost();
         transport.core().is_over(transport.key());
-        drop(base.rest.take());
-        self.discard(dead);
-        if let Some(cold) = cold {
-            // Last, because this fires Deferreds, and their callbacks are to find the connection
-            // gone.
-            cold.finish(told);
-        }
+        drop(self.rest.take());
     }
 }

@@ -26,7 +26,7 @@ use crate::cancel_on_close::CancelSet;
 use crate::core::{Core, Runnable};
 use crate::error::Gone;
 use crate::handle::ReactorHandle;
-use crate::mailbox::{Cause, Mailbox, MailboxOwner, MailboxStatus};
+use crate::mailbox::{self, Cause, JobOwner, Jobs, Mailbox, MailboxOwner, MailboxStatus};
 use crate::poll::Ready;
 use crate::registry::{EventSource, ListedConnection};
 
@@ -67,25 +67,14 @@ impl<P: Protocol> ConnectionSource<P> {
 
     // --- calling the protocol ---
 
-    #[cold]
-    fn guard_in_span<R>(
-        &self,
-        open: &mut Open<P>,
-        handler: impl FnOnce(&mut P, &mut Context<'_, P>) -> Result<R>,
-    ) -> Result<R> {
-        let _span = self.base.enter_span();
-        self.guard_alone(open, handler)
-    }
-
     #[inline(always)]
-    fn guard_alone<R>(
+    pub(super) fn guard_alone<R>(
         &self,
         open: &mut Open<P>,
         handler: impl FnOnce(&mut P, &mut Context<'_, P>) -> Result<R>,
     ) -> Result<R> {
         let Open { protocol, framing } = open;
-        Failure::catch(|| handler(protocol, &mut Context::new(self, framing)))
-            .and_then(|result| result)
+        Failure::catch(|| handler(protocol, &mut Context::new(self, framing))).flatten()
     }
 }
 
@@ -143,6 +132,24 @@ impl<P: Protocol> AnySource for ConnectionSource<P> {
     }
 }
 
+impl<P: Protocol> JobOwner for ConnectionSource<P> {
+    fn jobs(&self) -> &Jobs {
+        &self.mailbox.jobs
+    }
+
+    fn set_has_jobs(&self, has_jobs: bool) {
+        self.transport().flags.set_to(Flags::HAS_JOBS, has_jobs);
+    }
+
+    fn run_as(&self, cause: Cause, job: &mut dyn FnMut()) {
+        self.base.run_as(cause, job);
+    }
+
+    fn handler_failed(&self, failure: Failure) {
+        self.any().handler_failed(failure);
+    }
+}
+
 impl<P: Protocol> MailboxOwner for ConnectionSource<P> {
     type Protocol = P;
     type Open = Open<P>;
@@ -183,13 +190,6 @@ impl<P: Protocol> MailboxOwner for ConnectionSource<P> {
         }
     }
 
-    fn with_cause<R>(&self, cause: Cause, job: impl FnOnce() -> R) -> R {
-        match cause {
-            Cause::Input => job(),
-            Cause::Other => self.transport().unprompted(job),
-        }
-    }
-
     fn touch(&self) {
         self.any().touch();
     }
@@ -200,20 +200,14 @@ impl<P: Protocol> MailboxOwner for ConnectionSource<P> {
         open: &mut Open<P>,
         handler: impl FnOnce(&mut P, &mut Context<'_, P>) -> Result<R>,
     ) -> Result<R> {
-        if self.base.has_cold() {
-            return self.guard_in_span(open, handler);
-        }
+        let _span = self.base.enter_span();
         self.guard_alone(open, handler)
-    }
-
-    fn handler_failed(&self, failure: Failure) {
-        self.any().handler_failed(failure);
     }
 
     #[inline]
     fn run_jobs(&self, open: &mut Open<P>) {
         if self.transport().flags.has_any(Flags::HAS_JOBS) {
-            self.run_waiting_jobs(open);
+            mailbox::run_waiting(self, open);
         }
     }
 }
@@ -233,10 +227,6 @@ impl<P: Protocol> MailboxStatus for ConnectionSource<P> {
         self.transport()
             .flags
             .set_to(Flags::IN_RUN_QUEUE, is_queued);
-    }
-
-    fn set_has_jobs(&self, has_jobs: bool) {
-        self.transport().flags.set_to(Flags::HAS_JOBS, has_jobs);
     }
 
     fn with_cancel_set<R>(&self, f: impl FnOnce(&mut CancelSet) -> R) -> R {

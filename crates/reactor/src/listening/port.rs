@@ -11,7 +11,7 @@ use std::time::Duration;
 use deferred::{Deferred, DelayedCall, Failure, succeed};
 
 use super::acceptor::{Accepted, Acceptor};
-use super::serve::Serve;
+use super::serve::{Serve, Server};
 use crate::address::Address;
 use crate::core::{Core, Runnable};
 use crate::error::{ListenError, ReactorGone};
@@ -45,15 +45,19 @@ pub(crate) struct Opened<A> {
 pub(crate) type Reopen<A> = Box<dyn Fn(&Core) -> io::Result<Opened<A>>>;
 
 /// Opens a port on the listener that `reopen` opens.
-pub(crate) fn open<A, S>(
+pub(crate) fn open<A: Clone + 'static>(
     core: &Rc<Core>,
-    mut factory: S,
+    serve: impl Serve,
     reopen: Reopen<A>,
-) -> io::Result<ListeningPort<A>>
-where
-    A: Clone + 'static,
-    S: Serve,
-{
+) -> io::Result<ListeningPort<A>> {
+    open_server(core, Box::new(RefCell::new(serve)), reopen)
+}
+
+fn open_server<A: Clone + 'static>(
+    core: &Rc<Core>,
+    server: Box<dyn Server>,
+    reopen: Reopen<A>,
+) -> io::Result<ListeningPort<A>> {
     let opened = reopen(core)?;
     let address = opened.address.clone();
     core.reserved_fd.fill();
@@ -65,12 +69,13 @@ where
         debug_assert_eq!(key, place);
         opened
     };
-    contain("a factory", || factory.started());
+    contain("a factory", || server.started());
     let port = Rc::new(Port {
         // Weak, because the registry of the core owns the port.
         core: Rc::downgrade(core),
         open: RefCell::default(),
-        factory: RefCell::new(factory),
+        is_open: Cell::new(false),
+        server,
         reopen,
         next_pause: Cell::new(FIRST_PAUSE),
         back_off: RefCell::default(),
@@ -82,7 +87,7 @@ where
     });
     port.begin(core, opened);
     let weak: Weak<dyn Control<A>> = {
-        let weak: Weak<Port<A, S>> = Rc::downgrade(&port);
+        let weak: Weak<Port<A>> = Rc::downgrade(&port);
         weak
     };
     Ok(ListeningPort {
@@ -349,7 +354,7 @@ impl<A: fmt::Debug> fmt::Debug for ListeningPort<A> {
     }
 }
 
-/// A port without the type of its factory, as a trait object.
+/// What a handle calls.
 trait Control<A> {
     fn stop(&self) -> deferred::Result<()>;
     fn start(self: Rc<Self>) -> io::Result<A>;
@@ -359,11 +364,13 @@ trait Control<A> {
     fn clone_socket(&self) -> io::Result<OwnedFd>;
 }
 
-struct Port<A, S> {
+struct Port<A> {
     core: Weak<Core>,
     /// `None` while the port is closed.
     open: RefCell<Option<Open>>,
-    factory: RefCell<S>,
+    /// Whether `open` is `Some`. Set by `begin`, cleared by `close`, with `open`.
+    is_open: Cell<bool>,
+    server: Box<dyn Server>,
     reopen: Reopen<A>,
     /// Length of the next pause because of a lack of descriptors.
     next_pause: Cell<Duration>,
@@ -392,7 +399,7 @@ struct Open {
     acceptor: Acceptor,
 }
 
-impl<A: Clone + 'static, S: Serve> Port<A, S> {
+impl<A: Clone + 'static> Port<A> {
     /// Accepts from `opened`, whose key is reserved in the registry.
     fn begin(self: &Rc<Self>, core: &Core, opened: Opened<A>) {
         let key = opened.acceptor.key();
@@ -400,6 +407,7 @@ impl<A: Clone + 'static, S: Serve> Port<A, S> {
             file: opened.cleanup,
             acceptor: opened.acceptor,
         }));
+        self.is_open.set(true);
         // Replaces the `Placeholder` that has kept the key while `start_factory` ran.
         core.registry.replace(key, Rc::<Self>::clone(self));
         self.next_pause.set(FIRST_PAUSE);
@@ -430,28 +438,16 @@ impl<A: Clone + 'static, S: Serve> Port<A, S> {
     }
 
     fn connected(&self, core: &Rc<Core>, accepted: Accepted, peer: Address) {
-        let mut ready = None;
-        contain("a factory", || {
-            // The borrow ends before the connection begins, because `connection_made` may use the
-            // port.
-            ready = self.factory.borrow_mut().prepare(&peer);
-        });
-        if !self.is_open() {
-            // The factory has closed its own port.
-            self.failed_to_stop.replace(self.stop_factory().err());
-        }
-        if let Some(ready) = ready {
-            S::begin(ready, core, accepted, peer);
-        }
+        self.server
+            .connected(core, accepted, peer, &self.is_open, &|| {
+                self.failed_to_stop.replace(self.stop_factory().err());
+            });
     }
 
     /// Calls `stopped` of the factory. Does nothing while the factory builds a protocol; then
     /// `connected` calls this again afterwards.
     fn stop_factory(&self) -> deferred::Result<()> {
-        match self.factory.try_borrow_mut() {
-            Ok(mut factory) => Failure::catch(|| factory.stopped()),
-            Err(_) => Ok(()),
-        }
+        Failure::catch(|| self.server.stopped())
     }
 
     /// Pauses accepting until a descriptor of this loop is closed, or the pause is over, because
@@ -486,7 +482,7 @@ impl<A: Clone + 'static, S: Serve> Port<A, S> {
             core.run_after_close(Rc::downgrade(&port));
         }
         contain("a factory", || {
-            self.factory.borrow_mut().accept_failed(error, pause);
+            self.server.accept_failed(error, pause);
         });
     }
 
@@ -521,6 +517,7 @@ impl<A: Clone + 'static, S: Serve> Port<A, S> {
         let Some(open) = self.open.take() else {
             return false;
         };
+        self.is_open.set(false);
         let trigger = self.trigger.take();
         if let Some(core) = self.core.upgrade() {
             drop(core.registry.remove(open.acceptor.key()));
@@ -536,7 +533,7 @@ impl<A: Clone + 'static, S: Serve> Port<A, S> {
     }
 }
 
-impl<A: Clone + 'static, S: Serve> EventSource for Port<A, S> {
+impl<A: Clone + 'static> EventSource for Port<A> {
     fn ready(self: Rc<Self>, _ready: Ready) {
         let Some(core) = self.core.upgrade() else {
             return;
@@ -566,12 +563,12 @@ impl<A: Clone + 'static, S: Serve> EventSource for Port<A, S> {
 
     fn shut_down(self: Rc<Self>) {
         if let Err(failure) = self.stop() {
-            report(&Of::Factory, Some(std::any::type_name::<S>()), failure);
+            report(&Of::Factory, Some(self.server.name()), failure);
         }
     }
 }
 
-impl<A: Clone + 'static, S: Serve> Control<A> for Port<A, S> {
+impl<A: Clone + 'static> Control<A> for Port<A> {
     fn stop(&self) -> deferred::Result<()> {
         if self.close() {
             return self.stop_factory();
@@ -586,16 +583,13 @@ impl<A: Clone + 'static, S: Serve> Control<A> for Port<A, S> {
         let opened = (self.reopen)(&core)?;
         let address = opened.address.clone();
         core.reserve_key();
-        // Borrowed if the factory itself opens its port again; then `started` is not called.
-        if let Ok(mut factory) = self.factory.try_borrow_mut() {
-            contain("a factory", || factory.started());
-        }
+        contain("a factory", || self.server.started());
         self.begin(&core, opened);
         Ok(address)
     }
 
     fn is_open(&self) -> bool {
-        self.open.borrow().is_some()
+        self.is_open.get()
     }
 
     fn clone_socket(&self) -> io::Result<OwnedFd> {
@@ -629,7 +623,7 @@ impl<A: Clone + 'static, S: Serve> Control<A> for Port<A, S> {
 }
 
 /// Run when a descriptor of the loop was closed.
-impl<A: Clone + 'static, S: Serve> Runnable for Port<A, S> {
+impl<A: Clone + 'static> Runnable for Port<A> {
     fn run_pending(self: Rc<Self>) {
         self.waits_for_close.set(false);
         self.resume();

@@ -1,5 +1,6 @@
 //! `Serve`: gets the connections that a port accepts.
 
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::rc::Rc;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use crate::address::Address;
 use crate::connection::{ConnectionSource, Factory, NewConnection};
 use crate::core::Core;
 use crate::filter::Filter;
+use crate::panics::contain;
 
 /// Gets the connections of a port. Implemented by each [`Factory`], and by the `SharedAccept` of
 /// endpoints.
@@ -30,6 +32,74 @@ pub(crate) trait Serve: 'static {
 
     /// Called when no connection can be accepted, and the port pauses.
     fn accept_failed(&mut self, error: &io::Error, pause: Duration);
+}
+
+/// A [`Serve`] without its type, so that a port is compiled once and not for each factory of a
+/// program. Its methods may panic, except for [`connected`](Self::connected).
+pub(super) trait Server {
+    /// See [`Serve::started`]. Does nothing while another method runs.
+    fn started(&self);
+
+    /// See [`Serve::stopped`]. Does nothing while another method runs.
+    fn stopped(&self);
+
+    /// Prepares a connection, and begins it unless it was refused. Calls `closed` in between if
+    /// `is_open` is false then: the factory has closed its own port. Then, and when the connection
+    /// begins, nothing is borrowed, because user code that runs then may use the port.
+    fn connected(
+        &self,
+        core: &Rc<Core>,
+        accepted: Accepted,
+        peer: Address,
+        is_open: &Cell<bool>,
+        closed: &dyn Fn(),
+    );
+
+    /// See [`Serve::accept_failed`].
+    fn accept_failed(&self, error: &io::Error, pause: Duration);
+
+    /// The name of the type.
+    fn name(&self) -> &'static str;
+}
+
+impl<S: Serve> Server for RefCell<S> {
+    fn started(&self) {
+        if let Ok(mut serve) = self.try_borrow_mut() {
+            serve.started();
+        }
+    }
+
+    fn stopped(&self) {
+        if let Ok(mut serve) = self.try_borrow_mut() {
+            serve.stopped();
+        }
+    }
+
+    fn connected(
+        &self,
+        core: &Rc<Core>,
+        accepted: Accepted,
+        peer: Address,
+        is_open: &Cell<bool>,
+        closed: &dyn Fn(),
+    ) {
+        let mut ready = None;
+        contain("a factory", || ready = self.borrow_mut().prepare(&peer));
+        if !is_open.get() {
+            closed();
+        }
+        if let Some(ready) = ready {
+            S::begin(ready, core, accepted, peer);
+        }
+    }
+
+    fn accept_failed(&self, error: &io::Error, pause: Duration) {
+        self.borrow_mut().accept_failed(error, pause);
+    }
+
+    fn name(&self) -> &'static str {
+        std::any::type_name::<S>()
+    }
 }
 
 impl<F: Factory> Serve for F {
@@ -60,13 +130,17 @@ impl<F: Factory> Serve for F {
                 }
             }
             // `register` has dropped the socket, and so closed it.
-            Err(error) => {
-                tracing::warn!(target: "reactor", %peer, %error, "a connection cannot be watched");
-            }
+            Err(error) => report_unwatched(&peer, &error),
         }
     }
 
     fn accept_failed(&mut self, error: &io::Error, pause: Duration) {
         Factory::accept_failed(self, error, pause);
     }
+}
+
+/// Not in `begin`, which is compiled for each factory.
+#[cold]
+fn report_unwatched(peer: &Address, error: &io::Error) {
+    tracing::warn!(target: "reactor", %peer, %error, "a connection cannot be watched");
 }

@@ -11,10 +11,10 @@
 //! `ConnectionSource`, `DatagramSource` and `ProcessSource`. Their contexts and handles get
 //! the common methods from [`context_methods`] and [`handle_methods`].
 
+mod jobs;
 mod methods;
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
@@ -22,29 +22,13 @@ use deferred::{
     Cancelled, Deferred, DelayedCall, Failure, LoopingCall, Outcome, Result, maybe_deferred,
 };
 
+use self::jobs::Job;
+pub(crate) use self::jobs::{Cause, JobOwner, Jobs, run_waiting};
 pub(crate) use self::methods::{context_methods, handle_methods};
 use crate::cancel_on_close::{CancelSet, Cancellable};
 use crate::core::Runnable;
 use crate::handle::ReactorHandle;
 use crate::panics::drop_contained;
-
-/// Work for a protocol that does not come from its own handler.
-pub(crate) type Job<O> = Box<
-    dyn for<'a, 'b> FnOnce(
-        &'a mut <O as MailboxOwner>::Protocol,
-        &'a mut <O as MailboxOwner>::Context<'b>,
-    ) -> Result<()>,
->;
-
-/// Whether the output of a job counts as an answer to input: see
-/// [`WriteLimits::high_water`](crate::WriteLimits::high_water).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Cause {
-    /// A handler of input has posted the job, or a job with this cause has.
-    Input,
-    /// Other code has posted the job.
-    Other,
-}
 
 /// Return value of a closure that is called with a protocol: nothing, or a
 /// [`Result<()>`](deferred::Result). The closure may also never return. An error counts as an
@@ -119,7 +103,7 @@ mod sealed {
 }
 
 /// An event source that owns a protocol: a connection, a datagram port, a child.
-pub(crate) trait MailboxOwner: Runnable + Sized + 'static {
+pub(crate) trait MailboxOwner: JobOwner + Runnable + Sized {
     type Protocol: 'static;
 
     /// The protocol, with other values that exist as long as the owner is open.
@@ -145,9 +129,6 @@ pub(crate) trait MailboxOwner: Runnable + Sized + 'static {
 
     fn closed_error() -> Self::Closed;
 
-    /// Called when a handler has failed or panicked.
-    fn handler_failed(&self, failure: Failure);
-
     /// Whether handles report the owner as closed. A datagram port is reported as closed from the
     /// moment when a close is due.
     fn is_gone(&self) -> bool {
@@ -157,11 +138,6 @@ pub(crate) trait MailboxOwner: Runnable + Sized + 'static {
     /// The cause of a job that is posted now.
     fn cause(&self) -> Cause {
         Cause::Other
-    }
-
-    /// Runs `job` as a job with this cause.
-    fn with_cause<R>(&self, _cause: Cause, job: impl FnOnce() -> R) -> R {
-        job()
     }
 
     /// Has the loop run this owner in this turn.
@@ -176,14 +152,14 @@ pub(crate) trait MailboxOwner: Runnable + Sized + 'static {
     }
 
     /// Queues a job for the protocol. Returns the job if the owner is closed.
-    fn post(&self, job: Job<Self>, cause: Cause) -> Result<(), Job<Self>> {
+    fn post(&self, job: Job, cause: Cause) -> Result<(), Job> {
         if self.status().is_closed() {
             return Err(job);
         }
         // Only queued and not run, because a handler of this protocol may be running, and the
         // caller may hold borrows of its own.
-        self.mailbox().jobs.borrow_mut().push_back((job, cause));
-        self.status().set_has_jobs(true);
+        self.mailbox().jobs.push(job, cause);
+        self.set_has_jobs(true);
         self.touch();
         Ok(())
     }
@@ -230,7 +206,7 @@ pub(crate) trait MailboxOwner: Runnable + Sized + 'static {
             let (protocol, mut cx) = self.split(open);
             handler(protocol, &mut cx)
         });
-        called.and_then(|result| result)
+        called.flatten()
     }
 
     /// As [`guard`](Self::guard), and hands a failure to
@@ -248,34 +224,13 @@ pub(crate) trait MailboxOwner: Runnable + Sized + 'static {
 
     /// Runs the jobs that are in the mailbox now; jobs that they post wait for the next call.
     fn run_jobs(&self, open: &mut Self::Open) {
-        self.run_waiting_jobs(open);
-    }
-
-    #[inline(never)]
-    fn run_waiting_jobs(&self, open: &mut Self::Open) {
-        let jobs = &self.mailbox().jobs;
-        // Counted first, so that a job which posts itself again does not keep the loop busy.
-        let count = jobs.borrow().len();
-        for _ in 0..count {
-            // Popped one by one, with no borrow during the job, because the job may post others, or
-            // close the owner, which takes the remaining ones.
-            let Some((job, cause)) = self.mailbox().next_job() else {
-                break;
-            };
-            self.with_cause(cause, || {
-                self.handle(open, |protocol, cx| job(protocol, cx));
-            });
-        }
-        let has_jobs = !jobs.borrow().is_empty();
-        self.status().set_has_jobs(has_jobs);
+        run_waiting(self, open);
     }
 
     /// Drops the queued jobs, then the protocol. The owner is closed already, so these drops cannot
     /// post further jobs.
     fn discard(&self, open: Option<Self::Open>) {
-        while let Some(job) = self.mailbox().next_job() {
-            drop_contained("the drop of a job", job);
-        }
+        self.mailbox().jobs.discard();
         drop_contained("a protocol's drop", open);
     }
 
@@ -354,7 +309,7 @@ pub(crate) trait MailboxOwner: Runnable + Sized + 'static {
                     // There is no owner to post to. `detach` reports a failure as unhandled.
                     return outcome.detach();
                 };
-                let job: Job<Self> = Box::new(move |protocol, cx| {
+                let job = job_of::<Self>(move |protocol, cx| {
                     let Ok(outcome) = outcome.into_result() else {
                         unreachable!("it was made with its result");
                     };
@@ -376,7 +331,7 @@ pub(crate) trait MailboxOwner: Runnable + Sized + 'static {
         let (owner, cause) = (self.mailbox().weak(), self.cause());
         let call = self.reactor().call_later(delay, move || {
             if let Some(owner) = owner.upgrade() {
-                let job: Job<Self> = Box::new(|protocol, cx| f(protocol, cx).into_result());
+                let job = job_of::<Self>(|protocol, cx| f(protocol, cx).into_result());
                 // `post` returns the job if the owner is closed; then it is dropped.
                 drop(owner.post(job, cause));
             }
@@ -400,7 +355,7 @@ pub(crate) trait MailboxOwner: Runnable + Sized + 'static {
             let Some(owner) = owner.upgrade() else {
                 return;
             };
-            let job: Job<Self> = Box::new(move |protocol, cx| {
+            let job = job_of::<Self>(move |protocol, cx| {
                 let taken = place.take();
                 let Some(mut f) = taken else {
                     return Ok(());
@@ -426,6 +381,20 @@ pub(crate) trait MailboxOwner: Runnable + Sized + 'static {
     }
 }
 
+/// A job of an `O`, which calls `f` with its protocol.
+pub(crate) fn job_of<O: MailboxOwner>(
+    f: impl FnOnce(&mut O::Protocol, &mut O::Context<'_>) -> Result<()> + 'static,
+) -> Job {
+    Box::new(move |owner, open| {
+        let (Some(owner), Some(open)) = (owner.downcast_ref::<O>(), open.downcast_mut::<O::Open>())
+        else {
+            unreachable!("a job is posted to an owner of its type");
+        };
+        let (protocol, mut cx) = owner.split(open);
+        f(protocol, &mut cx)
+    })
+}
+
 /// State of a mailbox, which each type of owner stores in its own way: a connection in its flags,
 /// so that they can be tested together.
 pub(crate) trait MailboxStatus {
@@ -436,9 +405,6 @@ pub(crate) trait MailboxStatus {
     fn is_queued(&self) -> bool;
 
     fn set_queued(&self, is_queued: bool);
-
-    /// Notes whether there are jobs in the mailbox.
-    fn set_has_jobs(&self, has_jobs: bool);
 
     /// Calls `f` with the set. `f` must not run user code.
     fn with_cancel_set<R>(&self, f: impl FnOnce(&mut CancelSet) -> R) -> R;
@@ -467,8 +433,6 @@ impl MailboxStatus for PlainStatus {
         self.is_queued.set(is_queued);
     }
 
-    fn set_has_jobs(&self, _has_jobs: bool) {}
-
     fn with_cancel_set<R>(&self, f: impl FnOnce(&mut CancelSet) -> R) -> R {
         f(&mut self.cancel_on_close.borrow_mut())
     }
@@ -479,7 +443,7 @@ pub(crate) struct Mailbox<O: MailboxOwner> {
     me: Weak<O>,
     /// Borrowed while a handler runs. `None` before the owner is open, and once it is closed.
     pub(crate) open: RefCell<Option<O::Open>>,
-    jobs: RefCell<VecDeque<(Job<O>, Cause)>>,
+    pub(crate) jobs: Jobs,
 }
 
 impl<O: MailboxOwner> Mailbox<O> {
@@ -487,17 +451,12 @@ impl<O: MailboxOwner> Mailbox<O> {
         Self {
             me: Weak::clone(me),
             open: RefCell::new(open),
-            jobs: RefCell::default(),
+            jobs: Jobs::default(),
         }
     }
 
     pub(crate) fn weak(&self) -> Weak<O> {
         Weak::clone(&self.me)
-    }
-
-    /// Takes the first job.
-    fn next_job(&self) -> Option<(Job<O>, Cause)> {
-        self.jobs.borrow_mut().pop_front()
     }
 
     /// Whether a handler is running, further up the stack.
@@ -539,7 +498,7 @@ impl<O: MailboxOwner> OwnerRef<O> {
     {
         let owner = self.get()?;
         let cause = owner.cause();
-        let job: Job<O> = Box::new(move |protocol, cx| f(protocol, cx).into_result());
+        let job = job_of::<O>(move |protocol, cx| f(protocol, cx).into_result());
         owner.post(job, cause).map_err(|_job| O::closed_error())
     }
 

@@ -26,7 +26,7 @@ use super::spawning::{ParentEnd, Spawned};
 use super::window_size::WindowSize;
 use crate::core::{Core, Runnable};
 use crate::handle::ReactorHandle;
-use crate::mailbox::{Mailbox, MailboxOwner, MailboxStatus, PlainStatus};
+use crate::mailbox::{Cause, JobOwner, Jobs, Mailbox, MailboxOwner, MailboxStatus, PlainStatus};
 use crate::report::{Of, report};
 use crate::signals::Signal;
 
@@ -500,6 +500,27 @@ impl<P: ProcessProtocol> ChildOwner for ProcessSource<P> {
     }
 }
 
+impl<P: ProcessProtocol> JobOwner for ProcessSource<P> {
+    fn jobs(&self) -> &Jobs {
+        &self.mailbox.jobs
+    }
+
+    fn set_has_jobs(&self, _has_jobs: bool) {}
+
+    fn run_as(&self, _cause: Cause, job: &mut dyn FnMut()) {
+        job();
+    }
+
+    fn handler_failed(&self, failure: Failure) {
+        self.close_all();
+        report(
+            &Of::Process(self.pid),
+            Some(std::any::type_name::<P>()),
+            failure,
+        );
+    }
+}
+
 impl<P: ProcessProtocol> MailboxOwner for ProcessSource<P> {
     type Protocol = P;
     type Open = P;
@@ -525,15 +546,6 @@ impl<P: ProcessProtocol> MailboxOwner for ProcessSource<P> {
 
     fn closed_error() -> ProcessError {
         ProcessError::Exited
-    }
-
-    fn handler_failed(&self, failure: Failure) {
-        self.close_all();
-        report(
-            &Of::Process(self.pid),
-            Some(std::any::type_name::<P>()),
-            failure,
-        );
     }
 }
 

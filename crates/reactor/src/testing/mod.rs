@@ -75,6 +75,17 @@ pub use crate::memory::{Delivery, SentDatagram};
 /// ```
 #[track_caller]
 pub fn run(test: impl FnOnce(&TestReactor)) {
+    let mut test = Some(test);
+    run_erased(&mut |reactor| {
+        if let Some(test) = test.take() {
+            test(reactor);
+        }
+    });
+}
+
+/// As [`run`], without the type of the test, so that it is compiled once.
+#[track_caller]
+fn run_erased(test: &mut dyn FnMut(&TestReactor)) {
     let reactor = TestReactor::new();
     let mut rest = Ok(Rest::Quiet);
     with_no_unhandled(|| {

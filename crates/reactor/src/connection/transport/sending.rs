@@ -8,6 +8,21 @@ use super::{Io, SEND_AT_ONCE, Transport, length_of};
 use crate::connection::flags::Flags;
 use crate::error::ConnectionClosed;
 
+/// While it lives, output does not count as answers to input.
+pub(in crate::connection) struct Unprompted<'a> {
+    transport: &'a Transport,
+    was_set: bool,
+}
+
+impl Drop for Unprompted<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        // Restored, because these nest.
+        let flags = &self.transport.flags;
+        flags.set_to(Flags::UNPROMPTED, self.was_set);
+    }
+}
+
 impl Transport {
     /// Whether something written now would be sent.
     #[inline]
@@ -133,14 +148,15 @@ impl Transport {
         }
     }
 
-    /// Calls `f`, during which output does not count as answers to input.
-    pub(in crate::connection) fn unprompted<R>(&self, f: impl FnOnce() -> R) -> R {
+    /// Has output not count as answers to input, while the result lives.
+    #[inline]
+    pub(in crate::connection) fn unprompted(&self) -> Unprompted<'_> {
         let was_set = self.flags.has_any(Flags::UNPROMPTED);
         self.flags.set(Flags::UNPROMPTED);
-        let result = f();
-        // Restored, because these calls nest.
-        self.flags.set_to(Flags::UNPROMPTED, was_set);
-        result
+        Unprompted {
+            transport: self,
+            was_set,
+        }
     }
 
     pub(in crate::connection) fn carries_descriptors(&self) -> bool {

@@ -25,7 +25,7 @@ use super::queue::{Queue, WaitsFor};
 use super::socket::RawDatagrams;
 use crate::core::{Core, Runnable};
 use crate::handle::ReactorHandle;
-use crate::mailbox::{Mailbox, MailboxOwner, MailboxStatus, PlainStatus};
+use crate::mailbox::{Cause, JobOwner, Jobs, Mailbox, MailboxOwner, MailboxStatus, PlainStatus};
 use crate::poll::{Interest, Key, Ready};
 use crate::registry::EventSource;
 use crate::report::{Of, report};
@@ -380,6 +380,24 @@ impl<P: DatagramProtocol> DatagramSource<P> {
     }
 }
 
+impl<P: DatagramProtocol> JobOwner for DatagramSource<P> {
+    fn jobs(&self) -> &Jobs {
+        &self.mailbox.jobs
+    }
+
+    fn set_has_jobs(&self, _has_jobs: bool) {}
+
+    fn run_as(&self, _cause: Cause, job: &mut dyn FnMut()) {
+        job();
+    }
+
+    fn handler_failed(&self, failure: Failure) {
+        let address = self.address();
+        let of = Of::DatagramPort(&address);
+        report(&of, Some(std::any::type_name::<P>()), failure);
+    }
+}
+
 impl<P: DatagramProtocol> MailboxOwner for DatagramSource<P> {
     type Protocol = P;
     type Open = P;
@@ -410,12 +428,6 @@ impl<P: DatagramProtocol> MailboxOwner for DatagramSource<P> {
     /// True from the moment when a close is due, before the port is closed.
     fn is_gone(&self) -> bool {
         !self.is_open()
-    }
-
-    fn handler_failed(&self, failure: Failure) {
-        let address = self.address();
-        let of = Of::DatagramPort(&address);
-        report(&of, Some(std::any::type_name::<P>()), failure);
     }
 }
 

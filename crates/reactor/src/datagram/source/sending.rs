@@ -8,7 +8,7 @@ use crate::datagram::address::sealed::Family;
 use crate::datagram::error::DatagramError;
 use crate::datagram::protocol::DatagramProtocol;
 use crate::datagram::queue::{Datagram, WaitsFor};
-use crate::mailbox::{Cause, MailboxOwner};
+use crate::mailbox::{Cause, MailboxOwner, job_of};
 
 impl<P: DatagramProtocol> DatagramSource<P> {
     pub(in crate::datagram) fn send(
@@ -67,7 +67,7 @@ impl<P: DatagramProtocol> DatagramSource<P> {
                     if self.peer.borrow().is_some() {
                         // `post` returns the job if the port is closed; then it is dropped.
                         drop(self.post(
-                            Box::new(|protocol, cx| protocol.connection_refused(cx)),
+                            job_of::<Self>(|protocol, cx| protocol.connection_refused(cx)),
                             Cause::Other,
                         ));
                     }
@@ -110,7 +110,7 @@ impl<P: DatagramProtocol> DatagramSource<P> {
                     let error = DatagramError::of(error, datagram.bytes.len());
                     // `post` returns the job if the port is closed; then it is dropped.
                     drop(self.post(
-                        Box::new(|protocol, cx| protocol.datagram_failed(cx, error)),
+                        job_of::<Self>(|protocol, cx| protocol.datagram_failed(cx, error)),
                         Cause::Other,
                     ));
                 }
