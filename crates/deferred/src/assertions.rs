@@ -239,9 +239,9 @@ pub fn with_no_unhandled<R>(body: impl FnOnce() -> R) -> R {
 /// As [`with_no_unhandled`], for the failures of all threads.
 ///
 /// The failures that are reported while `body` runs count: those of this thread, and of every
-/// other thread that has no hook of its own ([`with_hook`](unhandled::with_hook)). So `body` should
-/// wait for the threads that it starts. Tests that run at the same time in the same process
-/// are other threads, too: put such a test into a process of its own, or give the others
+/// other thread that has no hook of its own ([`with_hook`](crate::unhandled::with_hook)). So
+/// `body` should wait for the threads that it starts. Tests that run at the same time in the same
+/// process are other threads, too: put such a test into a process of its own, or give the others
 /// [`with_no_unhandled`] or [`capture_unhandled`], which keep theirs to themselves.
 ///
 /// # Panics
