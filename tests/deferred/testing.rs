@@ -1,6 +1,8 @@
 //! The assertions of `deferred::assertions`: each says what it saw.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use deferred::assertions::{
     assert_no_result, capture_unhandled, failure_of, failure_result_of, success_result_of,
@@ -11,7 +13,7 @@ use deferred::{Cancelled, Deferred, Panicked, fail, succeed};
 use crate::support::Coded;
 
 /// What `body` says when it panics.
-fn message(body: impl FnOnce()) -> String {
+pub(crate) fn message(body: impl FnOnce()) -> String {
     let payload = catch_unwind(AssertUnwindSafe(body)).expect_err("it panics");
     Panicked::from_payload(payload).message().to_owned()
 }
@@ -69,4 +71,47 @@ fn a_test_fails_on_what_is_left_unhandled() {
         2
     });
     assert_eq!((value, captured.len()), (2, 1));
+}
+
+/// An error that panics when it is dropped, and counts that.
+#[derive(Debug)]
+pub(crate) struct Bomb(pub(crate) Arc<AtomicUsize>);
+
+impl std::fmt::Display for Bomb {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a bomb")
+    }
+}
+
+impl std::error::Error for Bomb {}
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        panic!("in a drop");
+    }
+}
+
+/// The panic of the body passes on, and the captured failures are dropped meanwhile.
+#[test]
+fn a_body_that_panics_drops_what_was_captured() {
+    let drops = Arc::new(AtomicUsize::new(0));
+    let lose_two = || {
+        for _ in 0..2 {
+            drop(fail::<()>(Bomb(Arc::clone(&drops))));
+        }
+    };
+    let panics = || {
+        lose_two();
+        panic!("in the body");
+    };
+    let ((), outer) = capture_unhandled(|| {
+        assert_eq!(message(|| drop(capture_unhandled(panics))), "in the body");
+        assert_eq!(message(|| with_no_unhandled(panics)), "in the body");
+        let said = message(|| with_no_unhandled(lose_two));
+        assert!(said.contains("2. "), "{said}");
+        drop(fail::<()>(Coded(1)));
+    });
+    assert_eq!(drops.load(Ordering::Relaxed), 6);
+    assert_eq!(outer.len(), 1, "the hooks of the bodies are gone");
 }

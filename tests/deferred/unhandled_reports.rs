@@ -19,8 +19,10 @@ use tracing::subscriber::with_default;
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::support::{Coded, code};
+use crate::testing::{Bomb, message};
 
-/// Lock of the tests that set the hook of the whole process, or rely on it.
+/// Lock of the tests that set the hook of the whole process or capture the failures of all threads,
+/// and of those that read the log, which then gets none.
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
@@ -80,6 +82,7 @@ impl<'a> MakeWriter<'a> for Logged {
 
 #[test]
 fn a_hook_of_the_thread_that_leaves_a_failure_itself() {
+    let _alone = alone();
     let calls = Rc::new(Cell::new(0));
     let counter = Rc::clone(&calls);
     let lines = Logged::during(|| {
@@ -145,12 +148,14 @@ impl Error for Leaky {}
 
 #[test]
 fn an_error_that_leaves_a_failure_when_it_is_logged() {
+    let _alone = alone();
     let lines = Logged::during(|| drop(fail::<()>(Leaky)));
     assert!(lines[0].contains("error=leaky"), "{lines:?}");
 }
 
 #[test]
 fn the_log_has_fields_and_one_record() {
+    let _alone = alone();
     let (made, raised) = (line!() + 3, line!() + 5);
     let lines = Logged::during(|| {
         // The chain, and its failure.
@@ -196,6 +201,7 @@ fn the_log_has_fields_and_one_record() {
 
 #[test]
 fn what_was_logged_on_purpose_has_one_record() {
+    let _alone = alone();
     let (report_of, pass) = (Coded(1), Coded(2));
     let lines = Logged::during(|| {
         fail::<()>(report_of).log_error().detach();
@@ -302,4 +308,24 @@ fn failures_of_other_threads() {
     // And it is over with that.
     let lines = Logged::during(|| drop(fail::<()>(Coded(45))));
     assert_eq!(lines.len(), 1, "{lines:?}");
+}
+
+#[test]
+fn a_body_that_panics_drops_what_was_captured_of_all_threads() {
+    let _alone = alone();
+    let drops = Arc::new(AtomicUsize::new(0));
+    let lose_two = || {
+        for _ in 0..2 {
+            drop(fail::<()>(Bomb(Arc::clone(&drops))));
+        }
+    };
+    let panics = || {
+        lose_two();
+        panic!("in the body");
+    };
+    let said = message(|| drop(capture_unhandled_anywhere(panics)));
+    assert_eq!(said, "in the body");
+    let said = message(|| with_no_unhandled_anywhere(lose_two));
+    assert!(said.contains("2. "), "{said}");
+    assert_eq!(drops.load(Ordering::Relaxed), 4);
 }

@@ -31,6 +31,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use self::sealed::Sealed;
 use crate::failure::{Failure, Result};
 use crate::local::Deferred;
+use crate::panics::drop_each_contained;
 use crate::state::State;
 use crate::unhandled::{Hooked, Unhandled, capture_everywhere};
 
@@ -232,7 +233,7 @@ pub fn assert_no_result<D: AnyDeferred>(deferred: &D) {
 pub fn with_no_unhandled<R>(body: impl FnOnce() -> R) -> R {
     let capture = Capture::new();
     let result = body();
-    assert_none(&capture.end());
+    assert_none(Captured(capture.end()));
     result
 }
 
@@ -264,20 +265,39 @@ pub fn with_no_unhandled<R>(body: impl FnOnce() -> R) -> R {
 #[track_caller]
 pub fn with_no_unhandled_anywhere<R>(body: impl FnOnce() -> R) -> R {
     let (result, unhandled) = capture_unhandled_anywhere(body);
-    assert_none(&unhandled);
+    assert_none(Captured(unhandled));
     result
 }
 
 #[track_caller]
-fn assert_none(unhandled: &[Unhandled]) {
+fn assert_none(unhandled: Captured) {
     let mut stories = String::new();
-    let counted = unhandled.iter().filter(|unhandled| !unhandled.is_minor());
+    let counted = unhandled.0.iter().filter(|unhandled| !unhandled.is_minor());
     // The minor ones follow from a cancel that the test has asked for.
     for (index, unhandled) in counted.enumerate() {
         // Never errs: a `String` takes all that is written.
         let _ = write!(stories, "\n{}. {unhandled}", index + 1);
     }
+    // The drops of the errors are user code, and run outside of the panic below.
+    drop(unhandled);
     assert!(stories.is_empty(), "failures were left unhandled:{stories}");
+}
+
+/// Captured failures, whose errors are dropped one by one, each panic of a drop contained: if the
+/// body panics, they are dropped while that panic unwinds, and a second one would end the process.
+#[derive(Default)]
+struct Captured(Vec<Unhandled>);
+
+impl Captured {
+    fn take(&mut self) -> Vec<Unhandled> {
+        std::mem::take(&mut self.0)
+    }
+}
+
+impl Drop for Captured {
+    fn drop(&mut self) {
+        drop_each_contained(self.take());
+    }
 }
 
 /// Runs `body`; returns its result, and the failures that were reported as unhandled on this
@@ -301,16 +321,16 @@ pub fn capture_unhandled<R>(body: impl FnOnce() -> R) -> (R, Vec<Unhandled>) {
 
 /// Captures the failures that are reported as unhandled on this thread.
 struct Capture {
-    captured: Rc<RefCell<Vec<Unhandled>>>,
+    captured: Rc<RefCell<Captured>>,
     hooked: Hooked,
 }
 
 // Not generic over the body, so that it is compiled once and not for each test.
 impl Capture {
     fn new() -> Self {
-        let captured = Rc::new(RefCell::new(Vec::new()));
+        let captured = Rc::<RefCell<Captured>>::default();
         let sink = Rc::clone(&captured);
-        let hook = move |unhandled: &Unhandled| sink.borrow_mut().push(unhandled.clone());
+        let hook = move |unhandled: &Unhandled| sink.borrow_mut().0.push(unhandled.clone());
         Self {
             captured,
             hooked: Hooked::new(Rc::new(hook)),
@@ -319,7 +339,7 @@ impl Capture {
 
     fn end(self) -> Vec<Unhandled> {
         drop(self.hooked);
-        self.captured.take()
+        self.captured.borrow_mut().take()
     }
 }
 
@@ -339,11 +359,11 @@ impl Capture {
 /// assert_eq!(unhandled[0].failure().message(), "lost");
 /// ```
 pub fn capture_unhandled_anywhere<R>(body: impl FnOnce() -> R) -> (R, Vec<Unhandled>) {
-    let captured = Arc::new(Mutex::new(Vec::new()));
+    let captured = Arc::<Mutex<Captured>>::default();
     let sink = Arc::clone(&captured);
-    let hook = move |unhandled: &Unhandled| lock(&sink).push(unhandled.clone());
+    let hook = move |unhandled: &Unhandled| lock(&sink).0.push(unhandled.clone());
     let result = capture_everywhere(hook, body);
-    let captured = std::mem::take(&mut *lock(&captured));
+    let captured = lock(&captured).take();
     (result, captured)
 }
 
