@@ -5,6 +5,7 @@
 //! loop must sleep.
 
 mod accept_after_exhaustion;
+mod closed_in_accept_failed;
 mod descriptor_exhaustion;
 mod descriptor_passing;
 mod half_open_tls;

@@ -439,13 +439,16 @@ impl<A: Clone + 'static> Port<A> {
 
     fn connected(&self, core: &Rc<Core>, accepted: Accepted, peer: Address) {
         self.server
-            .connected(core, accepted, peer, &self.is_open, &|| {
-                self.failed_to_stop.replace(self.stop_factory().err());
-            });
+            .connected(core, accepted, peer, &self.is_open, &|| self.was_closed());
     }
 
-    /// Calls `stopped` of the factory. Does nothing while the factory builds a protocol; then
-    /// `connected` calls this again afterwards.
+    /// Calls `stopped` of a factory that has closed its own port while the port called it.
+    fn was_closed(&self) {
+        self.failed_to_stop.replace(self.stop_factory().err());
+    }
+
+    /// Calls `stopped` of the factory. Does nothing while the factory builds a protocol or hears
+    /// that accepting has failed; then the caller of the factory calls `was_closed` afterwards.
     fn stop_factory(&self) -> deferred::Result<()> {
         Failure::catch(|| self.server.stopped())
     }
@@ -484,6 +487,9 @@ impl<A: Clone + 'static> Port<A> {
         contain("a factory", || {
             self.server.accept_failed(error, pause);
         });
+        if !self.is_open.get() {
+            self.was_closed();
+        }
     }
 
     fn end_back_off(&self) {
