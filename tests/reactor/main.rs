@@ -63,6 +63,7 @@ mod shared_descriptors;
 mod shutdown_flush;
 mod signals;
 mod socket_options;
+mod spans;
 mod spawn;
 mod stdio;
 mod support;

@@ -119,10 +119,11 @@ impl<P: Protocol> ConnectionSource<P> {
         if let Some(open) = &mut *open
             && ending.is_made
         {
+            // Before the jobs: they would look for the span in the cold state, which was taken out.
+            let _span = ending.enter_span();
             // Jobs that were posted before the end still run, because `connection_lost` is to be
             // the last call of the protocol.
             self.run_jobs(open);
-            let _span = ending.enter_span();
             let called = self.guard_alone(open, |protocol, cx| {
                 protocol.connection_lost(cx, reason);
                 Ok(())

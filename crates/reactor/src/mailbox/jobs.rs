@@ -81,15 +81,17 @@ pub(crate) fn run_waiting(owner: &dyn JobOwner, open: &mut dyn Any) {
         let Some((job, cause)) = jobs.next() else {
             break;
         };
-        let mut job = Some(job);
+        let (mut job, mut called) = (Some(job), Ok(()));
         owner.run_as(cause, &mut || {
-            let Some(job) = job.take() else {
-                return;
-            };
-            if let Err(failure) = Failure::catch(|| job(owner, open)).flatten() {
-                owner.handler_failed(failure);
+            if let Some(job) = job.take() {
+                called = Failure::catch(|| job(owner, open)).flatten();
             }
         });
+        // Outside of `run_as`, because a connection reports in its span, which must not be entered
+        // twice.
+        if let Err(failure) = called {
+            owner.handler_failed(failure);
+        }
     }
     let has_jobs = !jobs.0.borrow().is_empty();
     owner.set_has_jobs(has_jobs);
