@@ -27,6 +27,7 @@ mod endpoint_panics;
 mod endpoint_strings;
 mod endpoints;
 mod error_messages;
+mod factories_reentrant;
 mod failed_handlers;
 mod filter_pair;
 mod filter_proxy_protocol;
