@@ -25,9 +25,10 @@ pub(crate) trait Stage<M: Flavour, T>: Fits<M> {
     type Out: Fits<M>;
     /// The results that it passes on without a run.
     const SKIPS: Skips;
-    /// Whether it passes values, and failures. Constants of type `bool`, so that the code of a
+    /// Whether it passes values on without a run. A constant of type `bool`, so that the code of a
     /// case that a stage does not have is not compiled for it.
     const SKIPS_VALUES: bool = matches!(Self::SKIPS, Skips::Values);
+    /// As [`SKIPS_VALUES`](Self::SKIPS_VALUES), of failures.
     const SKIPS_FAILURES: bool = matches!(Self::SKIPS, Skips::Failures);
 
     fn run(self, input: Result<T>) -> Step<M, Self::Out>;
@@ -91,8 +92,8 @@ impl<M: Flavour, T: Fits<M>, S: Stage<M, T>> Queued<Core<M>, T> for S {
 
 /// Puts the outcome of a stage into the slot of its chain.
 ///
-/// Generic over the value only, as are others here: what is generic over the stage is compiled
-/// for each callback of a program.
+/// Generic over the value only, as are other functions here, because a function that is generic
+/// over the stage is compiled for each callback of a program.
 #[inline(always)]
 fn put<M: Flavour, U: Fits<M>>(slot: &mut Slot<M>, step: Step<M, U>) -> Flow<M> {
     match step {

@@ -26,8 +26,8 @@ use crate::panics::contain;
 
 /// A connection's span in the log, if there is one, entered until this is dropped.
 ///
-/// Most connections have none, and enter it for each message: so the drop tests that first, and
-/// needs no call. (The drop of an `Option<EnteredSpan>` is a call.)
+/// Each message makes and drops one of these, and most connections have no span: so the drop tests
+/// that first, and makes no call. (The drop of an `Option<EnteredSpan>` is a call.)
 pub(super) struct InSpan(ManuallyDrop<Option<EnteredSpan>>);
 
 impl InSpan {

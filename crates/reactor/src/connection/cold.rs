@@ -1,7 +1,7 @@
 //! Cold state: rarely used state of a connection, in one box that is allocated on first use, so
 //! that an idle connection stays small.
 //!
-//! At the end of a connection, `ConnectionSource::finish` takes the box out and calls
+//! At the end of a connection, `ConnectionSource::finish` has the box taken out and calls
 //! [`ColdState::finish`]; at a switch of protocols, the next source takes it over.
 
 use std::cell::RefCell;
@@ -30,7 +30,7 @@ pub(super) struct ColdCell {
     cold: RefCell<Option<Box<ColdState>>>,
 }
 
-/// Arguments of `ConnectionSource::open_span`, kept while the filters with which a connection
+/// Arguments of `AnySource::open_span`, kept while the filters with which a connection
 /// begins are not open yet: only after that is the peer's address known (PROXY headers), and
 /// `connection_made` called.
 pub(super) struct Opening {

@@ -312,11 +312,11 @@ fn deliver_specially<P: Protocol>(
     }
 }
 
-/// What to do with a result of `decode` that is no frame.
+/// The next step for a result of `decode` other than a frame.
 enum Special {
-    /// Nothing: so many bytes are consumed.
+    /// Go on after this number of bytes.
     Consumed(usize),
-    /// Deliver so many raw bytes.
+    /// Deliver this number of raw bytes.
     Raw(usize),
     /// Call `framing_failed`.
     Refused(Failure),
@@ -347,7 +347,11 @@ impl Stall {
         }
     }
 
-    /// Of `length` raw bytes, the protocol has taken so many.
+    /// The protocol has taken `taken` of `length` raw bytes. Returns how many bytes are consumed.
+    ///
+    /// # Errors
+    ///
+    /// [`TookTooMuch`], if `taken` is the larger number.
     fn raw_taken(&mut self, taken: usize, length: usize) -> Result<usize> {
         if taken > length {
             return Err(Failure::new(TookTooMuch { taken, length }));
@@ -357,7 +361,7 @@ impl Stall {
         Ok(taken)
     }
 
-    /// `framing_failed` has returned `Ok`. Returns how many bytes that consumed.
+    /// `framing_failed` has returned `Ok`. Returns how many bytes are consumed: none.
     fn refusal_handled(&mut self) -> usize {
         self.is_bad_input = false;
         self.was_refused = true;

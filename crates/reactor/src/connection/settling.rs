@@ -142,8 +142,8 @@ impl<P: Protocol> ConnectionSource<P> {
     }
 }
 
-// Below is what needs no protocol: compiled once in a debug build, and inlined in an optimized one,
-// where a call of its own would take more instructions.
+// The functions below do not need the protocol's type: a debug build compiles them once, and an
+// optimized build inlines them, because a call would take more instructions.
 
 /// The end of a connection, while it is made.
 struct Ending {
@@ -151,7 +151,7 @@ struct Ending {
     /// Whether the protocol hears of the end: `connection_made` was called.
     is_made: bool,
     cold: Option<Box<ColdState>>,
-    /// For those who wait for the end.
+    /// The reason, if the cold state needs it: see [`ColdState::needs_reason`].
     told: Option<ConnectionClosed>,
 }
 
@@ -173,8 +173,8 @@ impl Ending {
 }
 
 impl Base {
-    /// Does the work of a connection that is left when its jobs have run. Returns why the
-    /// connection is to end, if it is. `any` is the connection of this base.
+    /// Does the pending work of a connection, after its jobs have run. Returns the reason if the
+    /// connection is to end. `any` is the connection of this base.
     #[inline]
     fn settle_rest(&self, any: &(dyn AnySource + 'static)) -> Option<ConnectionClosed> {
         let transport = &self.transport;

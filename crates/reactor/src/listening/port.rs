@@ -354,7 +354,7 @@ impl<A: fmt::Debug> fmt::Debug for ListeningPort<A> {
     }
 }
 
-/// What a handle calls.
+/// The methods of a port that its handles call.
 trait Control<A> {
     fn stop(&self) -> deferred::Result<()>;
     fn start(self: Rc<Self>) -> io::Result<A>;

@@ -1,7 +1,7 @@
 //! Jobs: the queue of a mailbox, and the loop that runs it.
 //!
-//! Compiled once, and not for each protocol of a program: so a job gets its owner and the protocol
-//! without their types, and knows them.
+//! They are compiled once, and not for each protocol of a program: so a job gets its owner and the
+//! protocol as `dyn Any`, and downcasts them to their types.
 
 use std::any::Any;
 use std::cell::RefCell;

@@ -148,10 +148,11 @@ impl<C: RunsStages, T: 'static, S: Queued<C, T>> QueuedAs<C, T, S> {
     }
 }
 
-/// Removes the first record, of `words` words; returns the slot for its stage.
+/// Removes the first record; returns the slot for its stage.
 ///
 /// # Safety
-/// As of [`QueuedAs::run_at`].
+/// As of [`QueuedAs::run_at`], and the record has `words` words. The caller makes no other
+/// reference to the slot while the result lives.
 #[inline(always)]
 #[expect(clippy::mut_from_ref, reason = "by contract, it is the only one")]
 unsafe fn remove_first<C: RunsStages>(

@@ -8,7 +8,7 @@ use super::{Io, SEND_AT_ONCE, Transport, length_of};
 use crate::connection::flags::Flags;
 use crate::error::ConnectionClosed;
 
-/// While it lives, output does not count as answers to input.
+/// Until this is dropped, output does not count as an answer to input.
 pub(in crate::connection) struct Unprompted<'a> {
     transport: &'a Transport,
     was_set: bool,
@@ -148,7 +148,7 @@ impl Transport {
         }
     }
 
-    /// Has output not count as answers to input, while the result lives.
+    /// Until the result is dropped, output does not count as an answer to input.
     #[inline]
     pub(in crate::connection) fn unprompted(&self) -> Unprompted<'_> {
         let was_set = self.flags.has_any(Flags::UNPROMPTED);
