@@ -195,11 +195,36 @@ fn a_port_that_is_opened_in_start_factory_is_open_once() {
         case.log.clear();
         case.due();
         case.port.start_listening().expect("it is free");
-        assert_eq!(case.log.events(), ["start", "not opened"]);
+        assert_eq!(case.log.events(), ["start", "opened"]);
         assert!(case.port.is_listening());
         case.client(reactor);
         case.port.stop_listening().ignore();
         let rest = ["build", "made", "lost: broken", "stop"];
         assert_eq!(case.log.events()[2..], rest);
+    });
+}
+
+#[test]
+fn a_port_that_is_closed_in_start_factory_stays_closed() {
+    testing::run(|reactor| {
+        let case = Case::new(reactor, At::Start, Action::Close);
+        case.port.stop_listening().ignore();
+        case.log.clear();
+        case.due();
+        let error = case.port.start_listening().expect_err("it was closed");
+        let message = error.to_string();
+        assert!(
+            message.contains("`start_factory` has closed the port"),
+            "{message}"
+        );
+        assert_eq!(case.log.events(), ["start", "closed", "stop"]);
+        assert!(!case.port.is_listening());
+        case.client(reactor);
+        assert_eq!(case.log.len(), 3, "nothing listens");
+        case.port.start_listening().expect("it is free");
+        case.client(reactor);
+        case.port.stop_listening().ignore();
+        let rest = ["start", "build", "made", "lost: broken", "stop"];
+        assert_eq!(case.log.events()[3..], rest);
     });
 }

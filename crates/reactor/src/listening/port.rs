@@ -11,7 +11,7 @@ use std::time::Duration;
 use deferred::{Deferred, DelayedCall, Failure, succeed};
 
 use super::acceptor::{Accepted, Acceptor};
-use super::serve::{Serve, Server};
+use super::serve::{AnyServe, Serve};
 use crate::address::Address;
 use crate::core::{Core, Runnable};
 use crate::error::{ListenError, ReactorGone};
@@ -50,12 +50,12 @@ pub(crate) fn open<A: Clone + 'static>(
     serve: impl Serve,
     reopen: Reopen<A>,
 ) -> io::Result<ListeningPort<A>> {
-    open_server(core, Box::new(RefCell::new(serve)), reopen)
+    open_any(core, Box::new(RefCell::new(serve)), reopen)
 }
 
-fn open_server<A: Clone + 'static>(
+fn open_any<A: Clone + 'static>(
     core: &Rc<Core>,
-    server: Box<dyn Server>,
+    serve: Box<dyn AnyServe>,
     reopen: Reopen<A>,
 ) -> io::Result<ListeningPort<A>> {
     let opened = reopen(core)?;
@@ -69,18 +69,19 @@ fn open_server<A: Clone + 'static>(
         debug_assert_eq!(key, place);
         opened
     };
-    contain("a factory", || server.started());
+    contain("a factory", || serve.started());
     let port = Rc::new(Port {
         // Weak, because the registry of the core owns the port.
         core: Rc::downgrade(core),
         open: RefCell::default(),
         is_open: Cell::new(false),
-        server,
+        serve,
         reopen,
         next_pause: Cell::new(FIRST_PAUSE),
         back_off: RefCell::default(),
         waits_for_close: Cell::new(false),
         is_paused: Cell::new(false),
+        starting: RefCell::default(),
         failed_to_stop: RefCell::default(),
         stops_early: Cell::new(false),
         trigger: Cell::new(None),
@@ -162,8 +163,8 @@ impl<A: Clone> ListeningPort<A> {
     ///
     /// # Errors
     ///
-    /// If the address is in use by now (this may be called again later), if a stop of the reactor
-    /// has closed the port, or if the reactor is gone.
+    /// If the address is in use by now (this may be called again later), if `start_factory` or a stop
+    /// of the reactor has closed the port, or if the reactor is gone.
     ///
     /// # Examples
     ///
@@ -370,7 +371,7 @@ struct Port<A> {
     open: RefCell<Option<Open>>,
     /// Whether `open` is `Some`. Set by `begin`, cleared by `close`, with `open`.
     is_open: Cell<bool>,
-    server: Box<dyn Server>,
+    serve: Box<dyn AnyServe>,
     reopen: Reopen<A>,
     /// Length of the next pause because of a lack of descriptors.
     next_pause: Cell<Duration>,
@@ -382,6 +383,9 @@ struct Port<A> {
     /// `pause_accepting` was called.
     // Cleared by `resume_accepting` only: a port that is closed and opened again stays paused.
     is_paused: Cell<bool>,
+    /// The address of a port that is opened again, while `start_factory` runs. Set by `start`;
+    /// taken by `stop`, after which the port stays closed.
+    starting: RefCell<Option<A>>,
     /// Failure of `stop_factory` after the factory has closed its own port; returned by the next
     /// `stop`.
     failed_to_stop: RefCell<Option<Failure>>,
@@ -438,7 +442,7 @@ impl<A: Clone + 'static> Port<A> {
     }
 
     fn connected(&self, core: &Rc<Core>, accepted: Accepted, peer: Address) {
-        self.server
+        self.serve
             .connected(core, accepted, peer, &self.is_open, &|| self.was_closed());
     }
 
@@ -450,7 +454,7 @@ impl<A: Clone + 'static> Port<A> {
     /// Calls `stopped` of the factory. Does nothing while the factory builds a protocol or hears
     /// that accepting has failed; then the caller of the factory calls `was_closed` afterwards.
     fn stop_factory(&self) -> deferred::Result<()> {
-        Failure::catch(|| self.server.stopped())
+        Failure::catch(|| self.serve.stopped())
     }
 
     /// Pauses accepting until a descriptor of this loop is closed, or the pause is over, because
@@ -485,7 +489,7 @@ impl<A: Clone + 'static> Port<A> {
             core.run_after_close(Rc::downgrade(&port));
         }
         contain("a factory", || {
-            self.server.accept_failed(error, pause);
+            self.serve.accept_failed(error, pause);
         });
         if !self.is_open.get() {
             self.was_closed();
@@ -569,13 +573,15 @@ impl<A: Clone + 'static> EventSource for Port<A> {
 
     fn shut_down(self: Rc<Self>) {
         if let Err(failure) = self.stop() {
-            report(&Of::Factory, Some(self.server.name()), failure);
+            report(&Of::Factory, Some(self.serve.name()), failure);
         }
     }
 }
 
 impl<A: Clone + 'static> Control<A> for Port<A> {
     fn stop(&self) -> deferred::Result<()> {
+        // `start` sees that when `start_factory` has returned.
+        self.starting.take();
         if self.close() {
             return self.stop_factory();
         }
@@ -586,10 +592,21 @@ impl<A: Clone + 'static> Control<A> for Port<A> {
     fn start(self: Rc<Self>) -> io::Result<A> {
         let core = self.core.upgrade().filter(|core| !core.is_gone());
         let core = core.ok_or_else(|| io::Error::other(ReactorGone))?;
+        if let Some(address) = &*self.starting.borrow() {
+            // Called by `start_factory`: the port is opened when that has returned.
+            return Ok(address.clone());
+        }
         let opened = (self.reopen)(&core)?;
         let address = opened.address.clone();
-        core.reserve_key();
-        contain("a factory", || self.server.started());
+        let key = core.reserve_key();
+        self.starting.replace(Some(address.clone()));
+        contain("a factory", || self.serve.started());
+        if self.starting.take().is_none() {
+            drop(core.registry.remove(key));
+            drop(opened);
+            self.was_closed();
+            return Err(io::Error::other("`start_factory` has closed the port"));
+        }
         self.begin(&core, opened);
         Ok(address)
     }

@@ -36,7 +36,7 @@ pub(crate) trait Serve: 'static {
 
 /// A [`Serve`] without its type, so that a port is compiled once and not for each factory of a
 /// program. Its methods may panic, except for [`connected`](Self::connected).
-pub(super) trait Server {
+pub(super) trait AnyServe {
     /// See [`Serve::started`]. Does nothing while another method runs.
     fn started(&self);
 
@@ -62,7 +62,7 @@ pub(super) trait Server {
     fn name(&self) -> &'static str;
 }
 
-impl<S: Serve> Server for RefCell<S> {
+impl<S: Serve> AnyServe for RefCell<S> {
     fn started(&self) {
         if let Ok(mut serve) = self.try_borrow_mut() {
             serve.started();
