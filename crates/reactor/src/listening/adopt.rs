@@ -8,7 +8,8 @@ use std::rc::Rc;
 use socket2::{SockAddr, Socket};
 
 use super::acceptor::Acceptor;
-use super::port::{ListeningPort, Opened, open};
+use super::handle::ListeningPort;
+use super::port::{Opened, open};
 use super::serve::Serve;
 use crate::core::Core;
 use crate::poll::{Interest, Registration};

@@ -2,11 +2,12 @@
 
 mod acceptor;
 mod adopt;
+mod handle;
 mod port;
 mod serve;
 
 pub(crate) use self::acceptor::{Accepted, Acceptor};
 pub(crate) use self::adopt::adopt;
-pub use self::port::ListeningPort;
+pub use self::handle::ListeningPort;
 pub(crate) use self::port::{Opened, open};
 pub(crate) use self::serve::Serve;
