@@ -32,6 +32,7 @@ mod local;
 mod lock;
 mod pinned;
 mod receiver_ref;
+mod record;
 mod remains;
 mod run_guard;
 #[cfg(feature = "sync")]
@@ -52,6 +53,7 @@ pub(crate) use self::local::{Local, LocalCell, LocalCounts};
 pub(crate) use self::lock::{CoreLock, NoIncoming};
 pub(crate) use self::pinned::{PinWeak, Pinned};
 pub(crate) use self::receiver_ref::ReceiverRef;
+pub(crate) use self::record::Queued;
 pub(crate) use self::remains::Remains;
 pub(crate) use self::run_guard::{Flow, OwnedRunGuard, Release, RunGuard};
 #[cfg(feature = "sync")]
@@ -59,6 +61,5 @@ pub(crate) use self::shared::{Shared, SharedCounts, SharedPhase};
 pub(crate) use self::slot::{Fits, Slot};
 #[cfg(feature = "sync")]
 pub(crate) use self::spin_lock::SpinLock;
-pub(crate) use self::stages::Queued;
 pub(crate) use self::state_guard::StateGuard;
 pub(crate) use self::storage::Storage;

@@ -8,10 +8,12 @@ use std::ptr;
 use super::core::Core;
 use super::core_ref::CoreRef;
 use super::lock::Incoming;
+use super::record::{Queued, RunsStages};
 use super::slot::Slot;
-use super::stages::{Queued, RunsStages, Stages};
+use super::stages::Stages;
 use super::state_guard::StateGuard;
 use super::storage::Storage;
+use super::word::Word;
 use crate::chain::phase::Transition;
 use crate::stage_trace::CallSite;
 
@@ -98,8 +100,9 @@ unsafe impl<M: Storage> RunsStages for Core<M> {
     type Flow = Flow<M>;
 
     #[inline(always)]
-    fn stages(&self) -> *mut Stages<Self> {
-        self.stages.get()
+    fn head(&self) -> *mut *mut Word {
+        // SAFETY: the queue is there.
+        unsafe { Stages::head_of(self.stages.get()) }
     }
 
     #[inline(always)]

@@ -5,9 +5,8 @@ use std::panic::Location;
 use std::ptr;
 
 use super::buffer::Buffer;
-use super::slot::{Fits, Slot};
-use super::word::{Placement, Word, read, word_aligned, words_of, write};
-use crate::panics::drop_contained;
+use super::record::{Header, LINK_WORDS, LinkOf, Queued, QueuedAs, RunAt, RunsStages, next_buffer};
+use super::word::Word;
 
 /// Room in the core itself: for three stages whose closures capture two words each, or four
 /// that capture one.
@@ -15,36 +14,6 @@ const ROOM_WORDS: usize = 12;
 
 /// The first buffer of a queue, in the core it belongs to.
 pub(super) type Room = [Word; ROOM_WORDS];
-
-/// A header: two references.
-const HEADER_WORDS: usize = words_of::<[&(); 2]>();
-
-/// A link, which ends a buffer that another one follows: a header, and the next buffer.
-const LINK_WORDS: usize = HEADER_WORDS + words_of::<Buffer>();
-
-/// A larger closure goes into a box, so that one of a megabyte is not copied when the queue
-/// moves to another buffer.
-const LARGEST_INLINE_BYTES: usize = 128;
-
-/// Owner of a queue of stages: a core, which has the slot that the stages work on.
-///
-/// # Safety
-/// Both places are in the same allocation as this, and stay where they are.
-pub(crate) unsafe trait RunsStages: Sized + 'static {
-    /// The flavour that the stages must [fit](Fits).
-    type Flavour;
-    /// Return type of a stage.
-    type Flow;
-
-    fn stages(&self) -> *mut Stages<Self>;
-    fn slot(&self) -> *mut Slot<Self::Flavour>;
-}
-
-/// A stage that can be queued in a `C`.
-pub(crate) trait Queued<C: RunsStages, T>: Fits<C::Flavour> {
-    /// Runs it on the result of its chain, which is in `slot` and is to be there again.
-    fn run_queued(self, slot: &mut Slot<C::Flavour>) -> C::Flow;
-}
 
 /// A queue of stages of any types, with the place each was added at.
 ///
@@ -81,103 +50,6 @@ const ON_HEAP: usize = 1;
 // flavour is, and the queue owns its buffers.
 unsafe impl<C: RunsStages> Send for Stages<C> where C::Flavour: Send {}
 
-/// The header of a record, which stands before the stage.
-struct Header<C: RunsStages> {
-    of: &'static StageType<C>,
-    added_at: &'static Location<'static>,
-}
-
-struct StageType<C: RunsStages> {
-    /// Number of words of the record.
-    words: usize,
-    /// Drops the stage of the record at the place, which must not be used again.
-    drop: unsafe fn(*mut Word),
-    /// Removes the record at the place, the first of its queue, and runs its stage. `None`
-    /// for a link, which differs from a stage by that.
-    run: Option<RunAt<C>>,
-}
-
-type RunAt<C> = unsafe fn(*mut Word, &C) -> <C as RunsStages>::Flow;
-
-/// How the queue keeps an `S`.
-struct StageOf<S>(S);
-
-impl<S> Placement<S> for StageOf<S> {
-    const BOXED: bool = size_of::<S>() > LARGEST_INLINE_BYTES || !word_aligned::<S>();
-}
-
-impl<S: 'static> StageOf<S> {
-    /// Number of words of its record.
-    const WORDS: usize = HEADER_WORDS + if Self::BOXED { 1 } else { words_of::<S>() };
-
-    /// # Safety
-    /// `record` is one of an `S`, which is not used again.
-    #[inline(always)]
-    unsafe fn take(record: *mut Word) -> S {
-        // SAFETY: by contract; the stage is behind the header.
-        unsafe { read::<Self, S>(record.add(HEADER_WORDS)) }
-    }
-
-    /// # Safety
-    /// As of [`take`](Self::take).
-    unsafe fn drop_at(record: *mut Word) {
-        // SAFETY: by contract.
-        drop_contained(unsafe { Self::take(record) });
-    }
-}
-
-/// How the queue keeps and runs an `S` that takes a `T`.
-struct QueuedAs<C, T, S>(PhantomData<(C, T, S)>);
-
-impl<C: RunsStages, T: 'static, S: Queued<C, T>> QueuedAs<C, T, S> {
-    const TYPE: &'static StageType<C> = &StageType {
-        words: StageOf::<S>::WORDS,
-        drop: StageOf::<S>::drop_at,
-        run: Some(Self::run_at),
-    };
-
-    /// # Safety
-    /// `record` holds an `S`, and is the first of the queue of `core`; the caller has exclusive
-    /// access to the stages and the slot of `core`.
-    unsafe fn run_at(record: *mut Word, core: &C) -> C::Flow {
-        // SAFETY: by contract; the next line removes it before any other code runs.
-        let stage = unsafe { StageOf::<S>::take(record) };
-        // SAFETY: by contract. It is called here and not by the caller, because here the size is a
-        // constant.
-        stage.run_queued(unsafe { remove_first(core, record, StageOf::<S>::WORDS) })
-    }
-}
-
-/// Removes the first record; returns the slot for its stage.
-///
-/// # Safety
-/// As of [`QueuedAs::run_at`], and the record has `words` words. The caller makes no other
-/// reference to the slot while the result lives.
-#[inline(always)]
-#[expect(clippy::mut_from_ref, reason = "by contract, it is the only one")]
-unsafe fn remove_first<C: RunsStages>(
-    core: &C,
-    record: *mut Word,
-    words: usize,
-) -> &mut Slot<C::Flavour> {
-    // SAFETY: by contract.
-    unsafe {
-        (*core.stages()).head = record.wrapping_add(words);
-        &mut *core.slot()
-    }
-}
-
-/// How the queue keeps a link.
-struct LinkOf<C>(PhantomData<C>);
-
-impl<C: RunsStages> LinkOf<C> {
-    const TYPE: &'static StageType<C> = &StageType {
-        words: LINK_WORDS,
-        drop: |_record| {},
-        run: None,
-    };
-}
-
 /// The first stage of a queue.
 pub(super) struct First<C: RunsStages> {
     record: *mut Word,
@@ -199,6 +71,16 @@ impl<C: RunsStages> First<C> {
 }
 
 impl<C: RunsStages> Stages<C> {
+    /// Address of `head`, for [`RunsStages::head`].
+    ///
+    /// # Safety
+    /// `stages` points to a queue.
+    #[inline(always)]
+    pub(super) unsafe fn head_of(stages: *mut Self) -> *mut *mut Word {
+        // SAFETY: by contract.
+        unsafe { &raw mut (*stages).head }
+    }
+
     /// An empty queue without a room.
     pub(crate) const fn new() -> Self {
         Self {
@@ -216,7 +98,6 @@ impl<C: RunsStages> Stages<C> {
     /// queue has records in it.
     #[inline(always)]
     pub(super) unsafe fn with_room(room: *mut Room) -> Self {
-        const { assert!(words_of::<Header<C>>() == HEADER_WORDS && word_aligned::<Header<C>>()) };
         let start = room.cast::<Word>();
         Self {
             head: start,
@@ -323,15 +204,12 @@ impl<C: RunsStages> Stages<C> {
         stage: S,
         added_at: &'static Location<'static>,
     ) {
-        self.reserve(StageOf::<S>::WORDS);
-        let of = QueuedAs::<C, T, S>::TYPE;
-        // SAFETY: `reserve` has made room for `StageOf::<S>::WORDS` words at `tail`, which
-        // are those of a header and of the stage, or its box.
+        let words = QueuedAs::<C, T, S>::WORDS;
+        self.reserve(words);
+        // SAFETY: `reserve` has made room for so many words at `tail`.
         unsafe {
-            let record = self.tail;
-            record.cast::<Header<C>>().write(Header { of, added_at });
-            write::<StageOf<S>, S>(record.add(HEADER_WORDS), stage);
-            self.tail = record.add(StageOf::<S>::WORDS);
+            QueuedAs::<C, T, S>::write(self.tail, stage, added_at);
+            self.tail = self.tail.add(words);
         }
     }
 
@@ -439,15 +317,8 @@ impl<C: RunsStages> Stages<C> {
         // SAFETY: the buffer is not freed.
         let before = unsafe { self.last().words() };
         let next = Buffer::new(needed + LINK_WORDS, before);
-        let header = Header {
-            of: LinkOf::<C>::TYPE,
-            added_at: Location::caller(), // never read
-        };
         // SAFETY: the last buffer is on the heap, so it has room for a link behind its limit.
-        unsafe {
-            self.tail.cast::<Header<C>>().write(header);
-            self.tail.add(HEADER_WORDS).cast::<Buffer>().write(next);
-        }
+        unsafe { LinkOf::<C>::write(self.tail, next) };
         self.go_on_in(next, first);
     }
 
@@ -491,15 +362,6 @@ impl<C: RunsStages> Stages<C> {
     }
 }
 
-/// The buffer that a link leads to.
-///
-/// # Safety
-/// There is one at `record`.
-unsafe fn next_buffer(record: *mut Word) -> Buffer {
-    // SAFETY: by contract.
-    unsafe { record.add(HEADER_WORDS).cast::<Buffer>().read() }
-}
-
 #[inline(always)]
 fn words_between(start: *mut Word, end: *mut Word) -> usize {
     debug_assert!(start.addr() <= end.addr());
@@ -531,6 +393,7 @@ mod tests {
     use std::rc::Rc;
 
     use super::*;
+    use crate::chain::raw::slot::{Fits, Slot};
 
     /// A core in miniature: a queue, and the slot that its stages work on.
     struct TestCore {
@@ -548,8 +411,9 @@ mod tests {
         type Flavour = Unchecked;
         type Flow = ();
 
-        fn stages(&self) -> *mut Stages<Self> {
-            self.stages.get()
+        fn head(&self) -> *mut *mut Word {
+            // SAFETY: the queue is there.
+            unsafe { Stages::head_of(self.stages.get()) }
         }
 
         fn slot(&self) -> *mut Slot<Unchecked> {
