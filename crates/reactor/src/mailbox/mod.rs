@@ -13,19 +13,21 @@
 
 mod jobs;
 mod methods;
+mod owner_ref;
+mod status;
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
-use deferred::{
-    Cancelled, Deferred, DelayedCall, Failure, LoopingCall, Outcome, Result, maybe_deferred,
-};
+use deferred::{Cancelled, Deferred, DelayedCall, Failure, LoopingCall, Result};
 
 use self::jobs::Job;
 pub(crate) use self::jobs::{Cause, JobOwner, Jobs, run_waiting};
 pub(crate) use self::methods::{context_methods, handle_methods};
-use crate::cancel_on_close::{CancelSet, Cancellable};
+pub(crate) use self::owner_ref::OwnerRef;
+pub(crate) use self::status::{MailboxStatus, PlainStatus};
+use crate::cancel_on_close::Cancellable;
 use crate::core::Runnable;
 use crate::handle::ReactorHandle;
 use crate::panics::drop_contained;
@@ -395,49 +397,6 @@ pub(crate) fn job_of<O: MailboxOwner>(
     })
 }
 
-/// State of a mailbox, which each type of owner stores in its own way: a connection in its flags,
-/// so that they can be tested together.
-pub(crate) trait MailboxStatus {
-    /// Whether the owner is closed: further requests have no effect.
-    fn is_closed(&self) -> bool;
-
-    /// Whether the owner is in the loop's run queue.
-    fn is_queued(&self) -> bool;
-
-    fn set_queued(&self, is_queued: bool);
-
-    /// Calls `f` with the set. `f` must not run user code.
-    fn with_cancel_set<R>(&self, f: impl FnOnce(&mut CancelSet) -> R) -> R;
-}
-
-/// A [`MailboxStatus`] in separate cells.
-#[derive(Default)]
-pub(crate) struct PlainStatus {
-    // Set by `close_with`, never cleared.
-    is_closed: Cell<bool>,
-    // Set by `touch`, cleared when the loop runs the owner.
-    is_queued: Cell<bool>,
-    cancel_on_close: RefCell<CancelSet>,
-}
-
-impl MailboxStatus for PlainStatus {
-    fn is_closed(&self) -> bool {
-        self.is_closed.get()
-    }
-
-    fn is_queued(&self) -> bool {
-        self.is_queued.get()
-    }
-
-    fn set_queued(&self, is_queued: bool) {
-        self.is_queued.set(is_queued);
-    }
-
-    fn with_cancel_set<R>(&self, f: impl FnOnce(&mut CancelSet) -> R) -> R {
-        f(&mut self.cancel_on_close.borrow_mut())
-    }
-}
-
 /// The protocol of an owner, and its jobs.
 pub(crate) struct Mailbox<O: MailboxOwner> {
     me: Weak<O>,
@@ -462,80 +421,5 @@ impl<O: MailboxOwner> Mailbox<O> {
     /// Whether a handler is running, further up the stack.
     pub(crate) fn is_busy(&self) -> bool {
         self.open.try_borrow_mut().is_err()
-    }
-}
-
-/// Weak reference to an owner, inside of the handles `Connection`, `DatagramPort` and `Process`.
-pub(crate) struct OwnerRef<O: MailboxOwner>(Weak<O>);
-
-impl<O: MailboxOwner> OwnerRef<O> {
-    pub(crate) fn new(owner: Weak<O>) -> Self {
-        Self(owner)
-    }
-
-    pub(crate) fn get(&self) -> Result<Rc<O>, O::Closed> {
-        let owner = self.0.upgrade().filter(|owner| !owner.is_gone());
-        owner.ok_or_else(O::closed_error)
-    }
-
-    /// The owner, even if it is closing or closed.
-    pub(crate) fn upgrade(&self) -> Option<Rc<O>> {
-        self.0.upgrade()
-    }
-
-    pub(crate) fn is_same(&self, other: &Self) -> bool {
-        self.0.ptr_eq(&other.0)
-    }
-
-    pub(crate) fn as_ptr(&self) -> *const O {
-        self.0.as_ptr()
-    }
-
-    pub(crate) fn post<F, H>(&self, f: F) -> Result<(), O::Closed>
-    where
-        F: FnOnce(&mut O::Protocol, &mut O::Context<'_>) -> H + 'static,
-        H: Handled,
-    {
-        let owner = self.get()?;
-        let cause = owner.cause();
-        let job = job_of::<O>(move |protocol, cx| f(protocol, cx).into_result());
-        owner.post(job, cause).map_err(|_job| O::closed_error())
-    }
-
-    pub(crate) fn call<F, T>(&self, f: F) -> Deferred<T::Value>
-    where
-        F: FnOnce(&mut O::Protocol, &mut O::Context<'_>) -> T + 'static,
-        T: Outcome,
-    {
-        let (trigger, answer) = Deferred::<Deferred<T::Value>>::pair();
-        let posted = self.post(move |protocol, cx| {
-            // The call was cancelled while the job waited.
-            if trigger.is_fired() {
-                return;
-            }
-            let result = maybe_deferred(|| f(protocol, cx));
-            if trigger.is_fired() {
-                // `f` has cancelled its own call.
-                result.cancel();
-                return result.ignore();
-            }
-            // Cannot err: it was not fired, and nothing else has the trigger.
-            let _ = trigger.callback(result);
-        });
-        match posted {
-            Ok(()) => answer.add_callback(|result| result),
-            Err(closed) => {
-                // The job was dropped with its trigger, so `answer` is abandoned. The error tells
-                // more.
-                answer.ignore();
-                deferred::fail(Failure::new(closed))
-            }
-        }
-    }
-}
-
-impl<O: MailboxOwner> Clone for OwnerRef<O> {
-    fn clone(&self) -> Self {
-        Self(Weak::clone(&self.0))
     }
 }
