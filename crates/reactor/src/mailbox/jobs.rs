@@ -29,11 +29,16 @@ pub(crate) enum Cause {
 pub(crate) trait JobOwner: Any {
     fn jobs(&self) -> &Jobs;
 
-    /// Notes whether there are jobs.
-    fn set_has_jobs(&self, has_jobs: bool);
+    /// Notes whether there are jobs. By default, an owner looks into the queue.
+    fn set_has_jobs(&self, has_jobs: bool) {
+        let _ = has_jobs;
+    }
 
-    /// Calls `job` as a job with this cause.
-    fn run_as(&self, cause: Cause, job: &mut dyn FnMut());
+    /// Calls `job` as a job with this cause. By default, the cause is of no interest.
+    fn run_as(&self, cause: Cause, job: &mut dyn FnMut()) {
+        let _ = cause;
+        job();
+    }
 
     /// Called when a handler or a job has failed or panicked.
     fn handler_failed(&self, failure: Failure);

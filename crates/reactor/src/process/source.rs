@@ -26,7 +26,7 @@ use super::spawning::{ParentEnd, Spawned};
 use super::window_size::WindowSize;
 use crate::core::{Core, Runnable};
 use crate::handle::ReactorHandle;
-use crate::mailbox::{Cause, JobOwner, Jobs, Mailbox, MailboxOwner, MailboxStatus, PlainStatus};
+use crate::mailbox::{JobOwner, Jobs, Mailbox, MailboxOwner, MailboxStatus, PlainStatus};
 use crate::report::{Of, report};
 use crate::signals::Signal;
 
@@ -503,12 +503,6 @@ impl<P: ProcessProtocol> ChildOwner for ProcessSource<P> {
 impl<P: ProcessProtocol> JobOwner for ProcessSource<P> {
     fn jobs(&self) -> &Jobs {
         &self.mailbox.jobs
-    }
-
-    fn set_has_jobs(&self, _has_jobs: bool) {}
-
-    fn run_as(&self, _cause: Cause, job: &mut dyn FnMut()) {
-        job();
     }
 
     fn handler_failed(&self, failure: Failure) {

@@ -25,7 +25,7 @@ use super::queue::{Queue, WaitsFor};
 use super::socket::RawDatagrams;
 use crate::core::{Core, Runnable};
 use crate::handle::ReactorHandle;
-use crate::mailbox::{Cause, JobOwner, Jobs, Mailbox, MailboxOwner, MailboxStatus, PlainStatus};
+use crate::mailbox::{JobOwner, Jobs, Mailbox, MailboxOwner, MailboxStatus, PlainStatus};
 use crate::poll::{Interest, Key, Ready};
 use crate::registry::EventSource;
 use crate::report::{Of, report};
@@ -383,12 +383,6 @@ impl<P: DatagramProtocol> DatagramSource<P> {
 impl<P: DatagramProtocol> JobOwner for DatagramSource<P> {
     fn jobs(&self) -> &Jobs {
         &self.mailbox.jobs
-    }
-
-    fn set_has_jobs(&self, _has_jobs: bool) {}
-
-    fn run_as(&self, _cause: Cause, job: &mut dyn FnMut()) {
-        job();
     }
 
     fn handler_failed(&self, failure: Failure) {
