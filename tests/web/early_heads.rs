@@ -11,7 +11,7 @@ use reactor::testing::Peer;
 use reactor_web::testing::TestClient;
 use reactor_web::{App, Body, Limits, Request};
 
-use crate::support::{GET, answer, client, text};
+use crate::support::{GET, answer, client, text, three_pieces};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -32,19 +32,7 @@ fn app() -> App {
             Ok("slow")
         })
         .get("/large", |_| "large".repeat(80_000))
-        .get("/pieces", |req| {
-            let (writer, body) = Body::channel();
-            let reactor = req.reactor().clone();
-            let writing = async move {
-                for _ in 0..3 {
-                    writer.write("piece").await?;
-                    sleep(&reactor, SECOND).await?;
-                }
-                Ok(())
-            };
-            req.reactor().spawn(writing).log_error().ignore();
-            body
-        })
+        .get("/pieces", three_pieces)
 }
 
 /// The answers in `text`, each with its head.

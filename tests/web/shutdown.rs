@@ -10,9 +10,9 @@ use reactor::filter::proxy_protocol::ProxyProtocol;
 use reactor::testing::{Peer, TestReactor};
 use reactor::{Context, Factory, Phase, Protocol, Raw, SystemEvent};
 use reactor_web::testing::TestClient;
-use reactor_web::{App, Body, Limits, Request, serve};
+use reactor_web::{App, Limits, Request, serve};
 
-use crate::support::{GET, answer, client, text};
+use crate::support::{GET, answer, client, text, three_pieces};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -135,20 +135,7 @@ fn a_head_that_has_begun_as_that_of_http2_does_is_answered() {
 /// The head of its answer was sent before the stop, and so has no `Connection: close`.
 #[test]
 fn an_answer_that_is_being_sent_is_the_last_one() {
-    let app = App::new().get("/", |req| {
-        let (writer, body) = Body::channel();
-        let reactor = req.reactor().clone();
-        let writing = async move {
-            for _ in 0..3 {
-                writer.write("piece").await?;
-                sleep(&reactor, SECOND).await?;
-            }
-            Ok(())
-        };
-        req.reactor().spawn(writing).log_error().ignore();
-        body
-    });
-    let client = client(app);
+    let client = client(App::new().get("/", three_pieces));
     let peer = client.connect();
     peer.send(GET);
     assert!(text(&peer).ends_with("5\r\npiece\r\n"));

@@ -2,12 +2,14 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use deferred::sleep;
 use reactor::testing::{Peer, TestReactor};
 use reactor::{Context, Factory, Lines, Listen, Protocol};
 use reactor_tls::{Identity, Roots, TlsServer};
-use reactor_web::App;
 use reactor_web::testing::TestClient;
+use reactor_web::{App, Body, Request};
 use tests::Directory;
 
 /// A request of HTTP/1.1 for `/`.
@@ -87,4 +89,19 @@ impl Protocol for EchoLines {
         cx.send_line(line);
         Ok(())
     }
+}
+
+/// A handler whose answer is three pieces, each of them sent a second after the one before.
+pub(crate) fn three_pieces(req: Request) -> Body {
+    let (writer, body) = Body::channel();
+    let reactor = req.reactor().clone();
+    let writing = async move {
+        for _ in 0..3 {
+            writer.write("piece").await?;
+            sleep(&reactor, Duration::from_secs(1)).await?;
+        }
+        Ok(())
+    };
+    req.reactor().spawn(writing).log_error().ignore();
+    body
 }
