@@ -74,7 +74,6 @@ fn open_any<A: Clone + 'static>(
         // Weak, because the registry of the core owns the port.
         core: Rc::downgrade(core),
         open: RefCell::default(),
-        is_open: Cell::new(false),
         serve,
         reopen,
         next_pause: Cell::new(FIRST_PAUSE),
@@ -98,8 +97,6 @@ struct Port<A> {
     core: Weak<Core>,
     /// `None` while the port is closed.
     open: RefCell<Option<Open>>,
-    /// Whether `open` is `Some`. Set by `begin`, cleared by `close`, with `open`.
-    is_open: Cell<bool>,
     serve: Box<dyn AnyServe>,
     reopen: Reopen<A>,
     /// Length of the next pause because of a lack of descriptors.
@@ -140,7 +137,6 @@ impl<A: Clone + 'static> Port<A> {
             file: opened.cleanup,
             acceptor: opened.acceptor,
         }));
-        self.is_open.set(true);
         // Replaces the `Placeholder` that has kept the key while `start_factory` ran.
         core.registry.replace(key, Rc::<Self>::clone(self));
         self.next_pause.set(FIRST_PAUSE);
@@ -172,16 +168,18 @@ impl<A: Clone + 'static> Port<A> {
 
     fn connected(&self, core: &Rc<Core>, accepted: Accepted, peer: Address) {
         self.serve
-            .connected(core, accepted, peer, &self.is_open, &|| self.was_closed());
+            .connected(core, accepted, peer, &|| self.after_call());
     }
 
-    /// Calls `stopped` of a factory that has closed its own port while the port called it.
-    fn was_closed(&self) {
-        self.failed_to_stop.replace(self.stop_factory().err());
+    /// After a call of the factory: calls `stopped`, if the factory has closed its own port.
+    fn after_call(&self) {
+        if !self.is_open() {
+            self.failed_to_stop.replace(self.stop_factory().err());
+        }
     }
 
     /// Calls `stopped` of the factory. Does nothing while the factory builds a protocol or hears
-    /// that accepting has failed; then the caller of the factory calls `was_closed` afterwards.
+    /// that accepting has failed; then the caller of the factory calls `after_call`.
     fn stop_factory(&self) -> deferred::Result<()> {
         Failure::catch(|| self.serve.stopped())
     }
@@ -220,9 +218,7 @@ impl<A: Clone + 'static> Port<A> {
         contain("a factory", || {
             self.serve.accept_failed(error, pause);
         });
-        if !self.is_open.get() {
-            self.was_closed();
-        }
+        self.after_call();
     }
 
     fn end_back_off(&self) {
@@ -256,7 +252,6 @@ impl<A: Clone + 'static> Port<A> {
         let Some(open) = self.open.take() else {
             return false;
         };
-        self.is_open.set(false);
         let trigger = self.trigger.take();
         if let Some(core) = self.core.upgrade() {
             drop(core.registry.remove(open.acceptor.key()));
@@ -333,7 +328,7 @@ impl<A: Clone + 'static> Control<A> for Port<A> {
         if self.starting.take().is_none() {
             drop(core.registry.remove(key));
             drop(opened);
-            self.was_closed();
+            self.after_call();
             return Err(io::Error::other("`start_factory` has closed the port"));
         }
         self.begin(&core, opened);
@@ -341,7 +336,7 @@ impl<A: Clone + 'static> Control<A> for Port<A> {
     }
 
     fn is_open(&self) -> bool {
-        self.is_open.get()
+        self.open.borrow().is_some()
     }
 
     fn clone_socket(&self) -> io::Result<OwnedFd> {

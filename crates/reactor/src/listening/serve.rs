@@ -1,6 +1,6 @@
 //! `Serve`: gets the connections that a port accepts.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
 use std::time::Duration;
@@ -43,17 +43,10 @@ pub(super) trait AnyServe {
     /// See [`Serve::stopped`]. Does nothing while another method runs.
     fn stopped(&self);
 
-    /// Prepares a connection, and begins it unless it was refused. Calls `closed` in between if
-    /// `is_open` is false then: the factory has closed its own port. Then, and when the connection
-    /// begins, nothing is borrowed, because user code that runs then may use the port.
-    fn connected(
-        &self,
-        core: &Rc<Core>,
-        accepted: Accepted,
-        peer: Address,
-        is_open: &Cell<bool>,
-        closed: &dyn Fn(),
-    );
+    /// Prepares a connection, calls `between`, and begins the connection unless it was refused. In
+    /// `between`, and when the connection begins, nothing is borrowed, because user code that runs
+    /// then may use the port.
+    fn connected(&self, core: &Rc<Core>, accepted: Accepted, peer: Address, between: &dyn Fn());
 
     /// See [`Serve::accept_failed`].
     fn accept_failed(&self, error: &io::Error, pause: Duration);
@@ -75,19 +68,10 @@ impl<S: Serve> AnyServe for RefCell<S> {
         }
     }
 
-    fn connected(
-        &self,
-        core: &Rc<Core>,
-        accepted: Accepted,
-        peer: Address,
-        is_open: &Cell<bool>,
-        closed: &dyn Fn(),
-    ) {
+    fn connected(&self, core: &Rc<Core>, accepted: Accepted, peer: Address, between: &dyn Fn()) {
         let mut ready = None;
         contain("a factory", || ready = self.borrow_mut().prepare(&peer));
-        if !is_open.get() {
-            closed();
-        }
+        between();
         if let Some(ready) = ready {
             S::begin(ready, core, accepted, peer);
         }
