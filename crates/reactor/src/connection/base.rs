@@ -28,9 +28,9 @@ use crate::panics::contain;
 ///
 /// Each message makes and drops one of these, and most connections have no span: so the drop tests
 /// that first, and makes no call. (The drop of an `Option<EnteredSpan>` is a call.)
-pub(super) struct InSpan(ManuallyDrop<Option<EnteredSpan>>);
+pub(super) struct SpanGuard(ManuallyDrop<Option<EnteredSpan>>);
 
-impl InSpan {
+impl SpanGuard {
     #[inline(always)]
     pub(super) fn enter(span: Option<Span>) -> Self {
         Self(ManuallyDrop::new(span.map(Span::entered)))
@@ -42,7 +42,7 @@ impl InSpan {
     }
 }
 
-impl Drop for InSpan {
+impl Drop for SpanGuard {
     #[inline(always)]
     fn drop(&mut self) {
         if self.0.is_some() {
@@ -175,17 +175,17 @@ impl Base {
 
     /// Enters the connection's span in the log, if there is one, until the result is dropped.
     #[inline(always)]
-    pub(super) fn enter_span(&self) -> InSpan {
+    pub(super) fn enter_span(&self) -> SpanGuard {
         if self.has_cold() {
             self.enter_cold_span()
         } else {
-            InSpan::enter(None)
+            SpanGuard::enter(None)
         }
     }
 
     #[cold]
-    fn enter_cold_span(&self) -> InSpan {
-        InSpan::enter(self.cold.span())
+    fn enter_cold_span(&self) -> SpanGuard {
+        SpanGuard::enter(self.cold.span())
     }
 
     /// Fires when the connection is over, with the reason.

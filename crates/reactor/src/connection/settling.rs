@@ -2,7 +2,7 @@
 //! the connection; and the end of the connection.
 
 use super::any_source::{AnySource, Call};
-use super::base::{Base, InSpan};
+use super::base::{Base, SpanGuard};
 use super::cold::ColdState;
 use super::flags::Flags;
 use super::protocol::Protocol;
@@ -158,9 +158,9 @@ struct Ending {
 impl Ending {
     /// Enters the connection's span in the log, if there is one.
     #[inline]
-    fn enter_span(&self) -> InSpan {
+    fn enter_span(&self) -> SpanGuard {
         let span = self.cold.as_ref().and_then(|cold| cold.span.clone());
-        InSpan::enter(span)
+        SpanGuard::enter(span)
     }
 
     /// Fires Deferreds, whose callbacks are to find the connection gone.
