@@ -233,7 +233,7 @@ pub fn assert_no_result<D: AnyDeferred>(deferred: &D) {
 pub fn with_no_unhandled<R>(body: impl FnOnce() -> R) -> R {
     let capture = Capture::new();
     let result = body();
-    assert_none(Captured(capture.end()));
+    assert_none(capture.end());
     result
 }
 
@@ -316,7 +316,7 @@ impl Drop for Captured {
 pub fn capture_unhandled<R>(body: impl FnOnce() -> R) -> (R, Vec<Unhandled>) {
     let capture = Capture::new();
     let result = body();
-    (result, capture.end())
+    (result, capture.end().take())
 }
 
 /// Captures the failures that are reported as unhandled on this thread.
@@ -337,9 +337,9 @@ impl Capture {
         }
     }
 
-    fn end(self) -> Vec<Unhandled> {
+    fn end(self) -> Captured {
         drop(self.hooked);
-        self.captured.borrow_mut().take()
+        self.captured.take()
     }
 }
 
