@@ -10,10 +10,9 @@ use std::time::Duration;
 
 use deferred::Result;
 use reactor::{Address, Connection, Context, Factory, ListeningPort, Protocol, Raw, Reactor};
-use rustix::process::{Resource, Rlimit, setrlimit};
 use socket2::{Domain, SockAddr, Socket, Type};
 
-use crate::support::{alone, in_a_process, role, turn_until};
+use crate::support::{is_own_process, limit_descriptors, turn_until};
 
 const NAME: &str = "accept_after_exhaustion::descriptors_that_are_closed_are_used_at_once";
 
@@ -51,18 +50,11 @@ impl Factory for Quietly {
 
 #[test]
 fn descriptors_that_are_closed_are_used_at_once() {
-    if role().is_none() {
-        let _alone = alone();
-        let run = in_a_process(NAME, "alone").status().expect("it starts");
-        assert!(run.success());
+    if !is_own_process(NAME) {
         return;
     }
     let reactor = Reactor::new().expect("a reactor");
-    let limit = Rlimit {
-        current: Some(40),
-        maximum: Some(40),
-    };
-    setrlimit(Resource::Nofile, limit).expect("it may be lowered");
+    limit_descriptors(40);
     let address = SocketAddr::from(([127, 0, 0, 1], 0));
     with_tcp(&reactor, address);
     with_tcp_that_was_paused_and_reopened(&reactor, address);

@@ -7,10 +7,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use reactor::{Address, Factory, ListeningPort, Protocol, Raw, Reactor};
-use rustix::process::{Resource, Rlimit, setrlimit};
 use socket2::{Domain, SockAddr, Socket, Type};
 
-use crate::support::{alone, in_a_process, role, turn_until};
+use crate::support::{is_own_process, limit_descriptors, turn_until};
 
 const NAME: &str = "closed_in_accept_failed::a_port_that_is_closed_in_accept_failed_stops_once";
 
@@ -53,18 +52,11 @@ impl Factory for Closes {
 
 #[test]
 fn a_port_that_is_closed_in_accept_failed_stops_once() {
-    if role().is_none() {
-        let _alone = alone();
-        let run = in_a_process(NAME, "alone").status().expect("it starts");
-        assert!(run.success());
+    if !is_own_process(NAME) {
         return;
     }
     let reactor = Reactor::new().expect("a reactor");
-    let limit = Rlimit {
-        current: Some(40),
-        maximum: Some(40),
-    };
-    setrlimit(Resource::Nofile, limit).expect("it may be lowered");
+    limit_descriptors(40);
     let (place, notes) = (Place::default(), Notes::default());
     let factory = Closes {
         port: Rc::clone(&place),

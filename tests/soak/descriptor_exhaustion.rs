@@ -5,13 +5,13 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use reactor::{Address, Factory};
-use rustix::process::{Resource, Rlimit, setrlimit};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tests::wait_for;
 
 use crate::support::{
-    Echo, PATIENCE, Server, alone, descriptors, in_a_process, memory_tells, resident, role,
+    Echo, PATIENCE, Server, alone, descriptors, in_a_process, limit_descriptors, memory_tells,
+    resident, role,
 };
 
 /// What all that came may leave in memory, in bytes: for each, less than what a connection
@@ -129,11 +129,7 @@ fn serve() {
     let failures = Arc::new(AtomicUsize::new(0));
     let counting = Arc::clone(&failures);
     let server = Server::start(move || Counting(counting));
-    let limit = Rlimit {
-        current: Some(48),
-        maximum: Some(48),
-    };
-    setrlimit(Resource::Nofile, limit).expect("it may be lowered");
+    limit_descriptors(48);
     println!("listening on {}", server.address);
     for line in std::io::stdin().lines() {
         if line.expect("a line") == "measure" {

@@ -11,9 +11,8 @@ use std::rc::Rc;
 use deferred::Result;
 use reactor::{ConnectionClosed, Context, Protocol, Raw, Reactor};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
-use rustix::process::{Resource, Rlimit, setrlimit};
 
-use crate::support::{alone, in_a_process, role, turn_until};
+use crate::support::{is_own_process, limit_descriptors, turn_until};
 
 const NAME: &str = "descriptor_passing::a_descriptor_that_cannot_be_received_ends_its_connection";
 
@@ -53,17 +52,10 @@ fn send(socket: &UnixStream, byte: &[u8], descriptor: &impl AsFd, count: usize) 
 
 #[test]
 fn a_descriptor_that_cannot_be_received_ends_its_connection() {
-    if role().is_none() {
-        let _alone = alone();
-        let run = in_a_process(NAME, "alone").status().expect("it starts");
-        assert!(run.success());
+    if !is_own_process(NAME) {
         return;
     }
-    let limit = Rlimit {
-        current: Some(40),
-        maximum: Some(40),
-    };
-    setrlimit(Resource::Nofile, limit).expect("it may be lowered");
+    limit_descriptors(40);
     // No room for the one, or for some of several.
     for (count, room) in [(1, 0), (8, 3)] {
         let reactor = Reactor::new().expect("a reactor");

@@ -10,9 +10,7 @@ use reactor::{ConnectionClosed, Context, Protocol, Raw};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tests::wait_for;
 
-use crate::support::{
-    Server, alone, connect, descriptors, in_a_process, memory_tells, resident, role,
-};
+use crate::support::{Server, connect, descriptors, is_own_process, memory_tells, resident};
 
 const NAME: &str = "idle_connections::many_connections_and_timers_use_no_processor_time";
 
@@ -51,10 +49,7 @@ impl Protocol for Patient {
 
 #[test]
 fn many_connections_and_timers_use_no_processor_time() {
-    if role().is_none() {
-        let _alone = alone();
-        let run = in_a_process(NAME, "alone").status().expect("it starts");
-        assert!(run.success());
+    if !is_own_process(NAME) {
         return;
     }
     let count = room_for().min(MOST) as usize;

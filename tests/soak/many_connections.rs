@@ -1,8 +1,6 @@
 //! A hundred thousand connections in a row.
 
-use crate::support::{
-    Echo, Server, alone, connect, descriptors, in_a_process, memory_tells, resident, role,
-};
+use crate::support::{Echo, Server, connect, descriptors, is_own_process, memory_tells, resident};
 
 const NAME: &str = "many_connections::a_hundred_thousand_connections_in_a_row_leave_nothing";
 
@@ -14,11 +12,8 @@ const SLACK: u64 = 1;
 
 #[test]
 fn a_hundred_thousand_connections_in_a_row_leave_nothing() {
-    if role().is_none() {
-        // In a process of its own, so that no other test changes its memory.
-        let _alone = alone();
-        let run = in_a_process(NAME, "alone").status().expect("it starts");
-        assert!(run.success());
+    // So that no other test changes its memory.
+    if !is_own_process(NAME) {
         return;
     }
     let before = descriptors();

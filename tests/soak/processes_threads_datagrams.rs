@@ -11,7 +11,7 @@ use reactor::{
 use rustix::process::{Resource, Rlimit, WaitOptions, setrlimit, waitpid};
 use tests::wait_for;
 
-use crate::support::{alone, descriptors, in_a_process, role};
+use crate::support::{alone, descriptors, is_own_process};
 
 /// How many threads this process has, but for those of its tests.
 fn threads() -> usize {
@@ -61,10 +61,7 @@ const NAME: &str = "processes_threads_datagrams::children_that_cannot_be_run_lea
 
 #[test]
 fn children_that_cannot_be_run_leave_nothing() {
-    if role().is_none() {
-        let _alone = alone();
-        let run = in_a_process(NAME, "alone").status().expect("it starts");
-        assert!(run.success());
+    if !is_own_process(NAME) {
         return;
     }
     let reactor = Reactor::new().expect("a reactor");

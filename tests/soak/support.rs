@@ -9,12 +9,34 @@ use std::time::{Duration, Instant};
 use deferred::Result;
 use parking_lot::{Mutex, MutexGuard};
 use reactor::{Context, Factory, Protocol, Raw, Reactor, Remote};
+use rustix::process::{Resource, Rlimit, setrlimit};
 use rustix::time::{ClockId, clock_gettime};
 use socket2::SockRef;
 use tests::wait_for;
 
 /// Long enough for whatever is waited for on the slowest machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Whether this is a process of its own for the test `name`. If not, runs the test in one, alone,
+/// and asserts that it passes there.
+pub(crate) fn is_own_process(name: &str) -> bool {
+    if role().is_some() {
+        return true;
+    }
+    let _alone = alone();
+    let run = in_a_process(name, "alone").status().expect("it starts");
+    assert!(run.success());
+    false
+}
+
+/// Lets this process have at most `count` descriptors.
+pub(crate) fn limit_descriptors(count: u64) {
+    let limit = Rlimit {
+        current: Some(count),
+        maximum: Some(count),
+    };
+    setrlimit(Resource::Nofile, limit).expect("it may be lowered");
+}
 
 /// Sends back what it gets.
 pub(crate) struct Echo;

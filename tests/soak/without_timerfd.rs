@@ -9,7 +9,7 @@ use deferred::sleep;
 use reactor::Reactor;
 use rustix::process::{Resource, getrlimit, setrlimit};
 
-use crate::support::{alone, in_a_process, role};
+use crate::support::is_own_process;
 
 const NAME: &str = "without_timerfd::delayed_calls_are_made_all_the_same";
 
@@ -40,10 +40,7 @@ fn reactor_of(left: usize) -> std::io::Result<Reactor> {
 
 #[test]
 fn delayed_calls_are_made_all_the_same() {
-    if role().is_none() {
-        let _alone = alone();
-        let run = in_a_process(NAME, "alone").status().expect("it starts");
-        assert!(run.success());
+    if !is_own_process(NAME) {
         return;
     }
     let mut limit = getrlimit(Resource::Nofile);
