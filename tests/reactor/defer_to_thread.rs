@@ -400,14 +400,19 @@ fn if_no_thread_starts_each_job_fails_and_none_waits() {
     let is_over = Arc::new(AtomicBool::new(false));
     // Changes of the limit start threads, too: so two at a time may fail to start.
     let (other, ends) = (pool.clone(), Arc::clone(&is_over));
+    let (begun, watches) = channel();
     let watching = thread::spawn(move || {
         let mut most = 0;
+        begun.send(()).expect("it is waited for");
         while !ends.load(Ordering::Relaxed) {
             other.set_max_threads(5);
             most = most.max(other.threads());
         }
         most
     });
+    // The first allocation of a thread takes a large piece of memory and gives most of it back,
+    // which would leave room for stacks if it came after the measurement of the size.
+    watches.recv().expect("it has allocated");
     without_new_threads(|| {
         for _ in 0..20_000 {
             let failed = reactor.defer_to_thread(|| Ok(())).into_result();
